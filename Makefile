@@ -1,0 +1,45 @@
+# The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lab notebooks lock address
+
+PYTHON := .venv/bin/python
+RUN := PYTHONUNBUFFERED=1 $(PYTHON)
+
+help:  ## explain the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+run: .venv/locked  ## execute every lesson; report in build/report.html
+	$(RUN) -m helpers run
+
+test: .venv/locked  ## run every test, the lessons among them
+	$(RUN) -m pytest
+
+lint: .venv/locked  ## check style, and that helpers/ stays small
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	@lines=$$(cat helpers/*.py | grep -cv '^ *$$'); echo "helpers/: $$lines lines"; test $$lines -le 1500
+
+lab: .venv/locked  ## open the lessons in JupyterLab
+	$(PYTHON) -m jupyter lab notebooks
+
+notebooks: .venv/locked  ## execute the lessons in place, outputs and all
+	$(RUN) -m helpers run --in-place
+	$(PYTHON) -m ruff format -q notebooks
+
+lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
+	$(PYTHON) -m pip install -q uv
+	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+
+address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…
+	$(PYTHON) -m helpers address "$(URL)"
+
+# The first Python in the supported range makes the environment; the stamp is newer than the lock it installed.
+.venv/locked: requirements.txt
+	@for python in python3 python3.13 python3.12 python3.11 ""; do \
+	    test -n "$$python" || { echo "Python 3.11, 3.12 or 3.13 is needed; none was found"; exit 1; }; \
+	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; \
+	done; echo "installing into .venv with $$($$python --version): a few minutes, 3 GB"; \
+	test -x $(PYTHON) || $$python -m venv .venv
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch .venv/locked

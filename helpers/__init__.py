@@ -1,0 +1,88 @@
+"""The small module behind the notebooks. Every path starts at `ROOT`, every lesson at `setup()`."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, when it is imported
+
+
+def missing() -> list[str]:
+    """Direct dependencies of `pyproject.toml` that this Python lacks, as written there."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    installed = {_canonical(d.name) for d in importlib.metadata.distributions()}
+    return [w for w in wanted if _canonical(re.match(r"[\w.-]+", w)[0]) not in installed]
+
+
+def setup(device: bool = True) -> None:
+    """Install what the course needs and this Python lacks, then print versions, profile and device.
+
+    Everything already installed stays as it is (pip is constrained to it), so that a Colab session
+    keeps its TensorFlow, Keras and NumPy and never has to restart. With `device=False` TensorFlow, whose
+    import takes seconds, is left alone.
+    """
+    if lacking := missing():
+        print("installing", *lacking)
+        kept = {f"{_canonical(d.name)}=={d.version}" for d in importlib.metadata.distributions()}
+        with tempfile.TemporaryDirectory() as folder:
+            constraints = Path(folder) / "constraints.txt"
+            constraints.write_text("\n".join(sorted(kept)), encoding="utf-8")
+            pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *lacking]
+            subprocess.run(pip, check=True)
+    packages = ["tensorflow", "keras", "numpy", "scikit-image"]
+    print(f"Python {platform.python_version()}", *(f"{p} {importlib.metadata.version(p)}" for p in packages), sep=" · ")
+    machine = f"{os.cpu_count()} CPU cores"
+    if device:
+        with quiet():
+            import tensorflow as tf
+        machine += "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
+    print(f"profile {os.environ.get('COURSE_PROFILE', 'quick')} · {machine}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: TensorFlow's C++ greets there on import, past Python and its log level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`: it takes its place when the block ends well, and vanishes otherwise.
+
+    Raises OSError that says what to do where the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{os.getpid()}.part.{path.name}")  # the suffix stays: Pillow reads the format from it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        if error.errno is None:  # not the disk's: its own words are better
+            raise
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot write {path}: {reason}; free space or choose another folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

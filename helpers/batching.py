@@ -1,0 +1,157 @@
+"""From pictures to batches: split by picture, cut into pairs, list them in a manifest, stream them."""
+
+import csv
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from helpers import images, replacing
+
+COLUMNS = ["split", "picture", "top", "left", "hr", "lr"]
+
+
+def split(names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int = 0) -> dict[str, str]:
+    """Deal names (of pictures, people or scenes) into "train", "val" and "test", each at least once.
+
+    Split before any crop: two crops of one picture share pixels, and a network tested on what it has
+    seen reports a better score than it deserves.
+    """
+    names = sorted(set(names))
+    if len(names) < 3:
+        raise ValueError(f"{len(names)} names cannot be dealt into three sets; three are needed at least")
+    dealt = np.random.default_rng(seed).permutation(names)
+    n_val, n_test = max(1, round(len(names) * val)), max(1, round(len(names) * test))
+    parts = ["val"] * n_val + ["test"] * n_test + ["train"] * (len(names) - n_val - n_test)
+    return dict(zip(dealt.tolist(), parts, strict=True))
+
+
+def prepare(
+    pictures: Mapping[Path, str],
+    folder: str | os.PathLike,
+    *,
+    size: int = 176,
+    scale: int = 4,
+    how: str = "pyramid",
+    per_picture: int = 16,
+    seed: int = 0,
+) -> list[dict[str, str]]:
+    """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
+
+    Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
+    the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
+    than `size` are named in one warning and left out. The manifest is written last: where it stands, all
+    its files do. Raises ValueError where nothing is left.
+    """
+    folder = Path(folder)
+    rows, refused = [], []
+    for path, part in tqdm(pictures.items(), desc="prepare", leave=False):
+        try:
+            picture = images.read(path)
+            if min(picture.shape[:2]) < size:
+                raise ValueError(f"{path} is smaller than {size}×{size}")
+        except (ValueError, OSError) as error:
+            refused.append(str(error))
+            continue
+        for k, (top, left) in enumerate(_corners(picture, size, per_picture, seed)):
+            name = f"{path.stem}_{k:02d}.png"
+            hr = picture[top : top + size, left : left + size]
+            images.write(folder / "hr" / name, hr)
+            images.write(folder / "lr" / name, images.reduce(hr, scale, how))
+            rows.append(dict(zip(COLUMNS, [part, path.name, top, left, f"hr/{name}", f"lr/{name}"], strict=True)))
+    if refused:
+        warnings.warn(f"{len(refused)} pictures left out:\n" + "\n".join(refused), stacklevel=2)
+    if not rows:
+        raise ValueError(f"none of {len(pictures)} pictures could be used; {size}×{size} pixels are needed at least")
+    with replacing(folder / "manifest.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return read_manifest(folder)
+
+
+def _corners(picture: np.ndarray, size: int, n: int, seed: int) -> np.ndarray:
+    """`n` places (top, left) for a square of `size`: the first in the centre, the others anywhere."""
+    room = np.array(picture.shape[:2]) - size
+    anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
+    return np.vstack([room // 2, anywhere])
+
+
+def read_manifest(folder: str | os.PathLike) -> list[dict[str, str]]:
+    """The rows of `folder/manifest.csv`, with `hr` and `lr` as paths that can be opened."""
+    folder = Path(folder)
+    try:
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no manifest.csv in {folder}; batching.prepare writes it") from None
+    return [row | {"hr": str(folder / row["hr"]), "lr": str(folder / row["lr"])} for row in rows]
+
+
+def load(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
+    """The pictures of one manifest column as (n, h, w, 3) uint8, for sets that fit into memory."""
+    return np.stack([images.to_uint8(images.read(row[column])) for row in tqdm(rows, desc=column, leave=False)])
+
+
+def batches(
+    lr: np.ndarray,
+    hr: np.ndarray,
+    batch: int,
+    *,
+    patch: int | None = None,
+    turn: bool = True,
+    seed: int = 0,
+    start_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Endless training batches of aligned pairs, float32 in [0, 1]: (batch, p, p, 3), (batch, p·scale, p·scale, 3).
+
+    `lr` (n, h, w, 3) and `hr` (n, h·scale, w·scale, 3) are uint8. Each epoch has `n // batch` batches. Every
+    pair is a random `patch` (in LR pixels; the whole picture by default), flipped left to right at random and,
+    with `turn`, turned by quarters (not for faces). Order and augmentation depend on (seed, epoch) alone: a
+    run that starts again at `start_epoch` sees what an uninterrupted one would have seen.
+    """
+    n, height, width = lr.shape[:3]
+    scale = hr.shape[1] // height
+    patch = patch or min(height, width)
+    lr, hr = tf.constant(lr), tf.constant(hr)
+
+    def pair(epoch, i):
+        draw = tf.random.stateless_uniform([4], [seed, epoch * n + i])
+        top = tf.cast(draw[0] * (height - patch + 1), tf.int32)
+        left = tf.cast(draw[1] * (width - patch + 1), tf.int32)
+        turns = tf.cast(draw[2] * 4, tf.int32) if turn else 0
+
+        def cut(picture, k):
+            x = picture[top * k : (top + patch) * k, left * k : (left + patch) * k]
+            x = tf.image.rot90(x, turns)
+            x = tf.cond(draw[3] < 0.5, lambda: tf.reverse(x, [1]), lambda: x)
+            x = tf.ensure_shape(x, (patch * k, patch * k, 3))
+            return tf.image.convert_image_dtype(x, tf.float32)
+
+        return cut(lr[i], 1), cut(hr[i], scale)
+
+    def one_epoch(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(n, dtype=tf.int64), [seed, epoch])
+        pairs = tf.data.Dataset.from_tensor_slices(order).map(lambda i: pair(epoch, i), tf.data.AUTOTUNE)
+        return pairs.batch(batch, drop_remainder=True)
+
+    epochs = tf.data.Dataset.range(start_epoch, np.iinfo(np.int32).max)
+    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def stream(rows: Sequence[Mapping[str, str]], batch: int) -> tf.data.Dataset:
+    """One pass over the manifest's rows from their files, in order: float32 in [0, 1], memory for a few batches.
+
+    An unreadable file is skipped and the epoch goes on; lesson 03 shows how to name it.
+    """
+
+    def decode(path):
+        return tf.image.convert_image_dtype(tf.io.decode_png(tf.io.read_file(path), channels=3), tf.float32)
+
+    paths = tf.data.Dataset.from_tensor_slices(([row["lr"] for row in rows], [row["hr"] for row in rows]))
+    pairs = paths.map(lambda lr, hr: (decode(lr), decode(hr)), tf.data.AUTOTUNE)
+    return pairs.ignore_errors().batch(batch).prefetch(tf.data.AUTOTUNE)

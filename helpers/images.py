@@ -1,0 +1,203 @@
+"""Pictures: read and write any of them, crop, reduce, enlarge, find faces.
+
+In memory a picture is RGB, height × width × 3, float32 in [0, 1]. uint8 exists only in files and in
+stored batches; `to_uint8` and `to_float` are the one place where the two meet.
+"""
+
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from skimage import color, data, feature, transform
+
+from helpers import replacing
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+PILLOW = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "area": Image.Resampling.BOX,
+}
+
+
+def find(folder: str | os.PathLike) -> list[Path]:
+    """Picture files under `folder`, sorted; FileNotFoundError in words where there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise FileNotFoundError(f"no pictures in {folder}; put some there ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """float in [0, 1], clipped and rounded → uint8 in [0, 255]."""
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+def to_float(picture: np.ndarray) -> np.ndarray:
+    """uint8 in [0, 255] → float32 in [0, 1]."""
+    return np.asarray(picture, np.float32) / 255
+
+
+def read(path: str | os.PathLike) -> np.ndarray:
+    """Any picture file as (h, w, 3) float32 in [0, 1], upright.
+
+    EXIF orientation is applied, grey and palette become RGB, transparent pixels are laid on white,
+    16 bits keep their depth, of an animation the first frame is taken. Raises FileNotFoundError where
+    there is no such file, and ValueError in words for one that is no picture, is damaged, or is too large.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 megapixels on, where large phones are, and refuses from 179 on
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            file = Image.open(path)
+        with file:
+            deep = ";16" in str(file.tile)
+            pixels = _pixels(ImageOps.exif_transpose(file), path, deep)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except (PermissionError, IsADirectoryError):
+        raise
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not a picture that Pillow can read; open and save it as PNG or JPEG") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} has too many pixels ({error}); make it smaller first") from None
+    except (OSError, SyntaxError, EOFError, cv2.error) as error:
+        raise ValueError(f"{path} is damaged ({error}); get the file again") from error
+    if pixels.shape[-1] == 4:
+        alpha = pixels[..., 3:]
+        pixels = pixels[..., :3] * alpha + (1 - alpha)
+    return np.ascontiguousarray(pixels, np.float32)
+
+
+def _pixels(image: Image.Image, path: Path, deep: bool) -> np.ndarray:
+    """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1]."""
+    image.load()
+    if image.mode == "F" or (image.mode == "I" and np.max(image) > 65535):
+        raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):  # 16-bit grey
+        return np.repeat(np.asarray(image, np.float32)[..., None] / 65535, 3, axis=-1)
+    if deep and image.mode in ("RGB", "RGBA"):  # Pillow keeps only 8 of 16 bits in colour
+        bgr = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if bgr is not None and bgr.dtype == np.uint16 and bgr.shape[:2] == (image.height, image.width):
+            swap = cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB
+            return cv2.cvtColor(bgr, swap).astype(np.float32) / 65535
+    return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
+    """Write (h, w, 3) float in [0, 1] as the suffix says; returns the path.
+
+    The file appears whole or not at all. Raises ValueError for another shape or suffix, and OSError that
+    says what to do where the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name}: unknown suffix {path.suffix!r}; use one of {', '.join(sorted(SUFFIXES))}")
+    check(picture)
+    with replacing(path) as part:
+        Image.fromarray(to_uint8(picture)).save(part, quality=95)
+    return path
+
+
+def check(picture: np.ndarray) -> None:
+    """Raise ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
+    shape, dtype = picture.shape, picture.dtype
+    if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
+        raise ValueError(f"expected a (height, width, 3) picture of floats in [0, 1], got {shape} {dtype}")
+
+
+def square_crop(picture: np.ndarray) -> np.ndarray:
+    """The largest centred square of a portrait, landscape or square picture; a view, not a copy."""
+    h, w = picture.shape[:2]
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    return picture[top : top + side, left : left + side]
+
+
+def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
+    """Cut rows and columns at the bottom and right until both sides divide by `scale`; a view."""
+    h, w = picture.shape[:2]
+    return picture[: h - h % scale, : w - w % scale]
+
+
+def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
+    """(h, w, 3) → (h/scale, w/scale, 3), blurred before it is subsampled.
+
+    `how`: "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each block)
+    or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline; the portrait project's).
+    ValueError where a side does not divide by `scale`: use `crop_to_multiple` first.
+    """
+    check(picture)
+    h, w = picture.shape[:2]
+    if h < scale or w < scale or h % scale or w % scale:
+        raise ValueError(f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first")
+    if how == "pyramid":
+        small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)
+        return np.clip(small, 0, 1).astype(np.float32)
+    return resize(picture, (h // scale, w // scale), how)
+
+
+def enlarge(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
+    """(h, w, 3) → (h·scale, w·scale, 3) by Pillow; "bicubic" is every table's baseline."""
+    check(picture)
+    return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), how)
+
+
+def resize(picture: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
+    """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
+    if how not in PILLOW:
+        raise ValueError(f"unknown way to resize {how!r}; use one of {', '.join(PILLOW)}")
+    channels = [Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[how]) for c in range(3)]
+    return np.clip(np.stack(channels, axis=-1), 0, 1)
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@cache
+def _cascade() -> feature.Cascade:
+    return feature.Cascade(data.lbp_frontal_face_cascade_filename())
+
+
+def faces(picture: np.ndarray) -> list[Box]:
+    """Frontal faces as boxes, largest first; an empty list where none is found.
+
+    scikit-image's bundled cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
+    copy whose long side is at most 512 pixels. It looks for upright frontal faces, and is often wrong.
+    """
+    check(picture)
+    shrink = max(1.0, max(picture.shape[:2]) / 512)
+    h, w = (max(1, round(n / shrink)) for n in picture.shape[:2])
+    if min(h, w) < 24:  # the cascade's own window
+        return []
+    grey = color.rgb2gray(resize(picture, (h, w), "area"))
+    found = _cascade().detect_multi_scale(
+        (grey * 255).astype(np.uint8), scale_factor=1.2, step_ratio=1, min_size=(24, 24), max_size=(h, w)
+    )
+    boxes = [Box(*(round(f[k] * shrink) for k in ("r", "c", "height", "width"))) for f in found]
+    return sorted(boxes, key=lambda b: -b.height * b.width)
+
+
+def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
+    """The square around `box`, `margin` of its size wider on each side, shifted and cut to fit; a view."""
+    h, w = picture.shape[:2]
+    side = min(round(max(box.height, box.width) * (1 + 2 * margin)), h, w)
+    top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)
+    left = min(max(box.left + box.width // 2 - side // 2, 0), w - side)
+    return picture[top : top + side, left : left + side]

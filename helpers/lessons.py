@@ -1,0 +1,101 @@
+"""Execute the lessons as a reader would, and put their results side by side."""
+
+import html
+import os
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+
+from helpers import ROOT, replacing
+from helpers.plots import RESULT
+
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = ROOT / "build"
+
+
+def run(numbers: list[str], profile: str, in_place: bool) -> int:
+    """Execute lessons through papermill into `build/`, or back into `notebooks/`; returns the exit status.
+
+    A failing lesson is named with its cell and does not stop the others. Ends with a table and
+    `build/report.html`. Raises ValueError for a lesson that does not exist.
+    """
+    chosen = [p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers]
+    if unknown := set(numbers) - {p.stem[:2] for p in chosen}:
+        raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}")
+    BUILD.mkdir(exist_ok=True)
+    os.environ["COURSE_PROFILE"] = profile  # the kernels inherit it
+    rows = [_execute(path, in_place) for path in chosen]
+    _report(rows, profile)
+    for row in rows:
+        print(f"{row['lesson']:<24}{row['seconds']:>6.0f} s   {row['outcome']}")
+    print(f"report: {(BUILD / 'report.html').relative_to(ROOT)}")
+    return int(any(row["failed"] for row in rows))
+
+
+def _execute(path: Path, in_place: bool) -> dict:
+    executed, started, outcome, failed = BUILD / path.name, time.perf_counter(), "", False
+    try:
+        papermill.execute_notebook(path, executed, cwd=NOTEBOOKS, kernel_name="python3")
+    except papermill.PapermillExecutionError as error:
+        outcome, failed = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}", True
+    except Exception as error:  # a kernel that dies raises whatever it likes; the other lessons go on
+        outcome, failed = f"FAILED: {type(error).__name__}: {error}", True
+    row = {"lesson": path.stem, "seconds": time.perf_counter() - started, "failed": failed, "image": None, "alt": ""}
+    notebook = nbformat.read(executed, as_version=4) if executed.exists() else nbformat.v4.new_notebook()
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    executed.with_suffix(".html").write_text(page, encoding="utf-8")
+    if result := recorded(notebook):
+        bundle, entry = result
+        row |= {"image": bundle["image/png"], "alt": entry["alt"]}
+        outcome = outcome or f"{entry['baseline']:,.1f} → {entry['result']:,.1f} {entry['unit']}"
+    if in_place and not failed:
+        _clean(notebook)
+        with replacing(path) as part:
+            nbformat.write(notebook, part)
+    return row | {"outcome": " ".join(outcome.split()) or "—"}
+
+
+def recorded(notebook: nbformat.NotebookNode) -> tuple[dict, dict] | None:
+    """What `plots.record` left in an executed notebook: its outputs by type, and the entry."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if RESULT in output.get("data", {}):
+                return output["data"], output["data"][RESULT]
+    return None
+
+
+def _clean(notebook: nbformat.NotebookNode) -> None:
+    """Keep what a reader sees: no timings, no papermill, one kernel name."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
+        for output in cell.get("outputs", []):
+            output.pop("transient", None)
+
+
+def _report(rows: list[dict], profile: str) -> None:
+    """`build/report.html`: every lesson's before and after on one page that needs nothing else."""
+    lines, figures = [], []
+    for row in rows:
+        link = f'<a href="{row["lesson"]}.html">{row["lesson"]}</a>'
+        state = ' class="failed"' if row["failed"] else ""
+        lines.append(f"<tr{state}><td>{link}<td>{row['seconds']:.0f}<td>{html.escape(row['outcome'])}")
+        if row["image"]:
+            source = f"data:image/png;base64,{row['image']}"
+            figures.append(f'<h2>{link}</h2><img src="{source}" alt="{html.escape(row["alt"], quote=True)}">')
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Image restoration: report</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+table {{ border-collapse: collapse }} td, th {{ padding: .3rem 1.2rem .3rem 0; text-align: left;
+border-bottom: 1px solid #ddd; vertical-align: top }} td:nth-child(2) {{ text-align: right }}
+img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
+</style>
+<h1>Image restoration, profile {html.escape(profile)}</h1>
+<table><tr><th>lesson<th>seconds<th>baseline → result{"".join(lines)}</table>
+{"".join(figures)}</html>"""
+    with replacing(BUILD / "report.html") as part:
+        part.write_text(page, encoding="utf-8")

@@ -1,0 +1,127 @@
+"""Every figure of the course: contact sheets, comparisons with a zoom, bars, networks, and a lesson's result."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from helpers import ROOT
+from helpers.images import Box
+
+plt.style.use(ROOT / "helpers" / "course.mplstyle")
+
+GREY, BLUE, BLACK, ORANGE, GREEN = plt.rcParams["axes.prop_cycle"].by_key()["color"][:5]
+RESULT = "application/vnd.image-restoration-course.result+json"
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its alt text, the sentence that stands for it where it cannot be seen."""
+    plt.close(figure)
+    display(figure, metadata={"image/png": {"alt": alt}})
+
+
+def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> Figure:
+    """A contact sheet: {caption: picture}, each at its own shape."""
+    rows = -(-len(pictures) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(9, 1.95 * rows + 0.4), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (caption, picture) in zip(axes.flat, pictures.items(), strict=False):
+        ax.imshow(np.clip(picture, 0, 1))
+        ax.set_title(caption, loc="center", fontsize=8, fontweight="normal")
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def compare(
+    pictures: Mapping[str, np.ndarray], title: str, zoom: Box | None = None, scores: Mapping[str, str] | None = None
+) -> Figure:
+    """Pictures of one scene side by side, baseline → ours → target; below each the same zoom, and its score.
+
+    `zoom` is in pixels of the last picture (the target); smaller pictures, such as the input, are zoomed
+    at the same place. `scores` are {name: text} and stand under the pictures.
+    """
+    target = list(pictures.values())[-1]
+    n, rows = len(pictures), 1 if zoom is None else 2
+    height = 9 / n * min(target.shape[0] / target.shape[1], 1.4) + (9 / n if zoom else 0) + 0.7
+    figure, axes = plt.subplots(rows, n, figsize=(9, height), squeeze=False, layout="constrained")
+    for column, (name, picture) in zip(axes.T, pictures.items(), strict=True):
+        column[0].imshow(np.clip(picture, 0, 1))
+        column[0].set_title(name, loc="center")
+        if zoom is not None:
+            ratio = picture.shape[0] / target.shape[0]
+            top, left, h, w = (round(v * ratio) for v in zoom)
+            corner = (left - 0.5, top - 0.5)
+            column[0].add_patch(Rectangle(corner, w, h, fill=False, edgecolor=ORANGE, linewidth=1.5))
+            column[1].imshow(np.clip(picture[top : top + h, left : left + w], 0, 1))
+        if scores and name in scores:
+            column[-1].set_xlabel(scores[name])
+        for ax in column:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def bars(values: Mapping[str, float], title: str, unit: str, ours: Sequence[str] = (), digits: int = 2) -> Figure:
+    """Horizontal bars from zero, their values written beside them; the names in `ours` are blue, the others grey."""
+    figure, ax = plt.subplots(figsize=(7, 0.36 * len(values) + 0.9))
+    colours = [BLUE if name in ours else GREY for name in values]
+    drawn = ax.barh(list(values), list(values.values()), color=colours, height=0.65)
+    ax.bar_label(drawn, [f"{v:,.{digits}f}" for v in values.values()], padding=3)
+    ax.invert_yaxis()
+    ax.margins(x=0.14)
+    ax.set(xlabel=unit, title=title)
+    if min(values.values()) < 0:
+        ax.axvline(0, color=BLACK, linewidth=0.8)
+    return figure
+
+
+def network(model, size: int = 44) -> Figure:
+    """A Keras network as a row of blocks: height is the picture's side, width the channels; arcs are skips."""
+    import keras
+
+    tensors = [layer.output for layer in model.layers]
+    outputs = keras.Model(model.inputs, tensors)(np.zeros((1, size, size, 3), np.float32))
+    shapes = [tuple(o.shape[1:]) for o in outputs]
+    sides = np.sqrt([s[0] for s in shapes]) / np.sqrt(max(s[0] for s in shapes))
+    widths = 0.15 + 0.5 * np.sqrt([s[-1] for s in shapes]) / np.sqrt(max(s[-1] for s in shapes))
+    figure, ax = plt.subplots(figsize=(9, 2.9))
+    index = {layer.name: i for i, layer in enumerate(model.layers)}
+    for i, (layer, shape) in enumerate(zip(model.layers, shapes, strict=True)):
+        colour = GREY if not layer.count_params() else BLUE
+        ax.add_patch(Rectangle((i - widths[i] / 2, -sides[i]), widths[i], 2 * sides[i], color=colour, alpha=0.75))
+        text = f"{layer.name}\n{'×'.join(map(str, shape))}\n{layer.count_params():,}"
+        ax.text(i, -1.15, text, ha="center", va="top", fontsize=8)
+        sources = layer.input if i else []
+        for tensor in sources if isinstance(sources, list) else [sources]:
+            j = index[tensor._keras_history.operation.name]
+            if i - j == 1:
+                ends = (j + widths[j] / 2, 0), (i - widths[i] / 2, 0)
+                ax.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": BLACK})
+            else:
+                bow = {"arrowstyle": "->", "color": ORANGE, "connectionstyle": f"arc3,rad={-0.5 / (i - j) ** 0.5}"}
+                ax.annotate("", (i, sides[i]), (j, sides[j]), arrowprops=bow)
+    ax.set(xlim=(-0.6, len(shapes) - 0.4), ylim=(-1.75, 1.9))
+    ax.axis("off")
+    ax.set_title(f"{model.name}: {model.count_params():,} parameters; under each block its output and parameters")
+    return figure
+
+
+def record(figure: Figure, alt: str, baseline: float, result: float, unit: str, what: str) -> None:
+    """Show a lesson's before/after picture and record its result where `helpers run` finds it.
+
+    `baseline` and `result` are in `unit`; `what` says how they were measured.
+    """
+    plt.close(figure)
+    png = io.BytesIO()
+    figure.savefig(png)
+    text = f"{what}: {baseline:,.1f} → {result:,.1f} {unit}"
+    entry = {"baseline": baseline, "result": result, "unit": unit, "what": what, "alt": alt}
+    bundle = {"image/png": png.getvalue(), "text/plain": text, RESULT: entry}
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+    print(text)
