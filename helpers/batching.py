@@ -49,7 +49,7 @@ def prepare(
     """
     folder = Path(folder)
     rows, refused = [], []
-    for path, part in tqdm(pictures.items(), desc="prepare", leave=False):
+    for path, part in tqdm(pictures.items(), desc="prepare", leave=False, delay=2):
         try:
             picture = images.read(path)
             if min(picture.shape[:2]) < size:
@@ -94,7 +94,9 @@ def read_manifest(folder: str | os.PathLike) -> list[dict[str, str]]:
 
 def load(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
     """The pictures of one manifest column as (n, h, w, 3) uint8, for sets that fit into memory."""
-    return np.stack([images.to_uint8(images.read(row[column])) for row in tqdm(rows, desc=column, leave=False)])
+    return np.stack(
+        [images.to_uint8(images.read(row[column])) for row in tqdm(rows, desc=column, leave=False, delay=2)]
+    )
 
 
 def batches(

@@ -75,7 +75,7 @@ def _fetch_sample(folder: Path) -> Path:
 
 def _fetch_own(origin: Path, folder: Path) -> Path:
     found, refused = images.find(origin), []
-    for path in tqdm(found, desc="fetch own", leave=False):
+    for path in tqdm(found, desc="fetch own", leave=False, delay=2):
         target = folder / path.relative_to(origin)
         if target.exists() and target.stat().st_size == path.stat().st_size:
             continue

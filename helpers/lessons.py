@@ -14,6 +14,7 @@ from helpers.plots import RESULT
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
+QUIET = ["--log-level=ERROR"]  # kernels warn of TCP without encryption; these never leave the machine
 
 
 def run(numbers: list[str], profile: str, in_place: bool) -> int:
@@ -38,19 +39,20 @@ def run(numbers: list[str], profile: str, in_place: bool) -> int:
 def _execute(path: Path, in_place: bool) -> dict:
     executed, started, outcome, failed = BUILD / path.name, time.perf_counter(), "", False
     try:
-        papermill.execute_notebook(path, executed, cwd=NOTEBOOKS, kernel_name="python3")
+        papermill.execute_notebook(path, executed, cwd=NOTEBOOKS, kernel_name="python3", extra_arguments=QUIET)
     except papermill.PapermillExecutionError as error:
         outcome, failed = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}", True
     except Exception as error:  # a kernel that dies raises whatever it likes; the other lessons go on
         outcome, failed = f"FAILED: {type(error).__name__}: {error}", True
     row = {"lesson": path.stem, "seconds": time.perf_counter() - started, "failed": failed, "image": None, "alt": ""}
     notebook = nbformat.read(executed, as_version=4) if executed.exists() else nbformat.v4.new_notebook()
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    executed.with_suffix(".html").write_text(page, encoding="utf-8")
     if result := recorded(notebook):
         bundle, entry = result
         row |= {"image": bundle["image/png"], "alt": entry["alt"]}
-        outcome = outcome or f"{entry['baseline']:,.1f} → {entry['result']:,.1f} {entry['unit']}"
+        outcome = outcome or entry["text"]
+        notebook.cells[0]["attachments"] = {"result.png": {"image/png": row["image"]}}  # what the title shows
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    executed.with_suffix(".html").write_text(page, encoding="utf-8")
     if in_place and not failed:
         _clean(notebook)
         with replacing(path) as part:

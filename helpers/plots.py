@@ -27,7 +27,7 @@ def show(figure: Figure, alt: str) -> None:
 def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> Figure:
     """A contact sheet: {caption: picture}, each at its own shape."""
     rows = -(-len(pictures) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(9, 1.95 * rows + 0.4), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(7.6, 1.65 * rows + 0.4), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, (caption, picture) in zip(axes.flat, pictures.items(), strict=False):
@@ -120,8 +120,9 @@ def record(figure: Figure, alt: str, baseline: float, result: float, unit: str, 
     plt.close(figure)
     png = io.BytesIO()
     figure.savefig(png)
-    text = f"{what}: {baseline:,.1f} → {result:,.1f} {unit}"
-    entry = {"baseline": baseline, "result": result, "unit": unit, "what": what, "alt": alt}
+    before, after = (f"{v:,}" if isinstance(v, int) else f"{v:,.1f}" for v in (baseline, result))
+    text = f"{before} → {after} {unit}"
+    entry = {"text": text, "what": what, "alt": alt, "baseline": baseline, "result": result, "unit": unit}
     bundle = {"image/png": png.getvalue(), "text/plain": text, RESULT: entry}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
-    print(text)
+    print(f"{what}: {text}")

@@ -1,0 +1,107 @@
+import multiprocessing
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+
+from helpers import ROOT
+
+
+@pytest.fixture
+def picture():
+    """48×64, smooth, each channel its own gradient, none of them flat."""
+    y, x = np.mgrid[0:48, 0:64].astype(np.float32)
+    return np.stack([x / 63, y / 47, 0.5 + 0.5 * np.sin(x / 9) * np.cos(y / 7)], axis=-1).astype(np.float32)
+
+
+@pytest.fixture
+def speckle():
+    """Noise, which no format compresses much: its file is larger than any limit set here."""
+    return np.random.default_rng(0).random((128, 128, 3), np.float32)
+
+
+def png_bytes(width, height, depth, colour, rows, *extra):
+    """A PNG by hand: `rows` without their filter bytes, `extra` chunks as (name, data) before the pixels."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    middle = b"".join(chunk(name, data) for name, data in extra)
+    return b"\x89PNG\r\n\x1a\n" + header + middle + pixels + chunk(b"IEND", b"")
+
+
+@pytest.fixture(name="png_bytes")
+def _png_bytes():
+    return png_bytes
+
+
+@pytest.fixture
+def bomb(tmp_path):
+    """A PNG of 68 bytes that claims 20,000×20,000 pixels."""
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_bytes(20_000, 20_000, 8, 2, [b"\0\0\0"]))
+    return path
+
+
+def unprivileged():
+    """Root writes where it likes: step down to nobody. Others keep who they are."""
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def no_space():
+    """A write past 1,000 bytes of any file fails, as on a full disk, instead of ending the process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+
+@pytest.fixture
+def as_nobody(tmp_path):
+    """Call a function in a child without root's rights, started in tmp_path.
+
+    Give it relative paths: a stranger cannot walk through the parents of tmp_path.
+    """
+    return lambda *call: _in_child(call, tmp_path, unprivileged)
+
+
+@pytest.fixture
+def on_full_disk(tmp_path):
+    """Call a function in a child that runs out of space; started in tmp_path."""
+    return lambda *call: _in_child(call, tmp_path, no_space)
+
+
+def _in_child(call, folder, step_down):
+    def start():
+        os.chdir(folder)
+        step_down()
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
+        return pool.submit(*call).result()
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run `python -m helpers …` in tmp_path, whole or as "nobody" or on a "full disk"."""
+
+    def run(*arguments, limit=None):
+        return subprocess.run(
+            [sys.executable, "-m", "helpers", *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            preexec_fn={None: None, "nobody": unprivileged, "full disk": no_space}[limit],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run

@@ -1,0 +1,502 @@
+import io
+import os
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage import data
+
+from helpers import images
+
+few = settings(max_examples=25, deadline=None)
+sides = st.integers(1, 40)
+RED, WHITE = (1, 0, 0), (1, 1, 1)
+
+
+def saved(path, array, mode=None, **options):
+    (array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array, np.uint8), mode)).save(
+        path, **options
+    )
+    return images.read(path)
+
+
+def red_corner(h=8, w=12):
+    pixels = np.full((h, w, 3), 128, np.uint8)
+    pixels[: h // 2, : w // 2] = (255, 0, 0)
+    return pixels
+
+
+# read: what comes out
+
+
+@pytest.mark.parametrize("suffix", sorted(images.SUFFIXES))
+def test_read_gives_rgb_float_in_every_format(tmp_path, suffix):
+    got = saved(tmp_path / f"x{suffix}", red_corner(16, 32))
+    assert got.shape == (16, 32, 3)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got[3, 3], RED, atol=0.03)
+    np.testing.assert_allclose(got[-3, -3], 128 / 255, atol=0.03)
+
+
+def test_pure_red_is_red(tmp_path):
+    got = saved(tmp_path / "red.png", np.full((4, 4, 3), (255, 0, 0)))
+    assert (got == RED).all()
+
+
+# where the top left corner of the stored picture stands once it is upright
+UPRIGHT = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    got = saved(tmp_path / "x.png", red_corner(8, 12), exif=exif.tobytes())
+    assert got.shape == ((8, 12, 3) if orientation < 5 else (12, 8, 3))
+    corners = {(r, c): tuple(got[r, c]) for r in (0, -1) for c in (0, -1)}
+    assert [at for at, colour in corners.items() if colour == RED] == [UPRIGHT[orientation]]
+
+
+def test_exif_orientation_of_a_jpeg(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    got = saved(tmp_path / "phone.jpg", red_corner(32, 48), exif=exif.tobytes(), quality=95)
+    assert got.shape == (48, 32, 3)
+    np.testing.assert_allclose(got[3, -4], RED, atol=0.05)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    ramp = np.arange(64).reshape(8, 8) * 4
+    got = saved(tmp_path / "grey.png", ramp)
+    np.testing.assert_allclose(got, np.repeat(ramp[..., None] / 255, 3, axis=-1), atol=1e-6)
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    bits = np.indices((6, 9)).sum(0) % 2
+    got = saved(tmp_path / "bits.png", Image.fromarray((bits * 255).astype(np.uint8)).convert("1"))
+    np.testing.assert_array_equal(got, np.repeat(bits[..., None], 3, axis=-1))
+
+
+def test_palette(tmp_path):
+    image = Image.fromarray(red_corner()).quantize(4)
+    np.testing.assert_allclose(saved(tmp_path / "x.png", image), red_corner() / 255, atol=1 / 255)
+
+
+def test_transparent_palette_entry_is_laid_on_white(tmp_path):
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.putpixel((0, 0), 0)
+    got = saved(tmp_path / "x.png", image, transparency=0)
+    assert (got[0, 0] == WHITE).all()
+    assert (got[1, 1] == RED).all()
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_transparency_is_laid_on_white(tmp_path, mode):
+    opaque = (0,) * (len(mode) - 1)
+    image = Image.new(mode, (3, 1), (*opaque, 255))
+    image.putpixel((1, 0), (*opaque, 0))
+    image.putpixel((2, 0), (*opaque, 51))
+    got = saved(tmp_path / "x.png", image)
+    np.testing.assert_allclose(got[0], [(0, 0, 0), WHITE, (0.8, 0.8, 0.8)], atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_cmyk(tmp_path, suffix):
+    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta and yellow ink make red
+    np.testing.assert_allclose(saved(tmp_path / f"x{suffix}", image)[8, 8], RED, atol=0.02)
+
+
+DEEP = 12345  # its high byte twice, which 8 bits would give, is 12336: off by 1.4e-4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)], ids=["grey", "colour", "alpha"])
+def test_16_bits_keep_their_depth(tmp_path, suffix, shape):
+    pixels = np.full(shape, DEEP, np.uint16)
+    if shape[-1] == 4:
+        pixels[..., 3] = 65535
+    path = tmp_path / f"deep{suffix}"
+    assert cv2.imwrite(str(path), pixels)
+    got = images.read(path)
+    assert got.shape == (5, 7, 3)
+    np.testing.assert_allclose(got, DEEP / 65535, atol=1e-5)
+
+
+def test_16_bit_colours_are_not_swapped(tmp_path):
+    bgra = np.zeros((2, 2, 4), np.uint16)
+    bgra[..., 2:] = 65535  # OpenCV's red, opaque
+    bgra[0, 0, 3] = 0
+    assert cv2.imwrite(str(tmp_path / "x.png"), bgra)
+    got = images.read(tmp_path / "x.png")
+    assert (got[1, 1] == RED).all()
+    assert (got[0, 0] == WHITE).all()
+
+
+def test_16_bit_grey_with_alpha(tmp_path, png_bytes):
+    path = tmp_path / "x.png"
+    path.write_bytes(png_bytes(3, 1, 16, 4, [b"".join(v.to_bytes(2) for v in (DEEP, 65535, DEEP, 0, 0, 13107))]))
+    np.testing.assert_allclose(images.read(path)[0, :, 0], [DEEP / 65535, 1, 0.8], atol=1e-5)
+
+
+@pytest.mark.parametrize("orientation, at", [(3, (-1, -1)), (6, (0, -1))])
+@pytest.mark.parametrize("side", [4, 6], ids=["square", "oblong"])
+def test_16_bit_colour_is_turned_upright_and_keeps_its_depth(tmp_path, png_bytes, side, orientation, at):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((4, side, 3), ">u2")
+    pixels[0, 0] = DEEP
+    path = tmp_path / "x.png"
+    tags = exif.tobytes().removeprefix(b"Exif\0\0")
+    path.write_bytes(png_bytes(side, 4, 16, 2, [row.tobytes() for row in pixels], (b"eXIf", tags)))
+    got = images.read(path)
+    assert got.shape == ((4, side, 3) if orientation == 3 else (side, 4, 3))
+    np.testing.assert_allclose(got[at], DEEP / 65535, atol=1e-5)
+    assert np.count_nonzero(got) == 3
+
+
+@pytest.mark.parametrize("colour, transparent", [(0, (DEEP,)), (2, (DEEP, 0, 0))], ids=["grey", "colour"])
+def test_16_bits_with_one_transparent_colour(tmp_path, png_bytes, colour, transparent):
+    value = b"".join(v.to_bytes(2) for v in transparent)
+    path = tmp_path / "x.png"
+    path.write_bytes(png_bytes(2, 1, 16, colour, [value + bytes(len(value))], (b"tRNS", value)))
+    np.testing.assert_array_equal(images.read(path)[0], [WHITE, (0, 0, 0)])
+
+
+def test_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (6, 4), colour) for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255)]]
+    got = saved(tmp_path / "x.gif", frames[0], save_all=True, append_images=frames[1:])
+    assert got.shape == (4, 6, 3)
+    assert (got == RED).all()
+
+
+def test_one_pixel(tmp_path):
+    assert saved(tmp_path / "x.png", [[[255, 0, 0]]]).tolist() == [[[1, 0, 0]]]
+
+
+def test_content_counts_not_suffix(tmp_path):
+    got = saved(tmp_path / "really_a_png.jpg", red_corner(), format="PNG")
+    np.testing.assert_array_equal(got, red_corner() / np.float32(255))
+
+
+def test_a_large_phone_picture_is_read_without_a_warning(tmp_path):
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "phone.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert images.read(tmp_path / "phone.png").shape == (9_000, 10_000, 3)
+
+
+# read: what is refused
+
+
+def refused(path, *words):
+    """The error of reading `path` is one line, names the file, and holds `words`, among them what to do."""
+    with pytest.raises((ValueError, OSError)) as caught:
+        images.read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    for word in words:
+        assert word in message
+    assert "Errno" not in message  # the system's words do not say what to do
+
+
+def jpeg_and_png(pixels):
+    for kind in ("JPEG", "PNG"):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, kind)
+        yield kind, file.getvalue()
+
+
+def test_text_is_refused(tmp_path):
+    (tmp_path / "x.jpg").write_text("<html>404 Not Found</html>")
+    refused(tmp_path / "x.jpg", "not a picture", "save it as PNG")
+
+
+def test_empty_file_is_refused(tmp_path):
+    (tmp_path / "x.png").touch()
+    refused(tmp_path / "x.png", ";")
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.9])
+def test_truncated_files_are_refused(tmp_path, speckle, part):
+    for kind, whole in jpeg_and_png(images.to_uint8(speckle)):
+        path = tmp_path / f"x.{kind}"
+        path.write_bytes(whole[: int(len(whole) * part)])
+        refused(path, ";")
+
+
+def test_truncated_16_bit_png_is_refused(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 65535, (32, 32, 3)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "whole.png"), pixels)
+    whole = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "x.png", "damaged", "get the file again")
+
+
+@given(st.integers(0, 1), st.data())
+@few
+def test_damaged_bytes_give_a_picture_or_a_clear_error(tmp_path_factory, which, draw):
+    _, whole = list(jpeg_and_png(red_corner(24, 24)))[which]
+    damaged = bytearray(whole)
+    for _ in range(3):
+        damaged[draw.draw(st.integers(0, len(whole) - 1))] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "x.png"
+    path.write_bytes(damaged)
+    try:
+        assert images.read(path).shape[-1] == 3
+    except (ValueError, OSError) as error:
+        assert str(path) in str(error)
+        assert "\n" not in str(error)
+
+
+def test_decompression_bomb_is_refused_unopened(bomb):
+    refused(bomb, "too many pixels", "make it smaller")
+
+
+def test_32_bit_values_are_refused(tmp_path):
+    for k, (mode, value) in enumerate([("F", 0.5), ("I", 70_000), ("I", -5)]):
+        Image.new(mode, (4, 4), value).save(tmp_path / f"{k}.tif")
+        refused(tmp_path / f"{k}.tif", "32-bit", "save it with 8 or 16")
+
+
+def test_folder_is_refused(tmp_path):
+    refused(tmp_path, "folder")
+
+
+def test_missing_file_is_refused(tmp_path):
+    refused(tmp_path / "nowhere.png", "no file")
+    with pytest.raises(FileNotFoundError):
+        images.read(tmp_path / "nowhere.png")
+
+
+def test_unreadable_file_is_refused(tmp_path, picture, as_nobody):
+    images.write(tmp_path / "secret.png", picture).chmod(0)
+    with pytest.raises(OSError, match=r"secret\.png"):
+        as_nobody(images.read, "secret.png")
+
+
+# write
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".tiff"])
+def test_round_trip_is_within_half_a_step(tmp_path, picture, suffix):
+    path = images.write(tmp_path / "new" / f"x{suffix}", picture)
+    assert path == tmp_path / "new" / f"x{suffix}"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    np.testing.assert_allclose(images.read(path), picture, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp"])
+def test_lossy_round_trip_is_close(tmp_path, picture, suffix):
+    got = images.read(images.write(tmp_path / f"x{suffix}", picture))
+    np.testing.assert_allclose(got, picture, atol=0.1)
+    assert np.abs(got - picture).mean() < 0.01
+
+
+def test_what_overshoots_is_clipped_not_wrapped(tmp_path):
+    picture = np.full((2, 2, 3), [-0.2, 0.5, 1.2], np.float32)
+    np.testing.assert_allclose(images.read(images.write(tmp_path / "x.png", picture))[0, 0], [0, 0.5, 1], atol=0.003)
+
+
+@pytest.mark.parametrize("name", ["x.xyz", "x", "x.pdf"])
+def test_unknown_suffix_is_refused(tmp_path, picture, name):
+    with pytest.raises(ValueError, match=r"suffix .*\.png"):
+        images.write(tmp_path / name, picture)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 4), (0, 4, 3), (1, 4, 4, 3)])
+def test_wrong_shape_is_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match="height, width, 3"):
+        images.write(tmp_path / "x.png", np.zeros(shape, np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_uint8_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="uint8"):
+        images.write(tmp_path / "x.png", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_no_permission_leaves_nothing(tmp_path, picture, as_nobody):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    with pytest.raises(PermissionError, match=r"cannot write locked/x\.png.*another folder"):
+        as_nobody(images.write, "locked/x.png", picture)
+    assert not list(locked.iterdir())
+
+
+def test_a_closed_folder_is_named(tmp_path, picture, as_nobody):
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(PermissionError, match=r"cannot write closed/x\.png.*another folder"):
+        as_nobody(images.write, "closed/x.png", picture)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path, picture):
+    (tmp_path / "file").write_text("here first")
+    with pytest.raises(OSError, match=r"cannot write .*x\.png.*another folder"):
+        images.write(tmp_path / "file" / "x.png", picture)
+    assert (tmp_path / "file").read_text() == "here first"
+
+
+@pytest.mark.parametrize("suffix", sorted(images.SUFFIXES))
+def test_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path, picture, speckle, on_full_disk, suffix):
+    path = images.write(tmp_path / f"x{suffix}", picture)
+    old = path.read_bytes()
+    with pytest.raises(OSError, match=rf"cannot write x\{suffix}.*free space"):
+        on_full_disk(images.write, path.name, speckle)
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208
+
+
+# find
+
+
+def test_find_sorts_and_leaves_out_what_is_no_picture(tmp_path, picture):
+    for name in ("b.PNG", "a.jpg", "deeper/c.webp", ".hidden.png"):
+        images.write(tmp_path / name, picture)
+    (tmp_path / "notes.txt").touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in images.find(tmp_path)] == ["a.jpg", "b.PNG", "deeper/c.webp"]
+
+
+def test_find_names_a_missing_and_an_empty_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        images.find(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no pictures .*put some there.*\.png"):
+        images.find(tmp_path)
+
+
+# crop, reduce, enlarge
+
+
+@given(sides, sides)
+@few
+def test_square_crop_is_square_centred_and_a_view(h, w):
+    picture = np.random.default_rng(h * 100 + w).random((h, w, 3), np.float32)
+    square = images.square_crop(picture)
+    side = min(h, w)
+    assert square.shape == (side, side, 3)
+    assert np.shares_memory(square, picture)
+    top, left = (h - side) // 2, (w - side) // 2
+    assert abs(h - side - 2 * top) <= 1
+    assert abs(w - side - 2 * left) <= 1
+    np.testing.assert_array_equal(square, picture[top : top + side, left : left + side])
+
+
+@given(sides, sides, st.integers(1, 8))
+@few
+def test_crop_to_multiple_divides_and_cuts_no_more_than_it_must(h, w, scale):
+    picture = np.random.default_rng(0).random((h, w, 3), np.float32)
+    cut = images.crop_to_multiple(picture, scale)
+    assert cut.shape[0] % scale == cut.shape[1] % scale == 0
+    assert 0 <= h - cut.shape[0] < scale
+    assert 0 <= w - cut.shape[1] < scale
+    np.testing.assert_array_equal(cut, picture[: cut.shape[0], : cut.shape[1]])
+
+
+@pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
+@given(h=st.integers(1, 12), w=st.integers(1, 12), scale=st.integers(2, 5), seed=st.integers(0, 99))
+@few
+def test_reduce_keeps_range_constants_and_colour(how, h, w, scale, seed):
+    random = np.random.default_rng(seed)
+    noise = images.reduce(random.random((h * scale, w * scale, 3), np.float32).round(), scale, how)
+    assert noise.shape == (h, w, 3)
+    assert noise.dtype == np.float32
+    assert noise.min() >= 0
+    assert noise.max() <= 1
+    flat = np.full((h * scale, w * scale, 3), [0.2, 0.5, 0.9], np.float32)
+    np.testing.assert_allclose(images.reduce(flat, scale, how), flat[:h, :w], atol=1e-3)
+
+
+@pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
+def test_reduce_stays_in_place(how, picture):
+    """A ramp reduced is the ramp at the blocks' centres: a shift by one pixel would be seen."""
+    ramp = np.repeat(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], 48, axis=0).repeat(3, axis=-1)
+    centres = ramp.reshape(48, 16, 4, 3).mean(2)[:12]
+    np.testing.assert_allclose(images.reduce(ramp, 4, how)[:, 3:-3], centres[:, 3:-3], atol=1e-3)
+
+
+def test_area_is_the_mean_of_each_block(picture):
+    blocks = picture.reshape(12, 4, 16, 4, 3).mean((1, 3))
+    np.testing.assert_allclose(images.reduce(picture, 4, "area"), blocks, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
+def test_reduce_blurs_before_it_subsamples(how):
+    stripes = np.zeros((64, 64, 3), np.float32)
+    stripes[:, ::2] = 1
+    assert np.ptp(images.reduce(stripes, 4, how)[4:-4, 4:-4]) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (8, 9), (2, 8)])
+def test_reduce_refuses_what_does_not_divide(shape):
+    with pytest.raises(ValueError, match="crop_to_multiple"):
+        images.reduce(np.zeros((*shape, 3), np.float32), 4)
+
+
+def test_reduce_refuses_an_unknown_way(picture):
+    with pytest.raises(ValueError, match=r"cubist.*bicubic"):
+        images.reduce(picture, 4, "cubist")
+
+
+@pytest.mark.parametrize("how", ["nearest", "bilinear", "bicubic"])
+@given(h=st.integers(1, 12), w=st.integers(1, 12), scale=st.integers(1, 5))
+@few
+def test_enlarge_gives_the_exact_shape_and_keeps_constants(how, h, w, scale):
+    flat = np.full((h, w, 3), [0.2, 0.5, 0.9], np.float32)
+    large = images.enlarge(flat, scale, how)
+    assert large.dtype == np.float32
+    np.testing.assert_allclose(large, np.full((h * scale, w * scale, 3), [0.2, 0.5, 0.9]), atol=1e-5)
+
+
+def test_nearest_repeats_pixels(picture):
+    np.testing.assert_array_equal(images.enlarge(picture, 3, "nearest"), picture.repeat(3, 0).repeat(3, 1))
+
+
+# faces
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return images.to_float(data.astronaut())
+
+
+def test_the_astronauts_face_is_found(astronaut):
+    [box] = images.faces(astronaut)
+    assert abs(box.top + box.height / 2 - 110) < 40
+    assert abs(box.left + box.width / 2 - 220) < 40
+    assert 60 < box.height < 200
+
+
+def test_a_face_is_found_at_the_same_place_in_a_larger_picture(astronaut):
+    [small] = images.faces(astronaut)
+    [large] = images.faces(images.enlarge(astronaut, 2, "nearest"))
+    np.testing.assert_allclose(np.array(large) / 2, small, atol=10)
+
+
+@pytest.mark.parametrize("shape", [(200, 200, 3), (1, 1, 3), (10, 2000, 3)])
+def test_no_face_in_grey(shape):
+    assert images.faces(np.full(shape, 0.5, np.float32)) == []
+
+
+@given(h=sides, w=sides, margin=st.floats(0, 3), box=st.tuples(sides, sides, sides, sides))
+@few
+def test_crop_box_is_square_and_inside(h, w, margin, box):
+    picture = np.zeros((h, w, 3), np.float32)
+    box = images.Box(min(box[0], h) - 1, min(box[1], w) - 1, box[2], box[3])
+    square = images.crop_box(picture, box, margin)
+    assert square.shape == (square.shape[0],) * 2 + (3,)
+    assert square.shape[0] == min(h, w, round(max(box[2:]) * (1 + 2 * margin)))
+    assert np.shares_memory(square, picture)
+
+
+def test_crop_box_holds_its_box():
+    picture = np.zeros((100, 100, 3), np.float32)
+    picture[40:50, 60:70] = 1
+    square = images.crop_box(picture, images.Box(40, 60, 10, 10), margin=0.5)
+    assert square.shape == (20, 20, 3)
+    assert (square[5:15, 5:15] == 1).all()
