@@ -179,19 +179,32 @@ def faces(picture: np.ndarray) -> list[Box]:
     """Frontal faces as boxes, largest first; an empty list where none is found.
 
     scikit-image's bundled cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
-    copy whose long side is at most 512 pixels. It looks for upright frontal faces, and is often wrong.
+    copy whose long side is at most 512 pixels. It looks for upright frontal faces of at least a tenth of the
+    picture's short side, and is sometimes wrong.
     """
     check(picture)
     shrink = max(1.0, max(picture.shape[:2]) / 512)
     h, w = (max(1, round(n / shrink)) for n in picture.shape[:2])
-    if min(h, w) < 24:  # the cascade's own window
+    smallest = max(24, min(h, w) // 10)  # 24 is the cascade's own window
+    if min(h, w) < smallest:
         return []
     grey = color.rgb2gray(resize(picture, (h, w), "area"))
     found = _cascade().detect_multi_scale(
-        (grey * 255).astype(np.uint8), scale_factor=1.2, step_ratio=1, min_size=(24, 24), max_size=(h, w)
+        (grey * 255).astype(np.uint8), scale_factor=1.2, step_ratio=1, min_size=(smallest, smallest), max_size=(h, w)
     )
     boxes = [Box(*(round(f[k] * shrink) for k in ("r", "c", "height", "width"))) for f in found]
-    return sorted(boxes, key=lambda b: -b.height * b.width)
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda b: -b.height * b.width):
+        if all(_apart(box, other) for other in kept):  # the cascade finds a face more than once
+            kept.append(box)
+    return kept
+
+
+def _apart(box: Box, larger: Box) -> bool:
+    """Whether the centre of `box` lies outside `larger`."""
+    down = box.top + box.height / 2 - larger.top
+    right = box.left + box.width / 2 - larger.left
+    return not (0 <= down <= larger.height and 0 <= right <= larger.width)
 
 
 def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:

@@ -71,6 +71,7 @@ def as_nobody(tmp_path):
 
     Give it relative paths: a stranger cannot walk through the parents of tmp_path.
     """
+    tmp_path.chmod(0o755)
     return lambda *call: _in_child(call, tmp_path, unprivileged)
 
 
