@@ -86,7 +86,7 @@ def network(model, size: int = 44) -> Figure:
     import keras
 
     tensors = [layer.output for layer in model.layers]
-    outputs = keras.Model(model.inputs, tensors)(np.zeros((1, size, size, 3), np.float32))
+    outputs = keras.Model(model.input, tensors)(np.zeros((1, size, size, 3), np.float32))
     shapes = [tuple(o.shape[1:]) for o in outputs]
     sides = np.sqrt([s[0] for s in shapes]) / np.sqrt(max(s[0] for s in shapes))
     widths = 0.15 + 0.5 * np.sqrt([s[-1] for s in shapes]) / np.sqrt(max(s[-1] for s in shapes))

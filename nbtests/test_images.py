@@ -1,6 +1,7 @@
 import io
 import os
 import warnings
+import zlib
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from skimage import data
 
 from helpers import images
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
 RED, WHITE = (1, 0, 0), (1, 1, 1)
 
@@ -237,6 +238,15 @@ def test_truncated_16_bit_png_is_refused(tmp_path):
     whole = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "x.png").write_bytes(whole[: len(whole) // 2])
     refused(tmp_path / "x.png", "damaged", "get the file again")
+
+
+def test_broken_headers_are_refused_by_name(tmp_path, png_bytes):
+    good = png_bytes(1, 1, 8, 2, [b"\0\0\0"])
+    short = good[:8] + (5).to_bytes(4) + good[12:16] + good[16:21] + zlib.crc32(good[12:21]).to_bytes(4) + good[33:]
+    long_text = png_bytes(1, 1, 8, 2, [b"\0\0\0"], (b"zTXt", b"k\0\0" + zlib.compress(bytes(2_000_000))))
+    for k, content in enumerate([short, long_text]):
+        (tmp_path / f"{k}.png").write_bytes(content)
+        refused(tmp_path / f"{k}.png", ";")
 
 
 @given(st.integers(0, 1), st.data())
