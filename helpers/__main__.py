@@ -19,6 +19,13 @@ def run(args: argparse.Namespace) -> int:
     return lessons.run(args.lessons, args.profile, args.in_place)
 
 
+def address(args: argparse.Namespace) -> int:
+    from helpers import lessons
+
+    print(f"{lessons.readdress(args.url)} files now name {args.url}")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 where a lesson failed, 2 for bad input or a full disk."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
@@ -35,6 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
     command.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/")
     command.set_defaults(run=run)
+
+    command = commands.add_parser("address", help="write the repository's address into every badge and first cell")
+    command.add_argument("url", help="https://github.com/OWNER/NAME")
+    command.set_defaults(run=address)
 
     args = parser.parse_args(argv)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)

@@ -26,6 +26,8 @@ def split(names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int =
         raise ValueError(f"{len(names)} names cannot be dealt into three sets; three are needed at least")
     dealt = np.random.default_rng(seed).permutation(names)
     n_val, n_test = max(1, round(len(names) * val)), max(1, round(len(names) * test))
+    if n_val + n_test >= len(names):
+        raise ValueError(f"val {val} and test {test} of {len(names)} names leave none to train on")
     parts = ["val"] * n_val + ["test"] * n_test + ["train"] * (len(names) - n_val - n_test)
     return dict(zip(dealt.tolist(), parts, strict=True))
 

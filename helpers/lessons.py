@@ -1,8 +1,11 @@
 """Execute the lessons as a reader would, and put their results side by side."""
 
+import base64
 import html
 import os
+import re
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -54,6 +57,9 @@ def _execute(path: Path, in_place: bool) -> dict:
     page, _ = HTMLExporter().from_notebook_node(notebook)
     executed.with_suffix(".html").write_text(page, encoding="utf-8")
     if in_place and not failed:
+        if path.stem == "06_espcn":  # README's picture
+            with replacing(path.with_suffix(".png")) as part:
+                part.write_bytes(base64.b64decode(row["image"]))
         _clean(notebook)
         with replacing(path) as part:
             nbformat.write(notebook, part)
@@ -75,8 +81,10 @@ def _clean(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
-        for output in cell.get("outputs", []):
-            output.pop("transient", None)
+        if "outputs" in cell:  # a progress bar is a widget, dead in a stored notebook
+            cell.outputs = [
+                o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
+            ]
 
 
 def _report(rows: list[dict], profile: str) -> None:
@@ -101,3 +109,20 @@ img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
 {"".join(figures)}</html>"""
     with replacing(BUILD / "report.html") as part:
         part.write_text(page, encoding="utf-8")
+
+
+def readdress(url: str) -> int:
+    """Replace the address of `pyproject.toml` by `url` wherever it stands; returns the number of files changed."""
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+        raise ValueError(f"{url!r} is not an address like https://github.com/OWNER/NAME")
+    pyproject = ROOT / "pyproject.toml"
+    old = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    old, new = (address.removeprefix("https://github.com/") for address in (old, url))
+    changed = 0
+    for path in [pyproject, ROOT / "README.md", *NOTEBOOKS.rglob("*.ipynb")]:
+        text = path.read_text(encoding="utf-8")
+        if old in text:
+            with replacing(path) as part:
+                part.write_text(text.replace(old, new), encoding="utf-8")
+            changed += 1
+    return changed

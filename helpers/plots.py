@@ -46,9 +46,10 @@ def compare(
     at the same place. `scores` are {name: text} and stand under the pictures.
     """
     target = list(pictures.values())[-1]
-    n, rows = len(pictures), 1 if zoom is None else 2
-    height = 9 / n * min(target.shape[0] / target.shape[1], 1.4) + (9 / n if zoom else 0) + 0.7
-    figure, axes = plt.subplots(rows, n, figsize=(9, height), squeeze=False, layout="constrained")
+    width, upright = 8.4 / len(pictures), min(target.shape[0] / target.shape[1], 1.4)
+    heights = [width * upright] if zoom is None else [0.6 * width * upright, width]  # the zoom is what matters
+    size = (8.4, sum(heights) + 0.7)
+    figure, axes = plt.subplots(len(heights), len(pictures), figsize=size, squeeze=False, height_ratios=heights)
     for column, (name, picture) in zip(axes.T, pictures.items(), strict=True):
         column[0].imshow(np.clip(picture, 0, 1))
         column[0].set_title(name, loc="center")

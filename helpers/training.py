@@ -48,7 +48,9 @@ class LiveCurve(keras.callbacks.Callback):
         self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=f"bicubic {self.baseline:.2f} dB")
         label = f"network {self.psnr[-1]:.2f} dB"
         self.ax.plot(range(1, done + 1), self.psnr, color=plots.BLUE, marker=".", label=label)
-        self.ax.set(xlim=(0.5, epochs + 0.5), xlabel="epoch", ylabel="PSNR, dB")
+        low, high = (f([self.baseline, *self.psnr]) for f in (min, max))
+        room = max(0.1, 0.3 - (high - low) / 2)  # a flat curve shall look flat
+        self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room), xlabel="epoch", ylabel="PSNR, dB")
         self.ax.set_title(f"{self.title}: epoch {done} of {epochs}, {self.drawn - self.started:.0f} s")
         self.ax.legend(loc="lower right")
         if self.handle:

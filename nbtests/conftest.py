@@ -1,6 +1,6 @@
+import ctypes
 import multiprocessing
 import os
-import resource
 import signal
 import struct
 import subprocess
@@ -52,54 +52,78 @@ def bomb(tmp_path):
     return path
 
 
-def unprivileged():
-    """Root writes where it likes: step down to nobody. Others keep who they are."""
+def nobody():
+    """Root writes where it likes: step down. Others keep who they are."""
     if os.geteuid() == 0:
         os.setgid(65534)
         os.setuid(65534)
 
 
+def bound_by_permissions():
+    """The same for a program about to start, which nobody could not even find where root's home is closed."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
 def no_space():
     """A write past 1,000 bytes of any file fails, as on a full disk, instead of ending the process."""
+    import resource
+
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
 
-@pytest.fixture
-def as_nobody(tmp_path):
-    """Call a function in a child without root's rights, started in tmp_path.
+def in_child(call, folder, before):
+    if os.name == "nt":
+        pytest.skip("Windows has neither fork nor these limits")
 
-    Give it relative paths: a stranger cannot walk through the parents of tmp_path.
-    """
-    tmp_path.chmod(0o755)
-    return lambda *call: _in_child(call, tmp_path, unprivileged)
-
-
-@pytest.fixture
-def on_full_disk(tmp_path):
-    """Call a function in a child that runs out of space; started in tmp_path."""
-    return lambda *call: _in_child(call, tmp_path, no_space)
-
-
-def _in_child(call, folder, step_down):
     def start():
         os.chdir(folder)
-        step_down()
+        before()
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
         return pool.submit(*call).result()
 
 
 @pytest.fixture
-def command(tmp_path):
-    """Run `python -m helpers …` in tmp_path, whole or as "nobody" or on a "full disk"."""
+def as_nobody(tmp_path):
+    """Call a function in a child without root's rights, started in tmp_path.
 
-    def run(*arguments, limit=None):
+    Give it relative paths: nobody cannot walk through the parents of tmp_path.
+    """
+    tmp_path.chmod(0o755)
+    return lambda *call: in_child(call, tmp_path, nobody)
+
+
+@pytest.fixture
+def on_full_disk(tmp_path):
+    """Call a function in a child that runs out of space, started in tmp_path."""
+    return lambda *call: in_child(call, tmp_path, no_space)
+
+
+@pytest.fixture(name="no_space")
+def _no_space():
+    return no_space
+
+
+@pytest.fixture(name="bound_by_permissions")
+def _bound_by_permissions():
+    return bound_by_permissions
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run `python -m helpers …` in tmp_path; `before` is called in its process first."""
+
+    def run(*arguments, before=None):
+        if before and os.name == "nt":
+            pytest.skip("Windows has neither fork nor these limits")
         return subprocess.run(
             [sys.executable, "-m", "helpers", *map(str, arguments)],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-            preexec_fn={None: None, "nobody": unprivileged, "full disk": no_space}[limit],
+            preexec_fn=before,
             capture_output=True,
             text=True,
             timeout=120,

@@ -1,0 +1,207 @@
+"""A trained network on a picture of any size, in tiles without seams, and on a picture file."""
+
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+from helpers import images, replacing
+from helpers.layers import SubpixelConv2D
+
+# By name, because `x + y` in a graph is an operation of the same name as the layer
+POINTWISE = set(
+    "InputLayer Identity Rescaling BatchNormalization Dropout SpatialDropout2D GaussianNoise "
+    "Activation ReLU Relu LeakyReLU LeakyRelu PReLU ELU Elu Softmax Sigmoid Tanh Clip "
+    "Add Subtract Multiply Divide TrueDivide Average Maximum Minimum Concatenate".split()
+)
+WHOLE = set(
+    "GroupNormalization Dense Flatten Attention AdditiveAttention MultiHeadAttention "
+    "GlobalAveragePooling2D GlobalMaxPooling2D".split()
+)
+REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
+
+# A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
+LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383} | dict.fromkeys((".png", ".tif", ".tiff"), 2**31 - 1)
+CAMERA, GPS, INTEROP, WIDTH, HEIGHT, ORIENTATION = 0x8769, 0x8825, 0xA005, 0xA002, 0xA003, 0x0112
+# What EXIF tells about the shot, from description to copyright; its other tags lay out the old file's pixels
+SHOT = {*range(269, 273), 282, 283, 296, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)}
+
+
+def receptive_radius(model: keras.Model) -> int:
+    """How many input pixels around a pixel its output depends on, at most; computed from the layers.
+
+    The longest path through a functional or Sequential network: half a kernel for each convolution (what
+    follows an enlargement counts at its own resolution), 2 pixels for a bicubic enlargement. `espcn`: 6.
+    Raises ValueError for a layer that looks at the whole picture (group normalisation, global pooling, dense,
+    attention), and for pooling, strides, padding other than "same" and layers unknown here, not supported yet.
+    """
+    return math.ceil(_reach(model)[0])
+
+
+def _reach(model: keras.Model) -> tuple[Fraction, int]:
+    """How far a network looks, in input pixels, and how many times it enlarges."""
+    graph = getattr(model, "_functional", None) or model  # a Sequential network holds its graph inside
+    if not hasattr(graph, "_nodes_by_depth"):
+        raise ValueError(f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)")
+    known = {id(x): (Fraction(0), 1) for x in graph.inputs}
+    for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True):  # from the input to the output
+        for node in nodes:
+            if not node.is_input:
+                reach, enlarged = max(known[id(x)] for x in node.input_tensors)
+                further, times = _step(node.operation)
+                known |= {id(y): (reach + further / enlarged, enlarged * times) for y in node.outputs}
+    return known[id(graph.outputs[0])]
+
+
+def _step(layer) -> tuple[Fraction, int]:
+    """How far one layer looks, in pixels of its input, and how many times it enlarges."""
+    kind = type(layer).__name__
+    if isinstance(layer, keras.Model):
+        return _reach(layer)
+    if kind in POINTWISE and getattr(layer, "axis", -1) in (-1, 3):
+        return Fraction(0), 1
+    if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
+        return Fraction(REACH[layer.interpolation]), layer.size[0]
+    if getattr(layer, "padding", None) == "same" and len(set(getattr(layer, "strides", (1, 2)))) == 1:
+        stride = layer.strides[0]
+        if isinstance(layer, keras.layers.Conv2DTranspose):  # a convolution between zeros, at its output's size
+            return Fraction(_span(layer), stride), stride
+        if stride == 1 and hasattr(layer, "dilation_rate"):
+            return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
+    if kind in WHOLE:
+        raise ValueError(
+            f"layer {layer.name} ({kind}) looks at the whole picture, so tiles would differ from it; "
+            "call the network on the whole picture"
+        )
+    raise ValueError(
+        f"layer {layer.name} ({kind}) cannot be tiled yet: only layers that work pixel by pixel, enlargements, and "
+        'convolutions with stride 1 and padding "same"; call the network on the whole picture'
+    )
+
+
+def _span(convolution) -> int:
+    """From a kernel's first pixel to its last, on its longer side."""
+    return max((k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilation_rate, strict=True))
+
+
+def apply(
+    model: keras.Model, picture: np.ndarray, scale: int, tile: int = 256, progress: bool | None = None
+) -> np.ndarray:
+    """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
+
+    The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
+    memory is bounded by the result and one tile's activations. `progress` draws a bar when it takes longer
+    than 2 seconds. Raises ValueError where `receptive_radius` does, and for a network that takes or gives
+    something else than RGB of any size, or enlarges by another factor than `scale`.
+    """
+    images.check(picture)
+    h, w = picture.shape[:2]
+    whole = np.empty((h * scale, w * scale, 3), np.float32)
+    for top, left, sr in _tiles(model, picture, scale, tile, progress):
+        whole[top : top + sr.shape[0], left : left + sr.shape[1]] = sr
+    return whole
+
+
+def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The result's tiles as (top, left, pixels)."""
+    if tile < 1:
+        raise ValueError(f"a tile of {tile} pixels; use at least 1")
+    if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
+        raise ValueError(f"{model.name} makes {model.output_shape} of {model.input_shape}; expected (None, None, 3)")
+    reach, enlarged = _reach(model)
+    if enlarged != scale:
+        raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
+    radius = math.ceil(reach)
+    corners = list(product(range(0, picture.shape[0], tile), range(0, picture.shape[1], tile)))
+    for top, left in tqdm(corners, "restore", delay=2, leave=False, unit="tile", disable=not progress):
+        # At the picture's own border nothing is added: there the network pads as it does on the whole
+        above, before = min(top, radius), min(left, radius)
+        lr = picture[top - above : top + tile + radius, left - before : left + tile + radius]
+        # Called directly: compiled for any size, UpSampling2D fails on bicubic, and it gains only a tenth
+        sr = keras.ops.convert_to_numpy(model(np.asarray(lr[None], np.float32), training=False))[0]
+        sr = sr[above * scale : (above + tile) * scale, before * scale : (before + tile) * scale]
+        yield top * scale, left * scale, np.clip(sr.astype(np.float32), 0, 1)
+
+
+def restore_file(
+    model: keras.Model, scale: int, source: str | os.PathLike, to_folder: str | os.PathLike, tile: int = 256
+) -> Path:
+    """Restore a picture file into `to_folder`, as `<stem>_x<scale>` or, at scale 1, `<stem>_restored`; its path.
+
+    JPEG (quality 95), PNG, WebP and TIFF keep their format, anything else becomes PNG, and so does what the
+    format cannot hold (transparency in JPEG, the longest sides). Always 8-bit RGB, also from grey or 16 bits,
+    with an alpha channel where there was transparency: Pillow's bicubic enlarges it, the network the colours.
+    EXIF about the shot is kept, with the pixels turned upright; so are the resolution in DPI and an RGB
+    colour profile. An older result is replaced. Raises ValueError where that would be `source` itself,
+    and what `images.read`, `apply` and `images.write` raise.
+    """
+    source = Path(source)
+    picture = images.read(source)
+    alpha, options = None, {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # images.read decides what is too large
+        with Image.open(source) as file:
+            size = picture.shape[1] * scale, picture.shape[0] * scale
+            upright = ImageOps.exif_transpose(file)
+            if upright.has_transparency_data and not upright.mode.startswith("I"):
+                rgba = upright.convert("RGBA")
+                alpha = rgba.getchannel("A")
+                # Laid on white, as images.read gives them, half transparent pixels would have the wrong colour
+                picture = _bleed(images.to_float(np.asarray(rgba)[..., :3]), np.asarray(alpha) == 0)
+            options = _metadata(file, size)
+    suffix = source.suffix.lower()
+    if max(size) > LARGEST.get(suffix, 0) or (alpha and suffix.startswith(".j")):
+        suffix = ".png"
+    target = Path(to_folder) / f"{source.stem}_{f'x{scale}' if scale > 1 else 'restored'}{suffix}"
+    if target.exists() and target.samefile(source):
+        raise ValueError(f"the result would replace its own source {source}; choose another folder")
+    with replacing(target) as part:
+        result = Image.new("RGB", size)  # 8 bits from the start: a float picture would take four times as much
+        for top, left, sr in _tiles(model, picture, scale, tile, progress=True):
+            result.paste(Image.fromarray(images.to_uint8(sr)), (left, top))
+        if alpha:
+            result.putalpha(alpha.resize(size, Image.Resampling.BICUBIC))
+        result.save(part, quality=95, **options)
+    return target
+
+
+def _bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Give each hidden pixel the nearest visible one's colour, lest the enlarged edge take on what nobody saw."""
+    if hidden.all():
+        return np.ones_like(picture)
+    _, nearest = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((nearest.max() + 1, 3), np.float32)
+    colours[nearest[~hidden]] = picture[~hidden]
+    return colours[nearest]
+
+
+def _metadata(file: Image.Image, size: tuple[int, int]) -> dict:
+    """What of a picture file's metadata is still true of its upright enlargement, as options of Pillow's save."""
+    old, exif = file.getexif(), Image.Exif()
+    for tag in SHOT.intersection(old):
+        exif[tag] = old[tag]
+    for tag in (CAMERA, GPS):
+        if table := {k: v for k, v in old.get_ifd(tag).items() if k != INTEROP}:  # an offset into the old file
+            exif[tag] = table | {k: n for k, n in zip((WIDTH, HEIGHT), size, strict=True) if k in table}
+    options = {}
+    if len(exif) or len(old):
+        exif[ORIENTATION] = 1
+        options["exif"] = exif.tobytes()
+    profile = file.info.get("icc_profile")
+    if profile and (file.mode.startswith("RGB") or (file.mode == "P" and profile[16:20] == b"RGB ")):
+        options["icc_profile"] = profile
+    dpi = file.info.get("dpi")
+    if dpi and all(0 < d < 65536 for d in dpi):
+        options["dpi"] = tuple(float(d) for d in dpi)
+    return options

@@ -1,0 +1,258 @@
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import batching, images
+
+# split
+
+
+@given(n=st.integers(3, 60), val=st.floats(0, 0.3), test=st.floats(0, 0.3), seed=st.integers(0, 9))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_split_deals_every_name_once_and_leaves_no_part_empty(n, val, test, seed):
+    names = [f"p{k}" for k in range(n)]
+    parts = batching.split(names, val, test, seed)
+    assert sorted(parts) == sorted(names)
+    assert set(parts.values()) == {"train", "val", "test"}
+    assert parts == batching.split(names[::-1], val, test, seed)  # nor does the order of the names count
+
+
+def test_split_keeps_its_shares_and_follows_the_seed():
+    names = [f"p{k}" for k in range(100)]
+    parts = batching.split(names, val=0.1, test=0.2)
+    assert [list(parts.values()).count(p) for p in ("train", "val", "test")] == [70, 10, 20]
+    assert batching.split(names, seed=1) != batching.split(names, seed=2)
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"], ["a", "b", "b", "a"]])
+def test_split_needs_three_names(names):
+    with pytest.raises(ValueError, match="three"):
+        batching.split(names)
+
+
+@pytest.mark.parametrize("val, test", [(0.5, 0.5), (0.9, 0.9), (1, 0)])
+def test_split_refuses_shares_that_leave_nothing_to_train_on(val, test):
+    with pytest.raises(ValueError, match="train"):
+        batching.split([f"p{k}" for k in range(10)], val, test)
+
+
+# prepare, read_manifest, load
+
+
+@pytest.fixture
+def raw(tmp_path, picture):
+    """Three good pictures of one scene, turned; one broken, one too small."""
+    folder = tmp_path / "raw"
+    images.write(folder / "wide.png", picture)
+    images.write(folder / "tall.png", picture.swapaxes(0, 1))
+    images.write(folder / "dark.png", picture / 2)
+    images.write(folder / "small.png", picture[:30])
+    (folder / "broken.png").write_bytes((folder / "wide.png").read_bytes()[:99])
+    return folder
+
+
+GOOD = {"wide.png": "train", "tall.png": "val", "dark.png": "test"}
+
+
+def prepare(raw, names, out, **options):
+    return batching.prepare({raw / n: part for n, part in names.items()}, out, size=32, per_picture=5, **options)
+
+
+@pytest.mark.parametrize("how", ["pyramid", "bicubic", "area"])
+def test_prepare_writes_pairs_and_their_list(raw, tmp_path, how):
+    out = tmp_path / "out"
+    rows = prepare(raw, GOOD, out, how=how)
+    assert len(rows) == 15
+    assert rows == batching.read_manifest(out)
+    with (out / "manifest.csv").open(newline="") as file:
+        listed = list(csv.reader(file))
+    assert listed[0] == batching.COLUMNS == ["split", "picture", "top", "left", "hr", "lr"]
+    assert len(listed) == 16
+    assert not any(str(tmp_path) in cell for line in listed for cell in line)  # the folder can move
+    for row in rows:
+        assert row["split"] == GOOD[row["picture"]]
+        hr, lr, whole = (images.read(p) for p in (row["hr"], row["lr"], raw / row["picture"]))
+        top, left = int(row["top"]), int(row["left"])
+        np.testing.assert_array_equal(hr, whole[top : top + 32, left : left + 32])
+        np.testing.assert_allclose(lr, images.reduce(hr, 4, how), atol=0.5 / 255 + 1e-6)
+    assert len({(row["picture"], row["top"], row["left"]) for row in rows}) > 10
+
+
+def test_same_seed_same_crops(raw, tmp_path):
+    places = [
+        [(row["top"], row["left"]) for row in prepare(raw, GOOD, tmp_path / f"out{k}", seed=seed)]
+        for k, seed in enumerate([0, 0, 1])
+    ]
+    assert places[0] == places[1] != places[2]
+
+
+def test_a_picture_as_large_as_the_crop_is_used_whole(tmp_path, picture):
+    images.write(tmp_path / "x.png", picture[:32, :32])
+    rows = prepare(tmp_path, {"x.png": "train"}, tmp_path / "out")
+    assert {(row["top"], row["left"]) for row in rows} == {("0", "0")}
+
+
+def test_what_cannot_be_used_is_named_and_left_out(raw, tmp_path):
+    names = GOOD | {"broken.png": "train", "small.png": "train", "missing.png": "train"}
+    with pytest.warns(UserWarning, match="3 pictures left out") as caught:
+        rows = prepare(raw, names, tmp_path / "out")
+    [warning] = caught
+    for name in ("broken.png", "small.png", "missing.png"):
+        assert name in str(warning.message)
+    assert {row["picture"] for row in rows} == set(GOOD)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_nothing_left_is_an_error_and_no_manifest(raw, tmp_path):
+    with pytest.raises(ValueError, match="32×32"):
+        prepare(raw, {"broken.png": "train", "small.png": "test"}, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, picture):
+    """Silently, a test picture's crops would stand under a training picture's rows."""
+    images.write(tmp_path / "a" / "x.png", picture)
+    images.write(tmp_path / "b" / "x.png", 1 - picture)
+    images.write(tmp_path / "b" / "x.jpg", picture / 2)
+    pictures = {tmp_path / "a/x.png": "train", tmp_path / "b/x.png": "test", tmp_path / "b/x.jpg": "val"}
+    rows = batching.prepare(pictures, tmp_path / "out", size=32, per_picture=2)
+    assert len({row["hr"] for row in rows}) == len({row["lr"] for row in rows}) == 6
+
+
+def test_load_keeps_rows_in_order(raw, tmp_path):
+    rows = prepare(raw, GOOD, tmp_path / "out")
+    hr, lr = batching.load(rows, "hr"), batching.load(rows, "lr")
+    assert (hr.shape, lr.shape, hr.dtype) == ((15, 32, 32, 3), (15, 8, 8, 3), np.uint8)
+    np.testing.assert_array_equal(hr[7], images.to_uint8(images.read(rows[7]["hr"])))
+
+
+def test_missing_manifest_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no manifest\.csv .*prepare"):
+        batching.read_manifest(tmp_path)
+
+
+# batches
+
+
+def pairs(n=6, h=12, w=12):
+    """LR noise, and an HR whose 4×4 blocks have LR's colours as their exact mean."""
+    lr = np.random.default_rng(0).integers(20, 236, (n, h, w, 3), np.uint8)
+    texture = np.tile([[-9, 9], [5, -5]], (2 * h, 2 * w))[..., None]
+    return lr, (lr.repeat(4, 1).repeat(4, 2) + texture).astype(np.uint8)
+
+
+def ramps(n, axis):
+    """`n` equal pictures that brighten along `axis`: 1 downwards, 2 to the right."""
+    steps = np.arange(8, dtype=np.uint8) * 30
+    lr = np.broadcast_to(np.expand_dims(steps, [0, 3 - axis, 3]), (n, 8, 8, 3))
+    return np.ascontiguousarray(lr), lr.repeat(4, 1).repeat(4, 2)
+
+
+def first(dataset, n):
+    return [(lr.numpy(), hr.numpy()) for lr, hr in dataset.take(n)]
+
+
+def directions(patches):
+    """Which way each patch brightens: "down", "up", "right" or "left"."""
+    down = [np.sign(p[-1].mean() - p[0].mean()) for p in patches]
+    right = [np.sign(p[:, -1].mean() - p[:, 0].mean()) for p in patches]
+    return [{(1, 0): "down", (-1, 0): "up", (0, 1): "right", (0, -1): "left"}[d] for d in zip(down, right, strict=True)]
+
+
+def test_batches_are_aligned_pairs():
+    lr, hr = pairs()
+    for small, large in first(batching.batches(lr, hr, 4, patch=5), 10):
+        assert (small.shape, large.shape) == ((4, 5, 5, 3), (4, 20, 20, 3))
+        assert small.dtype == large.dtype == np.float32
+        assert 0 <= large.min() < 0.2
+        assert 0.8 < large.max() <= 1
+        for s, h in zip(small, large, strict=True):
+            np.testing.assert_allclose(images.reduce(h, 4, "area"), s, atol=1e-5)
+
+
+def test_without_a_patch_the_whole_picture_comes():
+    lr, hr = pairs()
+    [(small, large)] = first(batching.batches(lr, hr, 6, turn=False), 1)
+    assert (small.shape, large.shape) == ((6, 12, 12, 3), (6, 48, 48, 3))
+    assert sorted(small.mean((1, 2, 3))) == pytest.approx(sorted(lr.mean((1, 2, 3)) / 255), abs=1e-5)
+
+
+def test_every_place_of_a_picture_can_be_drawn():
+    lr, hr = ramps(50, axis=1)
+    tops = {
+        round(float(p[0, 0, 0, 0]) * 255) // 30 for p, _ in first(batching.batches(lr, hr, 1, patch=4, turn=False), 50)
+    }
+    assert tops == {0, 1, 2, 3, 4}
+
+
+def test_epochs_differ_and_each_has_every_picture_once():
+    lr, hr = pairs()
+    one, two, three = (small for small, _ in first(batching.batches(lr, hr, 6), 3))
+    assert not np.array_equal(one, two)
+    assert not np.array_equal(two, three)
+    for epoch in (one, two, three):
+        assert sorted(epoch.mean((1, 2, 3))) == pytest.approx(sorted(lr.mean((1, 2, 3)) / 255), abs=1e-5)
+
+
+def test_order_and_augmentation_depend_on_seed_and_epoch_alone():
+    lr, hr = pairs()
+    whole = first(batching.batches(lr, hr, 2, patch=5, seed=3), 9)  # 3 epochs
+    again = first(batching.batches(lr, hr, 2, patch=5, seed=3), 9)
+    resumed = first(batching.batches(lr, hr, 2, patch=5, seed=3, start_epoch=1), 6)
+    for a, b in zip(whole + whole[3:], again + resumed, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+    other = first(batching.batches(lr, hr, 2, patch=5, seed=4), 9)
+    assert not any(np.array_equal(a[0], b[0]) for a, b in zip(whole, other, strict=True))
+
+
+def test_turning_reaches_every_direction_and_can_be_switched_off():
+    [(turned, large)] = first(batching.batches(*ramps(40, axis=1), 40), 1)
+    assert set(directions(turned)) == {"down", "up", "right", "left"}
+    assert directions(turned) == directions(large)
+    [(upright, _)] = first(batching.batches(*ramps(40, axis=1), 40, turn=False), 1)
+    assert set(directions(upright)) == {"down"}
+
+
+def test_flips_are_left_to_right():
+    [(flipped, _)] = first(batching.batches(*ramps(40, axis=2), 40, turn=False), 1)
+    assert set(directions(flipped)) == {"right", "left"}
+
+
+@pytest.mark.parametrize("batch, patch", [(7, None), (2, 13)], ids=["batch", "patch"])
+def test_what_cannot_be_drawn_is_refused(batch, patch):
+    """Without an error at once, a batch larger than the set would be waited for for ever."""
+    with pytest.raises(ValueError, match=str(patch or batch)):
+        batching.batches(*pairs(), batch, patch=patch)
+
+
+# stream
+
+
+def test_stream_gives_the_rows_in_order(raw, tmp_path):
+    rows = prepare(raw, GOOD, tmp_path / "out")
+    got = first(batching.stream(rows, 4), 99)
+    assert [len(lr) for lr, _ in got] == [4, 4, 4, 3]
+    lr, hr = (np.concatenate(part) for part in zip(*got, strict=True))
+    assert lr.dtype == hr.dtype == np.float32
+    np.testing.assert_allclose(lr, images.to_float(batching.load(rows, "lr")), atol=1e-6)
+    np.testing.assert_allclose(hr, images.to_float(batching.load(rows, "hr")), atol=1e-6)
+
+
+@pytest.mark.parametrize("column", ["lr", "hr"])
+@pytest.mark.parametrize("broken", ["missing", "text", "truncated"])
+def test_stream_goes_on_after_an_unreadable_file(raw, tmp_path, column, broken):
+    rows = prepare(raw, GOOD, tmp_path / "out")
+    path = tmp_path / "out" / column / "tall_02.png"
+    rest = [row for row in rows if row[column] != str(path)]
+    assert len(rest) == 14
+    whole = path.read_bytes()
+    path.unlink()
+    if broken != "missing":
+        path.write_bytes(b"no picture" if broken == "text" else whole[: len(whole) // 2])
+    lr, hr = (np.concatenate(part) for part in zip(*first(batching.stream(rows, 4), 99), strict=True))
+    np.testing.assert_allclose(lr, images.to_float(batching.load(rest, "lr")), atol=1e-6)
+    np.testing.assert_allclose(hr, images.to_float(batching.load(rest, "hr")), atol=1e-6)

@@ -1,0 +1,150 @@
+import csv
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import download, images
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return download.fetch("sample", to=tmp_path_factory.mktemp("data") / "raw" / "sample")
+
+
+def test_sample_is_ten_photographs_in_colour(sample):
+    found = images.find(sample)
+    assert sorted(p.stem for p in found) == sorted(download.SAMPLE)
+    assert len(found) == 10
+    for path in found:
+        picture = images.read(path)
+        assert min(picture.shape[:2]) >= 300
+        assert np.ptp(picture) > 0.5
+        assert not np.array_equal(picture[..., 0], picture[..., 2])
+    assert not [p for p in sample.rglob("*") if p.name.startswith(".")]
+
+
+def test_sample_is_stored_without_loss(sample):
+    for name, pixels in [("astronaut", download.data.astronaut()), ("china", download.load_sample_image("china.jpg"))]:
+        np.testing.assert_array_equal(np.asarray(Image.open(sample / f"{name}.png")), pixels)
+
+
+def test_sources_name_maker_and_licence_of_every_photograph(sample):
+    rows = table(sample / "SOURCES.csv")
+    assert [row["file"] for row in rows] == [f"{name}.png" for name in download.SAMPLE]
+    assert {row["file"] for row in rows} == {p.name for p in images.find(sample)}
+    assert all(all(row.values()) for row in rows)
+
+
+def test_split_of_the_sample():
+    parts = {name: photograph.split for name, photograph in download.SAMPLE.items()}
+    assert Counter(parts.values()) == {"train": 6, "val": 1, "test": 3}
+    assert {name for name, part in parts.items() if part == "test"} == {"astronaut", "chelsea", "china"}
+
+
+def test_what_is_there_is_not_fetched_again(sample):
+    before = {p: p.stat().st_mtime_ns for p in images.find(sample)}
+    gone = sample / "coffee.png"
+    gone.unlink()
+    assert download.fetch("sample", to=sample) == sample
+    after = {p: p.stat().st_mtime_ns for p in images.find(sample)}
+    assert after.keys() == before.keys()
+    assert [p for p in after if after[p] != before[p]] == [gone]
+
+
+@pytest.fixture
+def mine(tmp_path, picture):
+    """Two good pictures, one of them deeper, and two bad ones."""
+    folder = tmp_path / "mine"
+    images.write(folder / "a.png", picture)
+    images.write(folder / "deeper" / "still" / "b.jpg", picture)
+    (folder / "deeper" / "page.jpg").write_text("<html>404 Not Found</html>")
+    (folder / "half.png").write_bytes((folder / "a.png").read_bytes()[:500])
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*refused")
+def test_own_copies_the_tree_byte_by_byte(mine, tmp_path):
+    to = tmp_path / "to"
+    assert download.fetch("own", origin=mine, to=to) == to
+    assert sorted(p.relative_to(to).as_posix() for p in images.find(to)) == ["a.png", "deeper/still/b.jpg"]
+    for name in ("a.png", "deeper/still/b.jpg"):
+        assert (to / name).read_bytes() == (mine / name).read_bytes()
+
+
+def test_own_lists_what_it_refuses_with_a_reason(mine, tmp_path):
+    to = tmp_path / "to"
+    with pytest.warns(UserWarning, match=r"2 of 4 pictures refused, see .*refused\.csv"):
+        download.fetch("own", origin=mine, to=to)
+    reasons = {row["file"]: row["reason"] for row in table(to / "refused.csv")}
+    assert set(reasons) == {str(mine / "deeper" / "page.jpg"), str(mine / "half.png")}
+    assert "not a picture" in reasons[str(mine / "deeper" / "page.jpg")]
+    assert "damaged" in reasons[str(mine / "half.png")]
+
+
+@pytest.mark.filterwarnings("ignore:.*refused")
+def test_own_brings_only_what_changed(mine, tmp_path, picture):
+    to = tmp_path / "to"
+    download.fetch("own", origin=mine, to=to)
+    before = {p: p.stat().st_mtime_ns for p in images.find(to)}
+    images.write(mine / "half.png", picture[:20])
+    images.write(mine / "deeper" / "page.jpg", picture)
+    download.fetch("own", origin=mine, to=to)
+    assert {p: p.stat().st_mtime_ns for p in images.find(to) if p in before} == before
+    assert len(images.find(to)) == 4
+    assert not (to / "refused.csv").exists() or not table(to / "refused.csv")  # none is refused any more
+
+
+@pytest.mark.filterwarnings("ignore:.*refused")
+def test_own_sees_an_edit_that_keeps_the_size(mine, tmp_path, picture):
+    to = tmp_path / "to"
+    for pixels in (picture, 1 - picture):
+        images.write(mine / "x.bmp", pixels)  # as many bytes for every picture of one shape
+        download.fetch("own", origin=mine, to=to)
+    assert (to / "x.bmp").read_bytes() == (mine / "x.bmp").read_bytes()
+
+
+def test_own_may_lie_inside_its_origin(tmp_path, picture):
+    """`--from .` in the folder that holds data/raw/own: the copies are no pictures to copy."""
+    images.write(tmp_path / "a.png", picture)
+    to = tmp_path / "data" / "own"
+    for _ in range(3):
+        download.fetch("own", origin=tmp_path, to=to)
+    assert [p.relative_to(to).as_posix() for p in images.find(to)] == ["a.png"]
+
+
+def test_own_without_one_readable_picture_is_an_error(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x.jpg").write_text("no picture")
+    with pytest.raises(ValueError, match=r"none of 1 .*x\.jpg"):
+        download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_own_needs_an_origin_with_pictures(tmp_path):
+    with pytest.raises(ValueError, match="--from"):
+        download.fetch("own", to=tmp_path / "to")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        download.fetch("own", origin=tmp_path / "nowhere", to=tmp_path / "to")
+    with pytest.raises(FileNotFoundError, match="no pictures in"):
+        download.fetch("own", origin=tmp_path, to=tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_unknown_source_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"'instagram'.*sample.*own"):
+        download.fetch("instagram", to=tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_full_disk_leaves_no_half_copy(tmp_path, speckle, on_full_disk):
+    images.write(tmp_path / "mine" / "x.png", speckle)
+    with pytest.raises(OSError, match=r"cannot write to/x\.png.*free space"):
+        on_full_disk(download._fetch_own, tmp_path / "mine", download.Path("to"))
+    assert not list((tmp_path / "to").iterdir())

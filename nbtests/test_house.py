@@ -1,0 +1,129 @@
+"""What the files at the top promise each other, and what every committed lesson owes its reader."""
+
+import re
+import shutil
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from helpers import ROOT, lessons
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ADDRESS = PROJECT["project"]["urls"]["Repository"]
+LESSONS = sorted(lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
+DIRECT = [Requirement(r) for r in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["tools"]]
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook):
+    return [output for cell in code(notebook) for output in cell.outputs]
+
+
+def test_the_lessons_are_there():
+    assert {"01", "02", "03", "06"} <= {path.stem[:2] for path in LESSONS}
+
+
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
+def test_the_lock_satisfies_pyproject(requirement):
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
+    versions = [version for name, version in pins if canonicalize_name(name) == canonicalize_name(requirement.name)]
+    assert versions, f"{requirement.name} is not locked; make lock"
+    assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_the_lock_is_exact_and_names_no_index():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if not re.match(r"[\w.-]+==|\s*#", line)]
+    assert "://" not in "".join(lines)
+
+
+def test_conda_gives_the_same_and_writes_no_version_twice():
+    wanted = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python, pip, packages = wanted
+    version = re.fullmatch(r"python=(3\.\d+)", python)[1]
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(version)
+    assert (pip, packages) == ("pip", {"pip": ["-r requirements.txt"]})
+
+
+def test_address_is_written_everywhere_alike(lesson):
+    path, notebook = lesson
+    slug = ADDRESS.removeprefix("https://github.com/")
+    badge = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/{path.name}"
+    assert badge in notebook.cells[0].source
+    assert f'"{ADDRESS}"' in code(notebook)[1].source
+    assert badge in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_address_can_be_changed(tmp_path, monkeypatch):
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(lessons.NOTEBOOKS, tmp_path / "notebooks")
+    monkeypatch.setattr(lessons, "ROOT", tmp_path)
+    monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(ValueError, match="not an address"):
+        lessons.readdress("github.com/me")
+    assert lessons.readdress("https://github.com/someone/restoring") == 2 + len(LESSONS)
+    for path in [tmp_path / "README.md", *tmp_path.rglob("*.ipynb")]:
+        text = path.read_text(encoding="utf-8")
+        assert "someone/restoring" in text
+        assert ADDRESS.removeprefix("https://github.com/") not in text
+
+
+def test_first_cells(lesson):
+    first, second = code(lesson[1])[:2]
+    assert first.metadata.tags == ["parameters"]
+    assert 'PROFILE = os.environ.get("COURSE_PROFILE", "quick")' in first.source.splitlines()
+    assert "helpers.setup(" in second.source
+
+
+def test_at_least_three_cells_are_compared(lesson):
+    compared = [cell for cell in code(lesson[1]) if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert len(compared) >= 3
+    assert all(any(output.get("text", "").strip() for output in cell.outputs) for cell in compared)
+    assert not [cell for cell in code(lesson[1]) if "raises-exception" in cell.metadata.get("tags", [])]
+
+
+def test_committed_as_executed(lesson):
+    path, notebook = lesson
+    cells = [cell for cell in code(notebook) if cell.source.strip()]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"]
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    assert path.stat().st_size < 3 * 2**20
+
+
+def test_no_path_of_a_machine(lesson):
+    texts = [o.get("text", "") + o.get("data", {}).get("text/plain", "") for o in outputs(lesson[1])]
+    assert not re.search(r"/(root|home|work|tmp|Users)/|[A-Z]:\\", "\n".join(texts))
+
+
+def test_every_picture_has_a_text_for_who_cannot_see_it(lesson):
+    pictures = [o for o in outputs(lesson[1]) if "image/png" in o.get("data", {})]
+    assert pictures
+    assert all(len(o.metadata.get("image/png", {}).get("alt", "")) > 20 for o in pictures)
+    assert all(
+        re.search(r"!\[[^\]]{20,}\]", line) for line in lesson[1].cells[0].source.splitlines() if "(attach" in line
+    )
+
+
+def test_readme_tells_what_the_lesson_measured(lesson):
+    path, notebook = lesson
+    _, entry = lessons.recorded(notebook)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in readme if line.startswith("| [") and f"(notebooks/{path.name})" in line]
+    assert entry["text"] in row, "README's lesson table is older than the lesson"

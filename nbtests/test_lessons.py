@@ -1,0 +1,192 @@
+import base64
+import contextlib
+import io
+import json
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
+
+from helpers import ROOT, lessons
+from helpers.plots import RESULT
+
+RECORD = """
+import matplotlib.pyplot as plt
+from helpers import plots
+figure, ax = plt.subplots(figsize=(2, 1))
+plots.record(figure, "A <dark> square", 25.04, 1234.56, "dB", "PSNR-RGB")
+"""
+GOOD = ["import os\nprint('profile', os.environ['COURSE_PROFILE'], os.getcwd())", RECORD]
+FAILS = ["print('fine')", "raise ValueError('a <tag> &\\nanother line')", "print('never')"]
+DIES = ["import os\nos._exit(1)"]
+
+
+def notebook(cells):
+    code = [new_code_cell(source, metadata={"tags": ["mine"], "collapsed": True}) for source in cells]
+    return new_notebook(cells=[new_markdown_cell("# A lesson"), *code], metadata={"somebody": "else's"})
+
+
+def execute(root, sources, *arguments):
+    """`lessons.run` on a course of these notebooks under `root`: its status, what it printed, and the folders."""
+    course = SimpleNamespace(notebooks=root / "notebooks", build=root / "build", sources=sources)
+    course.notebooks.mkdir()
+    for name, cells in sources.items():
+        text = nbformat.writes(notebook(cells)) if cells else "{ no notebook"
+        (course.notebooks / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    course.before = {p.stem: p.read_bytes() for p in course.notebooks.iterdir()}
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(lessons, "ROOT", root)
+        patch.setattr(lessons, "NOTEBOOKS", course.notebooks)
+        patch.setattr(lessons, "BUILD", course.build)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("COURSE_PROFILE", "what stood here before")
+        course.status = lessons.run(*arguments)
+    course.printed = printed.getvalue()
+    return course
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A lesson that fails, one that kills its kernel, one that is no notebook, and last a good one; in place."""
+    root = tmp_path_factory.mktemp("mixed")
+    (root / "build").mkdir()
+    old = new_notebook(cells=[new_markdown_cell("#"), new_code_cell(outputs=[recorded_output()])])
+    nbformat.write(old, root / "build" / "03_broken.ipynb")  # of an earlier run, when it still was a notebook
+    sources = {"01_fails": FAILS, "02_dies": DIES, "03_broken": None, "04_good": GOOD}
+    return execute(root, sources, [], "smoke", True)
+
+
+def recorded_output():
+    entry = {"text": "1.0 → 2.0 dB", "what": "", "alt": "", "baseline": 1, "result": 2, "unit": "dB"}
+    data = {"image/png": base64.b64encode(b"stale").decode(), RESULT: entry}
+    return nbformat.v4.new_output("display_data", data=data)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    root = tmp_path_factory.mktemp("good")
+    return execute(root, {"04_good": GOOD, "05_other": DIES}, ["04"], "full", False)
+
+
+def outcome(course, lesson):
+    [line] = [line for line in course.printed.splitlines() if line.startswith(lesson)]
+    return line
+
+
+def texts(path):
+    """Every text that the cells of a notebook put out."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", []))
+
+
+def test_status_tells_whether_a_lesson_failed(mixed, good):
+    assert mixed.status == 1
+    assert good.status == 0
+
+
+def test_a_failing_lesson_is_named_with_its_cell_in_one_line(mixed):
+    line = outcome(mixed, "01_fails")
+    assert "FAILED in cell 2: ValueError: a <tag> & another line" in line
+    assert "fine" in texts(mixed.build / "01_fails.ipynb")
+
+
+def test_the_others_still_run(mixed):
+    assert "FAILED" in outcome(mixed, "02_dies")
+    assert "FAILED" in outcome(mixed, "03_broken")
+    assert outcome(mixed, "04_good").endswith("25.0 → 1,234.6 dB")
+
+
+def test_an_earlier_result_does_not_stand_for_a_broken_lesson(mixed):
+    assert base64.b64encode(b"stale").decode() not in (mixed.build / "report.html").read_text(encoding="utf-8")
+
+
+def test_only_the_chosen_lessons_run(good):
+    assert "05_other" not in good.printed
+    assert not (good.build / "05_other.ipynb").exists()
+
+
+@pytest.mark.parametrize("which, profile", [("mixed", "smoke"), ("good", "full")])
+def test_profile_and_folder_reach_the_kernel(which, profile, request):
+    course = request.getfixturevalue(which)
+    assert f"profile {profile} {course.notebooks.resolve()}" in texts(course.build / "04_good.ipynb")
+
+
+def test_report_holds_every_lesson_and_picture(mixed):
+    report = (mixed.build / "report.html").read_text(encoding="utf-8")
+    for name in mixed.sources:
+        assert (mixed.build / f"{name}.html").exists()
+        assert f'href="{name}.html"' in report
+    assert report.count('class="failed"') == 3
+    assert "a &lt;tag&gt; &amp; another line" in report
+    assert "<tag>" not in report
+    assert 'alt="A &lt;dark&gt; square"' in report
+    [source] = [part.split('"')[0] for part in report.split("data:image/png;base64,")[1:]]
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))))
+    assert picture.shape[0] < picture.shape[1]
+    assert np.ptp(picture) > 0
+    assert source in (mixed.build / "04_good.html").read_text(encoding="utf-8").replace("\n", "")
+
+
+def test_in_place_writes_outputs_and_clean_metadata(mixed):
+    written = nbformat.read(mixed.notebooks / "04_good.ipynb", as_version=4)
+    nbformat.validate(written)
+    assert set(written.metadata) == {"kernelspec", "language_info"}
+    code = [cell for cell in written.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code] == GOOD
+    assert [cell.execution_count for cell in code] == [1, 2]
+    assert [cell.metadata for cell in code] == [{"tags": ["mine"]}] * 2
+    _, entry = lessons.recorded(written)
+    assert entry["text"] == "25.0 → 1,234.6 dB"
+    assert "papermill" not in json.dumps(written)
+
+
+def test_failing_notebooks_stay_as_they_were(mixed, good):
+    for name in ("01_fails", "02_dies", "03_broken"):
+        assert (mixed.notebooks / f"{name}.ipynb").read_bytes() == mixed.before[name]
+    assert {p.stem: p.read_bytes() for p in good.notebooks.iterdir()} == good.before  # not in place: nothing changes
+
+
+def test_an_unknown_lesson_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ValueError, match="no lesson 98, 99"):
+        execute(tmp_path, {"04_good": GOOD}, ["04", "99", "98"], "quick", False)
+    assert not (tmp_path / "build").exists()
+
+
+# address
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course's files that name its address, as a copy: the real ones are not to be rewritten by a test."""
+    monkeypatch.setattr(lessons, "ROOT", tmp_path)
+    monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
+    for path in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "notebooks").glob("0*.ipynb")]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_address_is_replaced_everywhere_and_back(course):
+    files = [p for p in course.rglob("*") if p.is_file()]
+    before = {p: p.read_bytes() for p in files}
+    old = lessons.tomllib.loads(before[course / "pyproject.toml"].decode())["project"]["urls"]["Repository"]
+    lessons.readdress("https://github.com/me.too/my-course")
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert old.removeprefix("https://github.com/") not in text
+        assert "github.com/me.too/my-course" in text or "colab.research.google.com/github/me.too/my-course" in text
+    lessons.readdress(old)
+    assert {p: p.read_bytes() for p in files} == before
+
+
+@pytest.mark.parametrize("url", ["", "github.com/me/x", "http://github.com/me/x", "https://github.com/me", "a b"])
+def test_an_address_that_is_none_is_refused(course, url):
+    before = (course / "pyproject.toml").read_bytes()
+    with pytest.raises(ValueError, match="https://github.com/OWNER/NAME"):
+        lessons.readdress(url)
+    assert (course / "pyproject.toml").read_bytes() == before

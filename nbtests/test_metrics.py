@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import images, metrics
+
+few = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def two_pictures(seed, h=20, w=24):
+    return np.random.default_rng(seed).integers(0, 256, (2, h, w, 3), np.uint8)
+
+
+def bt601(picture):
+    """Luma as the standard writes it, on uint8: 16 + (65.481 R + 128.553 G + 24.966 B) / 255."""
+    return 16 + picture.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+
+
+@given(seed=st.integers(0, 999), h=st.integers(1, 30), w=st.integers(1, 30))
+@few
+def test_psnr_is_its_formula(seed, h, w):
+    a, b = two_pictures(seed, h, w)
+    mse = np.mean((a.astype(np.float64) - b) ** 2)
+    expected = 10 * math.log10(255**2 / mse) if mse else math.inf
+    assert metrics.psnr(images.to_float(a), images.to_float(b)) == pytest.approx(expected, abs=1e-9)
+    assert metrics.mse(images.to_float(a), images.to_float(b)) == pytest.approx(mse / 255**2, abs=1e-12)
+
+
+@given(seed=st.integers(0, 999))
+@few
+def test_psnr_of_luma_is_its_formula(seed):
+    a, b = two_pictures(seed)
+    expected = 10 * math.log10(255**2 / np.mean((bt601(a) - bt601(b)) ** 2))
+    assert metrics.psnr(images.to_float(a), images.to_float(b), y=True) == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_grey_level_off_is_48_db():
+    grey = np.full((16, 16, 3), 100 / 255, np.float32)
+    assert metrics.psnr(grey, grey + 1 / 255) == pytest.approx(48.13, abs=0.005)
+
+
+def test_equal_pictures(picture):
+    assert metrics.psnr(picture, picture) == math.inf
+    assert metrics.mse(picture, picture) == 0
+    for y in (False, True):
+        assert metrics.ssim(picture, picture, y=y) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("colour, y", [((1, 1, 1), 235), ((0, 0, 0), 16), ((0, 1, 0), 16 + 128.553)])
+def test_luma_runs_from_16_to_235(colour, y):
+    luma = metrics.luma(np.full((2, 3, 3), colour, np.float32))
+    assert luma.shape == (2, 3)
+    np.testing.assert_allclose(luma, y / 255, atol=1e-6)
+
+
+def test_luma_is_not_rgb(picture):
+    blue = picture.copy()
+    blue[..., 2] = 1 - blue[..., 2]  # the colour luma sees least
+    assert metrics.psnr(picture, blue, y=True) > metrics.psnr(picture, blue) + 3
+    assert metrics.ssim(picture, blue, y=True) > metrics.ssim(picture, blue)
+
+
+def test_more_noise_scores_lower(picture):
+    noise = np.random.default_rng(0).normal(0, 1, picture.shape).astype(np.float32)
+    for score in (metrics.psnr, metrics.ssim):
+        for y in (False, True):
+            scores = [score(picture, np.clip(picture + level * noise, 0, 1), y=y) for level in (0, 0.02, 0.1, 0.4)]
+            assert scores == sorted(scores, reverse=True)
+            assert scores[0] > scores[-1]
+
+
+def test_ssim_is_fixed_by_its_definition():
+    """Flat pictures have no variance: what is left is the luminance term (Wang et al. 2004, equation 6)."""
+    a, b, c1 = 51 / 255, 102 / 255, 0.01**2
+    expected = (2 * a * b + c1) / (a * a + b * b + c1)
+    flat = [np.full((24, 24, 3), v, np.float32) for v in (a, b)]
+    assert metrics.ssim(*flat) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("y", [False, True])
+def test_border_is_ignored_and_nothing_else(picture, y):
+    framed = picture.copy()
+    framed[:4] = framed[-4:] = 1 - framed[:4]
+    framed[:, :4] = framed[:, -4:] = 1 - framed[:, :4]
+    assert metrics.psnr(picture, framed, border=4, y=y) == math.inf
+    assert metrics.ssim(picture, framed, border=4, y=y) == pytest.approx(1)
+    assert metrics.psnr(picture, framed, border=3, y=y) < 60
+    worse = picture.copy()
+    worse[4, 4] = 1 - worse[4, 4]
+    assert metrics.psnr(picture, worse, border=4, y=y) < 60
+
+
+def test_values_are_rounded_and_clipped_before_they_are_measured():
+    steps = np.random.default_rng(0).integers(0, 256, (16, 16, 3)) / 255
+    below_half = np.random.default_rng(1).uniform(-0.49, 0.49, steps.shape) / 255
+    assert metrics.psnr(steps, steps + below_half) == math.inf
+    assert metrics.psnr(np.ones((8, 8, 3)), np.full((8, 8, 3), 1.7)) == math.inf
+
+
+def test_different_shapes_are_refused(picture):
+    for score in (metrics.psnr, metrics.ssim, metrics.mse):
+        with pytest.raises(ValueError, match=r"48, 64, 3.*47, 64, 3"):
+            score(picture, picture[:-1])
+
+
+@pytest.mark.parametrize("border", [24, 100])
+def test_a_border_that_leaves_nothing_is_refused(picture, border):
+    with pytest.raises(ValueError, match=f"border of {border} leaves nothing"):
+        metrics.psnr(picture, picture, border=border)

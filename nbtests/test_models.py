@@ -1,0 +1,197 @@
+import ast
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import ROOT, images, layers, metrics, models
+
+SKIPS = ["bicubic", "nearest", None]
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def run(model, x):
+    return keras.ops.convert_to_numpy(model(x))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+# shuffle, SubpixelConv2D
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shuffle_is_depth_to_space(scale, channels):
+    x = noise(2, 5, 7, channels * scale**2)
+    np.testing.assert_array_equal(layers.shuffle(x, scale), tf.nn.depth_to_space(x, scale))
+
+
+def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
+    """Is the deconvolution layer the same as a convolutional layer? (Shi et al. 2016, arXiv:1609.07009)"""
+    scale, filters, channels = 4, 3, 16
+    x = noise(2, 9, 7, channels)
+    subpixel = layers.SubpixelConv2D(filters, 3, scale, kernel_initializer="glorot_uniform")
+    ours = run(subpixel, x)
+
+    kernel = keras.ops.convert_to_numpy(subpixel.kernel)
+    rearranged = np.zeros((3 * scale, 3 * scale, filters, channels), np.float32)
+    for u, v, i, j in np.ndindex(3, 3, scale, scale):
+        block = kernel[u, v, :, (i * scale + j) * filters :][:, :filters]
+        rearranged[scale * (2 - u) + i, scale * (2 - v) + j] = block.T
+    deconvolution = keras.layers.Conv2DTranspose(filters, 3 * scale, scale, padding="same", use_bias=False)
+    deconvolution.build(x.shape)
+    deconvolution.set_weights([rearranged])
+    np.testing.assert_allclose(run(deconvolution, x), ours, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_untrained_subpixel_repeats_pixels(scale):
+    """ICNR: no checkerboard, each block of the start is one colour, and the blocks differ."""
+    out = run(layers.SubpixelConv2D(3, 3, scale), noise(2, 6, 5, 8))
+    np.testing.assert_allclose(out, out[:, ::scale, ::scale].repeat(scale, 1).repeat(scale, 2), atol=1e-6)
+    assert out.std() > 0.01
+
+
+def test_subpixel_can_be_rebuilt_from_its_config():
+    layer = layers.SubpixelConv2D(3, 5, 2, activation="relu", name="up")
+    again = layers.SubpixelConv2D.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    x = noise(1, 4, 6, 8)
+    assert run(layer, x).shape == run(again, x).shape == (1, 8, 12, 3)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(run(again, x), run(layer, x))
+    assert layer.compute_output_shape((None, 4, None, 8)) == (None, 8, None, 3)
+
+
+# espcn
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_espcn_has_the_projects_table(skip):
+    model = models.espcn(4, skip=skip)
+    assert model.count_params() == 71_840
+    parameters = [n for layer in model.layers if (n := layer.count_params())]
+    assert parameters == [4_864, 36_928, 18_464, 4_624, 6_960]
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_espcn_enlarges_any_size(skip, scale):
+    assert run(models.espcn(scale, skip=skip), noise(1, 7, 9, 3)).shape == (1, 7 * scale, 9 * scale, 3)
+
+
+def test_every_layer_has_a_name_of_its_own():
+    names = [layer.name for layer in models.espcn(4).layers]
+    assert names == [layer.name for layer in models.espcn(4).layers]  # Keras would count on: conv2d_1, conv2d_2, …
+
+
+@pytest.mark.parametrize("skip", ["bicubic", "nearest"])
+def test_with_a_silent_network_the_skip_is_the_baseline(skip, picture):
+    model = models.espcn(4, skip=skip)
+    last = model.get_layer("subpixel")
+    last.set_weights([np.zeros_like(w) for w in last.get_weights()])
+    inside = 0.2 + 0.6 * picture  # no overshoot for Pillow's enlargement to clip
+    ours, pillow = run(model, inside[None])[0], images.enlarge(inside, 4, skip)
+    np.testing.assert_allclose(ours[8:-8, 8:-8], pillow[8:-8, 8:-8], atol=1e-5)
+
+
+def test_projects_output_is_never_negative():
+    model = models.espcn(4, skip=None, output="relu")
+    assert model.count_params() == 71_840
+    assert run(model, noise(2, 8, 8, 3)).min() == 0
+    assert run(models.espcn(4, skip=None), noise(2, 8, 8, 3)).min() < 0
+
+
+def test_weights_survive_a_file(tmp_path):
+    model, other, x = models.espcn(4), models.espcn(4), noise(1, 6, 8, 3)
+    model.save_weights(tmp_path / "espcn.weights.h5")
+    assert not np.array_equal(run(other, x), run(model, x))
+    other.load_weights(tmp_path / "espcn.weights.h5")
+    np.testing.assert_array_equal(run(other, x), run(model, x))
+
+
+@pytest.mark.parametrize("rebuild", [lambda m: keras.Model.from_config(m.get_config()), keras.models.clone_model])
+def test_espcn_can_be_rebuilt(rebuild):
+    model, x = models.espcn(4), noise(1, 6, 8, 3)
+    again = rebuild(model)
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(run(again, x), run(model, x))
+
+
+def test_espcn_survives_a_keras_file(tmp_path):
+    model, x = models.espcn(2, activation="leaky_relu"), noise(1, 6, 8, 3)
+    model.save(tmp_path / "espcn.keras")
+    again = keras.models.load_model(tmp_path / "espcn.keras")  # safe mode: registered layers, no Lambda
+    np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
+
+
+# training
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_one_step_lowers_the_loss(skip):
+    model = models.espcn(4, skip=skip)
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    lr, hr = noise(4, 8, 8, 3), noise(4, 32, 32, 3, seed=1)
+    before = model.evaluate(lr, hr, verbose=0)
+    model.train_on_batch(lr, hr)
+    assert model.evaluate(lr, hr, verbose=0) < before
+
+
+def discs(n, seed):
+    """Pairs of overlapping discs: hard edges, which bicubic blurs and a network can learn in seconds."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:48, :48]
+    hr = np.zeros((n, 48, 48, 3), np.float32)
+    for _ in range(5):
+        top, left, radius = random.uniform([[0], [0], [6]], [[48], [48], [20]], (3, n))[..., None, None]
+        inside = np.hypot(y - top, x - left) < radius
+        hr = np.where(inside[..., None], random.random((n, 1, 1, 3), np.float32), hr)
+    return np.stack([images.reduce(p, 4) for p in hr]), hr
+
+
+def test_a_short_training_beats_bicubic_on_unseen_pictures():
+    lr, hr = discs(64, seed=0)
+    model = models.espcn(4, activation="leaky_relu")
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    model.fit(lr, hr, batch_size=8, epochs=50, verbose=0)
+    lr, hr = discs(12, seed=1)
+    ours = np.mean([metrics.psnr(h, p) for h, p in zip(hr, run(model, lr), strict=True)])
+    bicubic = np.mean([metrics.psnr(h, images.enlarge(p, 4)) for h, p in zip(hr, lr, strict=True)])
+    assert ours > bicubic + 0.1
+
+
+# who may import what
+
+
+def imported(name):
+    """Top-level names that helpers/<name>.py imports anywhere, and what it takes from helpers itself."""
+    tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("name", ["models", "layers"])
+def test_networks_are_pure_keras(name):
+    strangers = [i for i in imported(name) if not i.startswith(("keras", "helpers.layers"))]
+    assert not strangers
+    assert any(i.startswith("keras") for i in imported(name))
+
+
+@pytest.mark.parametrize("name", ["__init__", "__main__", "images", "metrics", "download"])
+def test_pictures_and_scores_need_no_tensorflow_at_the_top(name):
+    tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
+    top = {line for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for line in [ast.unparse(node)]}
+    assert not [line for line in top if "tensorflow" in line or "keras" in line or "matplotlib" in line]
+    if name in ("images", "metrics"):
+        assert not [i for i in imported(name) if i.startswith(("tensorflow", "keras"))]
