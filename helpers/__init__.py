@@ -9,7 +9,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +70,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises OSError that says what to do where the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{os.getpid()}.part.{path.name}")  # the suffix stays: Pillow reads the format from it
+    part = path.with_name(f".{os.getpid()}.part.{path.name}")  # in the same folder, so that replacing is atomic
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -81,7 +81,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"cannot write {path}: {reason}; free space or choose another folder") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never made
+            part.unlink()
 
 
 def _canonical(name: str) -> str:

@@ -51,7 +51,8 @@ def prepare(
     """
     folder = Path(folder)
     rows, refused = [], []
-    for path, part in tqdm(pictures.items(), desc="prepare", leave=False, delay=2):
+    stems = [path.stem for path in pictures]
+    for i, (path, part) in enumerate(tqdm(pictures.items(), desc="prepare", leave=False, delay=2)):
         try:
             picture = images.read(path)
             if min(picture.shape[:2]) < size:
@@ -60,7 +61,8 @@ def prepare(
             refused.append(str(error))
             continue
         for k, (top, left) in enumerate(_corners(picture, size, per_picture, seed)):
-            name = f"{path.stem}_{k:02d}.png"
+            stem = path.stem if stems.count(path.stem) == 1 else f"{path.stem}_{i}"
+            name = f"{stem}_{k:02d}.png"
             hr = picture[top : top + size, left : left + size]
             images.write(folder / "hr" / name, hr)
             images.write(folder / "lr" / name, images.reduce(hr, scale, how))
@@ -121,6 +123,8 @@ def batches(
     n, height, width = lr.shape[:3]
     scale = hr.shape[1] // height
     patch = patch or min(height, width)
+    if batch > n or patch > min(height, width):
+        raise ValueError(f"no batch of {batch} patches of {patch}×{patch} in {n} pictures of {height}×{width}")
     lr, hr = tf.constant(lr), tf.constant(hr)
 
     def pair(epoch, i):

@@ -4,6 +4,7 @@ In memory a picture is RGB, height × width × 3, float32 in [0, 1]. uint8 exist
 stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 """
 
+import io
 import os
 import warnings
 from functools import cache
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
 from helpers import replacing
@@ -61,37 +62,56 @@ def read(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(path)
         with file:
-            deep = ";16" in str(file.tile)
-            pixels = _pixels(ImageOps.exif_transpose(file), path, deep)
+            pixels, orientation = _pixels(file, path), file.getexif().get(0x0112, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
-    except (PermissionError, IsADirectoryError):
-        raise
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder; name a picture in it") from None
+    except PermissionError:
+        raise PermissionError(f"{path} may not be read; change its permissions or copy it") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture that Pillow can read; open and save it as PNG or JPEG") from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels ({error}); make it smaller first") from None
-    except (OSError, SyntaxError, EOFError, cv2.error) as error:
-        raise ValueError(f"{path} is damaged ({error}); get the file again") from error
+    except Exception as error:  # Pillow's decoders raise whatever they like
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged ({reason}); get the file again") from error
+    if pixels is None:
+        raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
+    pixels = _upright(pixels, orientation)
     if pixels.shape[-1] == 4:
         alpha = pixels[..., 3:]
         pixels = pixels[..., :3] * alpha + (1 - alpha)
     return np.ascontiguousarray(pixels, np.float32)
 
 
-def _pixels(image: Image.Image, path: Path, deep: bool) -> np.ndarray:
-    """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1]."""
+def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
+    """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1], as it lies in the file; None for 32-bit values."""
+    deep = ";16" in str(image.tile)  # known only before it is loaded
     image.load()
-    if image.mode == "F" or (image.mode == "I" and np.max(image) > 65535):
-        raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16-bit grey
-        return np.repeat(np.asarray(image, np.float32)[..., None] / 65535, 3, axis=-1)
+    if image.mode.startswith(("I", "F")):
+        grey = np.asarray(image)
+        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+            return None
+        alpha = grey != image.info.get("transparency", -1)  # a PNG may declare one grey transparent
+        return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
     if deep and image.mode in ("RGB", "RGBA"):  # Pillow keeps only 8 of 16 bits in colour
         bgr = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if bgr is not None and bgr.dtype == np.uint16 and bgr.shape[:2] == (image.height, image.width):
             swap = cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB
             return cv2.cvtColor(bgr, swap).astype(np.float32) / 65535
     return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn pixels as the EXIF orientation (1 to 8) asks."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
 
 
 def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
@@ -104,8 +124,10 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name}: unknown suffix {path.suffix!r}; use one of {', '.join(sorted(SUFFIXES))}")
     check(picture)
+    file = io.BytesIO()  # Pillow's own writers do not notice a full disk
+    Image.fromarray(to_uint8(picture)).save(file, Image.registered_extensions()[path.suffix.lower()], quality=95)
     with replacing(path) as part:
-        Image.fromarray(to_uint8(picture)).save(part, quality=95)
+        part.write_bytes(file.getvalue())
     return path
 
 

@@ -66,15 +66,15 @@ def bound_by_permissions():
             ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
-def no_space():
-    """A write past 1,000 bytes of any file fails, as on a full disk, instead of ending the process."""
+def no_space(limit=1000):
+    """A write past `limit` bytes of any file fails, as on a full disk, instead of ending the process."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
-def in_child(call, folder, before):
+def in_child(folder, before, call, options):
     if os.name == "nt":
         pytest.skip("Windows has neither fork nor these limits")
 
@@ -83,7 +83,7 @@ def in_child(call, folder, before):
         before()
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
-        return pool.submit(*call).result()
+        return pool.submit(*call, **options).result()
 
 
 @pytest.fixture
@@ -93,13 +93,13 @@ def as_nobody(tmp_path):
     Give it relative paths: nobody cannot walk through the parents of tmp_path.
     """
     tmp_path.chmod(0o755)
-    return lambda *call: in_child(call, tmp_path, nobody)
+    return lambda *call, **options: in_child(tmp_path, nobody, call, options)
 
 
 @pytest.fixture
 def on_full_disk(tmp_path):
     """Call a function in a child that runs out of space, started in tmp_path."""
-    return lambda *call: in_child(call, tmp_path, no_space)
+    return lambda *call, **options: in_child(tmp_path, no_space, call, options)
 
 
 @pytest.fixture(name="no_space")

@@ -146,5 +146,5 @@ def test_unknown_source_is_named_with_the_known_ones(tmp_path):
 def test_a_full_disk_leaves_no_half_copy(tmp_path, speckle, on_full_disk):
     images.write(tmp_path / "mine" / "x.png", speckle)
     with pytest.raises(OSError, match=r"cannot write to/x\.png.*free space"):
-        on_full_disk(download._fetch_own, tmp_path / "mine", download.Path("to"))
+        on_full_disk(download.fetch, "own", origin="mine", to="to")
     assert not list((tmp_path / "to").iterdir())

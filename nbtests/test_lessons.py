@@ -2,6 +2,9 @@ import base64
 import contextlib
 import io
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import nbformat
@@ -124,7 +127,7 @@ def test_report_holds_every_lesson_and_picture(mixed):
     assert "a &lt;tag&gt; &amp; another line" in report
     assert "<tag>" not in report
     assert 'alt="A &lt;dark&gt; square"' in report
-    [source] = [part.split('"')[0] for part in report.split("data:image/png;base64,")[1:]]
+    *_, source = [part.split('"')[0] for part in report.split("data:image/png;base64,")[1:]]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))))
     assert picture.shape[0] < picture.shape[1]
     assert np.ptp(picture) > 0
@@ -156,37 +159,40 @@ def test_an_unknown_lesson_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "build").exists()
 
 
-# address
+# the disk
 
 
-@pytest.fixture
-def course(tmp_path, monkeypatch):
-    """A course's files that name its address, as a copy: the real ones are not to be rewritten by a test."""
-    monkeypatch.setattr(lessons, "ROOT", tmp_path)
-    monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
-    for path in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "notebooks").glob("0*.ipynb")]:
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    return tmp_path
+def run_in(root, before=None):
+    """`python -m helpers run` on the course under `root`, in its own process."""
+    script = (
+        "import sys, pathlib; from helpers import lessons; from helpers.__main__ import main\n"
+        "lessons.ROOT = root = pathlib.Path(sys.argv[1])\n"
+        "lessons.NOTEBOOKS, lessons.BUILD = root / 'notebooks', root / 'build'\n"
+        "sys.exit(main(['run']))"
+    )
+    (root / "notebooks").mkdir()
+    nbformat.write(notebook(["print(1)"]), root / "notebooks" / "01_small.ipynb")
+    call = [sys.executable, "-c", script, str(root)]
+    done = subprocess.run(call, cwd=ROOT, preexec_fn=before, capture_output=True, text=True, timeout=120)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return errors[0]
 
 
-def test_address_is_replaced_everywhere_and_back(course):
-    files = [p for p in course.rglob("*") if p.is_file()]
-    before = {p: p.read_bytes() for p in files}
-    old = lessons.tomllib.loads(before[course / "pyproject.toml"].decode())["project"]["urls"]["Repository"]
-    lessons.readdress("https://github.com/me.too/my-course")
-    for path in files:
-        text = path.read_text(encoding="utf-8")
-        assert old.removeprefix("https://github.com/") not in text
-        assert "github.com/me.too/my-course" in text or "colab.research.google.com/github/me.too/my-course" in text
-    lessons.readdress(old)
-    assert {p: p.read_bytes() for p in files} == before
+def test_a_build_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "build").write_text("here first")
+    error = run_in(tmp_path)
+    assert str(tmp_path / "build") in error
+    assert "another folder" in error or "rename" in error or "remove" in error
 
 
-@pytest.mark.parametrize("url", ["", "github.com/me/x", "http://github.com/me/x", "https://github.com/me", "a b"])
-def test_an_address_that_is_none_is_refused(course, url):
-    before = (course / "pyproject.toml").read_bytes()
-    with pytest.raises(ValueError, match="https://github.com/OWNER/NAME"):
-        lessons.readdress(url)
-    assert (course / "pyproject.toml").read_bytes() == before
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+@pytest.mark.parametrize("limit", [1000, 100_000], ids=["notebook", "page"])
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path, no_space, limit):
+    error = run_in(tmp_path, lambda: no_space(limit))
+    assert "cannot write" in error
+    assert str(tmp_path / "build" / "01_small.") in error
+    assert "free space" in error
+    assert not [p for p in (tmp_path / "build").iterdir() if p.stat().st_size == limit]
