@@ -17,7 +17,7 @@ test: .venv/locked  ## run every test, the lessons among them
 lint: .venv/locked  ## check style, and that helpers/ stays small
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	@lines=$$(cat helpers/*.py | grep -cv '^ *$$'); echo "helpers/: $$lines lines"; test $$lines -le 1500
+	$(PYTHON) nbtests/size.py
 
 lab: .venv/locked  ## open the lessons in JupyterLab
 	$(PYTHON) -m jupyter lab notebooks

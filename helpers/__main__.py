@@ -1,8 +1,12 @@
-"""`python -m helpers`: fetch pictures, run the lessons. Each command imports what it needs, so --help is instant."""
+"""`python -m helpers`: fetch, restore and measure pictures, train networks, run the lessons."""
+
+# Each command imports what it needs, so that --help is instant.
 
 import argparse
+import json
 import sys
 import warnings
+from pathlib import Path
 
 
 def fetch(args: argparse.Namespace) -> int:
@@ -17,6 +21,64 @@ def run(args: argparse.Namespace) -> int:
     from helpers import lessons
 
     return lessons.run(args.lessons, args.profile, args.in_place)
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    from helpers import quiet, replacing
+
+    with quiet():
+        from helpers import benchmark
+
+    override = {"scale": args.scale, "downscale": args.downscale, "size": args.square}
+    models, expected = benchmark.expectation(args.names, **override)
+    scale, size = expected["scale"], expected["size"]
+    usable, small, made = benchmark.pairs(Path(args.folder), scale, expected["downscale"], size, args.fit)
+    rows = benchmark.benchmark(usable, scale, models)
+    heading = f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}"
+    heading += f", {args.fit} to {size}×{size}" if size else ""
+    print(benchmark.table(rows, f"{heading}; border {scale} on Y"))
+    if args.json:
+        with replacing(args.json) as part:
+            part.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return 0
+
+
+def restore(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
+    with quiet():
+        from helpers import restore, training
+
+    model, card = training.load_weights(args.name)
+    failed = []
+    for picture in args.pictures:
+        try:
+            folder = Path(args.to) if args.to else Path(picture).parent
+            print(restore.restore_file(model, card["scale"], picture, folder))
+        except (ValueError, OSError) as error:
+            failed.append(error)
+    for error in failed:
+        complain(error)
+    return 2 if failed else 0
+
+
+def train(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
+    with quiet():
+        from helpers import batching, download, images, recipes
+
+    pictures = {}
+    for folder in args.origin:
+        if (Path(folder) / "list_eval_partition.csv").exists():
+            pictures |= download.celeba_splits(Path(folder))
+        else:
+            pictures |= dict.fromkeys(images.find(folder))
+    if None in pictures.values():  # no split of its own: deal by picture
+        parts = batching.split([str(path) for path in pictures], val=0.05, test=0)
+        pictures = {path: parts[str(path)] for path in pictures}
+    print(recipes.train(args.name, pictures, args.steps))
+    return 0
 
 
 def address(args: argparse.Namespace) -> int:
@@ -43,6 +105,28 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/")
     command.set_defaults(run=run)
 
+    command = commands.add_parser("restore", help="enlarge or repair pictures of any size")
+    command.add_argument("pictures", nargs="+", metavar="PICTURE")
+    command.add_argument("--with", dest="name", metavar="NAME", default="espcn_photos_x4", help="weights")
+    command.add_argument("--to", metavar="FOLDER", help="instead of beside each picture")
+    command.set_defaults(run=restore)
+
+    command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")
+    command.add_argument("folder", metavar="FOLDER", help="pictures, or *_HR and *_LR pairs")
+    command.add_argument("--with", dest="names", metavar="NAME", nargs="+", default=[], help="weights")
+    command.add_argument("--json", metavar="FILE", help="write the rows there, too")
+    command.add_argument("--scale", type=int, help="instead of the card's")
+    command.add_argument("--downscale", choices=["bicubic", "area", "pyramid"], help="instead of the card's")
+    command.add_argument("--square", type=int, metavar="N", help="use the centred square of N×N")
+    command.add_argument("--fit", choices=["crop", "resize"], default="crop", help="how a square becomes N×N")
+    command.set_defaults(run=benchmark)
+
+    command = commands.add_parser("train", help="train a shipped network again")
+    command.add_argument("name", help="such as espcn_photos_x4")
+    command.add_argument("--from", dest="origin", metavar="FOLDER", nargs="+", required=True, help="pictures")
+    command.add_argument("--steps", type=int, help="instead of the recipe's number")
+    command.set_defaults(run=train)
+
     command = commands.add_parser("address", help="write the repository's address into every badge and first cell")
     command.add_argument("url", help="https://github.com/OWNER/NAME")
     command.set_defaults(run=address)
@@ -52,8 +136,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args)
     except (ValueError, OSError) as error:
-        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        complain(error)
         return 2
+
+
+def complain(error: Exception) -> None:
+    print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

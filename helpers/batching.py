@@ -51,8 +51,8 @@ def prepare(
     """
     folder = Path(folder)
     rows, refused = [], []
-    stems = [path.stem for path in pictures]
-    for i, (path, part) in enumerate(tqdm(pictures.items(), desc="prepare", leave=False, delay=2)):
+    stems = set()
+    for path, part in tqdm(pictures.items(), desc="prepare", leave=False, delay=2):
         try:
             picture = images.read(path)
             if min(picture.shape[:2]) < size:
@@ -60,8 +60,11 @@ def prepare(
         except (ValueError, OSError) as error:
             refused.append(str(error))
             continue
+        stem = path.stem
+        while stem in stems:  # another folder's picture of the same name
+            stem += "_"
+        stems.add(stem)
         for k, (top, left) in enumerate(_corners(picture, size, per_picture, seed)):
-            stem = path.stem if stems.count(path.stem) == 1 else f"{path.stem}_{i}"
             name = f"{stem}_{k:02d}.png"
             hr = picture[top : top + size, left : left + size]
             images.write(folder / "hr" / name, hr)

@@ -29,7 +29,8 @@ def run(numbers: list[str], profile: str, in_place: bool) -> int:
     chosen = [p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers]
     if unknown := set(numbers) - {p.stem[:2] for p in chosen}:
         raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}")
-    BUILD.mkdir(exist_ok=True)
+    if BUILD.exists() and not BUILD.is_dir():
+        raise FileExistsError(f"{BUILD} is a file where a folder is needed; rename or remove it")
     os.environ["COURSE_PROFILE"] = profile  # the kernels inherit it
     rows = [_execute(path, in_place) for path in chosen]
     _report(rows, profile)
@@ -40,22 +41,29 @@ def run(numbers: list[str], profile: str, in_place: bool) -> int:
 
 
 def _execute(path: Path, in_place: bool) -> dict:
-    executed, started, outcome, failed = BUILD / path.name, time.perf_counter(), "", False
-    try:
-        papermill.execute_notebook(path, executed, cwd=NOTEBOOKS, kernel_name="python3", extra_arguments=QUIET)
-    except papermill.PapermillExecutionError as error:
-        outcome, failed = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}", True
-    except Exception as error:  # a kernel that dies raises whatever it likes; the other lessons go on
-        outcome, failed = f"FAILED: {type(error).__name__}: {error}", True
+    executed, started, outcome = BUILD / path.name, time.perf_counter(), ""
+    with replacing(executed) as part:
+        try:
+            papermill.execute_notebook(path, part, cwd=NOTEBOOKS, kernel_name="python3", extra_arguments=QUIET)
+        except papermill.PapermillExecutionError as error:
+            outcome = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}"
+        except OSError:  # the disk's, which the next lesson would meet, too
+            raise
+        except Exception as error:  # a kernel that dies raises whatever it likes; the other lessons go on
+            outcome = f"FAILED: {type(error).__name__}: {error}"
+        if not part.exists():
+            nbformat.write(nbformat.v4.new_notebook(), part)
+    failed = bool(outcome)
     row = {"lesson": path.stem, "seconds": time.perf_counter() - started, "failed": failed, "image": None, "alt": ""}
-    notebook = nbformat.read(executed, as_version=4) if executed.exists() else nbformat.v4.new_notebook()
+    notebook = nbformat.read(executed, as_version=4)
     if result := recorded(notebook):
         bundle, entry = result
         row |= {"image": bundle["image/png"], "alt": entry["alt"]}
         outcome = outcome or entry["text"]
         notebook.cells[0]["attachments"] = {"result.png": {"image/png": row["image"]}}  # what the title shows
     page, _ = HTMLExporter().from_notebook_node(notebook)
-    executed.with_suffix(".html").write_text(page, encoding="utf-8")
+    with replacing(executed.with_suffix(".html")) as part:
+        part.write_text(page, encoding="utf-8")
     if in_place and not failed:
         if path.stem == "06_espcn":  # README's picture
             with replacing(path.with_suffix(".png")) as part:

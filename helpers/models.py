@@ -21,8 +21,9 @@ def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu"
     x = layers.Conv2D(16, 3, padding="same", activation=activation, name="conv4")(x)
     x = SubpixelConv2D(3, 3, scale, name="subpixel")(x)
     if skip:
-        enlarged = layers.UpSampling2D(scale, interpolation=skip, name="enlarged")(lr)
-        x = layers.Add(name="sum")([enlarged, x])
+        # float32 also under mixed precision: only the correction may be coarse
+        enlarged = layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr)
+        x = layers.Add(dtype="float32", name="sum")([enlarged, x])
     if output != "linear":
         x = layers.Activation(output, name="output")(x)
     return keras.Model(lr, x, name="espcn")

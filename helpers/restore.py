@@ -1,5 +1,6 @@
 """A trained network on a picture of any size, in tiles without seams, and on a picture file."""
 
+import io
 import math
 import os
 import warnings
@@ -11,22 +12,19 @@ from pathlib import Path
 import cv2
 import keras
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers import images, replacing
 from helpers.layers import SubpixelConv2D
 
 # By name, because `x + y` in a graph is an operation of the same name as the layer
-POINTWISE = set(
-    "InputLayer Identity Rescaling BatchNormalization Dropout SpatialDropout2D GaussianNoise "
-    "Activation ReLU Relu LeakyReLU LeakyRelu PReLU ELU Elu Softmax Sigmoid Tanh Clip "
-    "Add Subtract Multiply Divide TrueDivide Average Maximum Minimum Concatenate".split()
-)
-WHOLE = set(
-    "GroupNormalization Dense Flatten Attention AdditiveAttention MultiHeadAttention "
-    "GlobalAveragePooling2D GlobalMaxPooling2D".split()
-)
+POINTWISE = {"InputLayer", "Add", "Subtract", "Multiply", "TrueDivide", "Average", "Maximum", "Minimum", "Concatenate"}
+POINTWISE |= {"Activation", "ReLU", "Relu", "LeakyReLU", "LeakyRelu", "PReLU", "Sigmoid", "Tanh", "Softmax", "Clip"}
+POINTWISE |= {"Identity", "Rescaling", "BatchNormalization", "Dropout", "SpatialDropout2D", "GaussianNoise"}
+WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Dense"}
+WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 # A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
@@ -71,12 +69,10 @@ def _step(layer) -> tuple[Fraction, int]:
         return Fraction(0), 1
     if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
         return Fraction(REACH[layer.interpolation]), layer.size[0]
-    if getattr(layer, "padding", None) == "same" and len(set(getattr(layer, "strides", (1, 2)))) == 1:
-        stride = layer.strides[0]
-        if isinstance(layer, keras.layers.Conv2DTranspose):  # a convolution between zeros, at its output's size
-            return Fraction(_span(layer), stride), stride
-        if stride == 1 and hasattr(layer, "dilation_rate"):
-            return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
+    if isinstance(layer, CONVOLUTIONS) and layer.padding == "same" and set(layer.strides) == {1}:
+        return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
+    if isinstance(layer, keras.layers.Conv2DTranspose) and layer.padding == "same" and len(set(layer.strides)) == 1:
+        return Fraction(_span(layer), layer.strides[0]), layer.strides[0]  # it steps at its output's resolution
     if kind in WHOLE:
         raise ValueError(
             f"layer {layer.name} ({kind}) looks at the whole picture, so tiles would differ from it; "
@@ -115,9 +111,12 @@ def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     """The result's tiles as (top, left, pixels)."""
     if tile < 1:
         raise ValueError(f"a tile of {tile} pixels; use at least 1")
-    if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
-        raise ValueError(f"{model.name} makes {model.output_shape} of {model.input_shape}; expected (None, None, 3)")
     reach, enlarged = _reach(model)
+    if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
+        raise ValueError(
+            f"{model.name} turns {model.input_shape} into {model.output_shape}; "
+            "expected RGB of any size, which is keras.Input((None, None, 3))"
+        )
     if enlarged != scale:
         raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
     radius = math.ceil(reach)
@@ -146,18 +145,19 @@ def restore_file(
     """
     source = Path(source)
     picture = images.read(source)
-    alpha, options = None, {}
+    size = picture.shape[1] * scale, picture.shape[0] * scale
+    alpha = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # images.read decides what is too large
-        with Image.open(source) as file:
-            size = picture.shape[1] * scale, picture.shape[0] * scale
-            upright = ImageOps.exif_transpose(file)
-            if upright.has_transparency_data and not upright.mode.startswith("I"):
-                rgba = upright.convert("RGBA")
-                alpha = rgba.getchannel("A")
-                # Laid on white, as images.read gives them, half transparent pixels would have the wrong colour
-                picture = _bleed(images.to_float(np.asarray(rgba)[..., :3]), np.asarray(alpha) == 0)
-            options = _metadata(file, size)
+        file = Image.open(source)
+    with file:
+        file.load()
+        if file.has_transparency_data and not file.mode.startswith("I"):
+            rgba = images._upright(np.asarray(file.convert("RGBA")), file.getexif().get(ORIENTATION, 1))
+            alpha = Image.fromarray(rgba[..., 3])
+            # Laid on white, as images.read gives them, half transparent pixels would have the wrong colour
+            picture = _bleed(images.to_float(rgba[..., :3]), rgba[..., 3] == 0)
+        options = _metadata(file, size)
     suffix = source.suffix.lower()
     if max(size) > LARGEST.get(suffix, 0) or (alpha and suffix.startswith(".j")):
         suffix = ".png"
@@ -170,12 +170,17 @@ def restore_file(
             result.paste(Image.fromarray(images.to_uint8(sr)), (left, top))
         if alpha:
             result.putalpha(alpha.resize(size, Image.Resampling.BICUBIC))
-        result.save(part, quality=95, **options)
+        encoded = io.BytesIO()  # Pillow's own writers do not notice a full disk
+        kind = Image.registered_extensions()[suffix]
+        result.save(encoded, kind, quality=95, compress_level=4, **options)  # PNG's 6: twice the time, 1/6 smaller
+        part.write_bytes(encoded.getbuffer())
     return target
 
 
 def _bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """Give each hidden pixel the nearest visible one's colour, lest the enlarged edge take on what nobody saw."""
+    if not hidden.any():
+        return picture
     if hidden.all():
         return np.ones_like(picture)
     _, nearest = cv2.distanceTransformWithLabels(
@@ -188,20 +193,31 @@ def _bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 def _metadata(file: Image.Image, size: tuple[int, int]) -> dict:
     """What of a picture file's metadata is still true of its upright enlargement, as options of Pillow's save."""
-    old, exif = file.getexif(), Image.Exif()
-    for tag in SHOT.intersection(old):
-        exif[tag] = old[tag]
-    for tag in (CAMERA, GPS):
-        if table := {k: v for k, v in old.get_ifd(tag).items() if k != INTEROP}:  # an offset into the old file
-            exif[tag] = table | {k: n for k, n in zip((WIDTH, HEIGHT), size, strict=True) if k in table}
     options = {}
-    if len(exif) or len(old):
-        exif[ORIENTATION] = 1
-        options["exif"] = exif.tobytes()
-    profile = file.info.get("icc_profile")
-    if profile and (file.mode.startswith("RGB") or (file.mode == "P" and profile[16:20] == b"RGB ")):
+    try:
+        if exif := _exif(file.getexif(), size):
+            options["exif"] = exif
+    except Exception as error:  # Pillow trips over damaged tables in many ways
+        warnings.warn(f"{file.filename}: its EXIF is damaged ({error}) and left out", stacklevel=3)
+    if file.mode in ("RGB", "RGBA", "P") and (profile := file.info.get("icc_profile")):
         options["icc_profile"] = profile
     dpi = file.info.get("dpi")
     if dpi and all(0 < d < 65536 for d in dpi):
         options["dpi"] = tuple(float(d) for d in dpi)
     return options
+
+
+def _exif(old: Image.Exif, size: tuple[int, int]) -> bytes:
+    """The tags about the shot, as bytes, with the new size and the pixels upright; nothing where there were none."""
+    if not len(old):
+        return b""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    for tag in SHOT.intersection(old):
+        exif[tag] = old[tag]
+    for tag in (CAMERA, GPS):
+        if table := {k: v for k, v in old.get_ifd(tag).items() if k != INTEROP}:  # an offset into the old file
+            exif[tag] = table | {k: n for k, n in zip((WIDTH, HEIGHT), size, strict=True) if k in table}
+    if len(exif.tobytes()) > 65533:
+        raise ValueError("longer than JPEG allows")
+    return exif.tobytes()

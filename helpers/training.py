@@ -1,14 +1,23 @@
-"""Training: a live curve that is measured on validation pictures."""
+"""Training: a live curve, resuming after a cut, and trained weights in files that say what they are."""
 
+import hashlib
+import importlib.metadata
+import json
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython import get_ipython
 from IPython.display import display
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from helpers import images, metrics, plots
+from helpers import ROOT, images, metrics, models, plots, replacing
+
+WEIGHTS = ROOT / "data" / "weights"
 
 
 class LiveCurve(keras.callbacks.Callback):
@@ -22,7 +31,7 @@ class LiveCurve(keras.callbacks.Callback):
         super().__init__()
         self.lr, self.hr = images.to_float(lr), images.to_float(hr)
         self.baseline, self.title = baseline, title
-        self.psnr: list[float] = []
+        self.psnr: dict[int, float] = {}
 
     def on_train_begin(self, logs=None):
         self.started = self.drawn = time.perf_counter()
@@ -32,29 +41,131 @@ class LiveCurve(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         predicted = self.model.predict(self.lr, batch_size=16, verbose=0)
-        self.psnr.append(float(np.mean([metrics.psnr(h, p) for h, p in zip(self.hr, predicted, strict=True)])))
-        if logs is not None:
-            logs["val_psnr"] = self.psnr[-1]
+        scores = [metrics.psnr(hr, sr) for hr, sr in zip(self.hr, predicted, strict=True)]
+        logs["val_psnr"] = self.psnr[epoch + 1] = float(np.mean(scores))
         if time.perf_counter() - self.drawn > 1:
             self.draw()
 
     def on_train_end(self, logs=None):
-        self.draw()
+        if self.psnr:
+            self.draw()
 
     def draw(self):
         self.drawn = time.perf_counter()
-        done, epochs = len(self.psnr), self.params["epochs"]
+        done, epochs, last = max(self.psnr), self.params["epochs"], list(self.psnr.values())[-1]
+        title = f"{self.title}: epoch {done} of {epochs}, {self.drawn - self.started:.0f} s"
+        if self.handle is None:
+            print(f"{title}, {last:.3f} dB (bicubic {self.baseline:.3f})", flush=True)
+            return
         self.ax.clear()
         self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=f"bicubic {self.baseline:.2f} dB")
-        label = f"network {self.psnr[-1]:.2f} dB"
-        self.ax.plot(range(1, done + 1), self.psnr, color=plots.BLUE, marker=".", label=label)
-        low, high = (f([self.baseline, *self.psnr]) for f in (min, max))
+        label = f"network {last:.2f} dB"
+        self.ax.plot(list(self.psnr), list(self.psnr.values()), color=plots.BLUE, marker=".", label=label)
+        low, high = (f([self.baseline, *self.psnr.values()]) for f in (min, max))
         room = max(0.1, 0.3 - (high - low) / 2)  # a flat curve shall look flat
         self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room), xlabel="epoch", ylabel="PSNR, dB")
-        self.ax.set_title(f"{self.title}: epoch {done} of {epochs}, {self.drawn - self.started:.0f} s")
+        self.ax.set_title(title)
         self.ax.legend(loc="lower right")
-        if self.handle:
-            alt = (
-                f"Validation PSNR over {done} epochs: {self.psnr[-1]:.2f} dB at the end, bicubic {self.baseline:.2f} dB"
-            )
-            self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
+        alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, bicubic {self.baseline:.2f} dB"
+        self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch, keep the last state and the best weights in `folder`, each file whole or not at all.
+
+    `last-<epoch>.weights.h5` holds weights and optimiser; `best-<dB>.weights.h5` is chosen by `val_psnr`.
+    Keras' own BackupAndRestore writes state and epoch as two files, between which a kill can fall.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.keep(f"last-{epoch + 1:06d}", "last-*")
+        best = max(
+            (float(p.name.split("-")[1].removesuffix(".weights.h5")) for p in self.folder.glob("best-*")), default=0
+        )
+        if (score := (logs or {}).get("val_psnr", 0)) > best:
+            self.keep(f"best-{score:.4f}", "best-*")
+
+    def keep(self, name: str, older: str):
+        path = self.folder / f"{name}.weights.h5"
+        with replacing(path) as part:
+            self.model.save_weights(part)
+        for old in set(self.folder.glob(older)) - {path}:
+            old.unlink()
+
+
+def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Path | None = None, callbacks=()):
+    """`model.fit` that can be killed at any moment and run again: it goes on after the last whole epoch.
+
+    `data(epoch)` gives the batches from that epoch on (`batching.batches(…, start_epoch=epoch)`); since they
+    depend on seed and epoch alone, a resumed run sees what an uninterrupted one would have seen. The state is
+    kept in `folder`; without one nothing is. Returns Keras' History of the epochs that were run.
+    """
+    start = 0
+    callbacks = list(callbacks)
+    if folder is not None:
+        callbacks.append(Checkpoint(folder))
+        for last in sorted(folder.glob("last-*.weights.h5")):
+            start = int(last.name[5:11])
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(last)
+    options = {"initial_epoch": start, "epochs": epochs, "steps_per_epoch": steps, "verbose": 0, "shuffle": False}
+    return model.fit(data(start), callbacks=callbacks, **options)
+
+
+def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGHTS) -> Path:
+    """Write a network's arrays as float16 to `<name>.safetensors`, with its card; returns the path.
+
+    `card` says what the network expects: `builder` and `arguments` (`models.<builder>(**arguments)`), `task`,
+    `scale`, `downscale`, `damage`, `size`; library versions and the SHA-256 of the arrays are added.
+    """
+    arrays = {n: keras.ops.convert_to_numpy(v).astype(np.float16) for n, v in _variables(model).items()}
+    versions = {p: importlib.metadata.version(p) for p in ("keras", "tensorflow", "numpy")}
+    card = card | {"versions": versions, "sha256": _hash(arrays)}
+    with replacing(folder / f"{name}.safetensors") as part:
+        part.write_bytes(save(arrays, metadata={"card": json.dumps(card)}))
+    return folder / f"{name}.safetensors"
+
+
+def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
+    """Build the network that `<name>.safetensors` belongs to, fill it, and return it with its card.
+
+    Raises FileNotFoundError where there is no such file, and ValueError in words where it is damaged, its hash
+    is wrong, its builder is unknown, or the shapes are another network's.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
+        raise FileNotFoundError(f"no weights {name} in {folder} (there: {known}); python -m helpers train {name}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            card = json.loads(file.metadata()["card"])
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}); git checkout it, or python -m helpers train {name}") from error
+    if _hash(arrays) != card.get("sha256"):
+        raise ValueError(f"{path}: the arrays do not have the card's hash; git checkout it")
+    builder = getattr(models, str(card.get("builder")), None)
+    if not callable(builder) or getattr(builder, "__module__", "") != models.__name__:
+        raise ValueError(f"{path}: helpers.models has no builder {card.get('builder')!r}")
+    model = builder(**card["arguments"])
+    variables = _variables(model)
+    if {n: v.shape for n, v in variables.items()} != {n: a.shape for n, a in arrays.items()}:
+        raise ValueError(f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})")
+    for n, variable in variables.items():
+        variable.assign(arrays[n].astype(np.float32))
+    return model, card
+
+
+def _variables(model: keras.Model) -> dict:
+    return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
+
+
+def _hash(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for n in sorted(arrays):
+        digest.update(f"{n} {arrays[n].dtype} {arrays[n].shape}".encode() + arrays[n].tobytes())
+    return digest.hexdigest()

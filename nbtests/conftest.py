@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 
@@ -82,7 +83,8 @@ def in_child(folder, before, call, options):
         os.chdir(folder)
         before()
 
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
+    with warnings.catch_warnings(), ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the parent's threads; the child needs none of them
         return pool.submit(*call, **options).result()
 
 

@@ -70,6 +70,14 @@ def test_exif_orientation_of_a_jpeg(tmp_path):
     np.testing.assert_allclose(got[3, -4], RED, atol=0.05)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_picture_with_broken_exif_is_still_a_picture(tmp_path, suffix):
+    for k, broken in enumerate([b"Exif\0\0no TIFF", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01"]):
+        got = saved(tmp_path / f"{k}{suffix}", red_corner(16, 32), exif=broken)
+        assert got.shape == (16, 32, 3)
+
+
 def test_grey_becomes_three_equal_channels(tmp_path):
     ramp = np.arange(64).reshape(8, 8) * 4
     got = saved(tmp_path / "grey.png", ramp)

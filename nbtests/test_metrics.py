@@ -80,6 +80,23 @@ def test_ssim_is_fixed_by_its_definition():
     assert metrics.ssim(*flat) == pytest.approx(expected, abs=1e-6)
 
 
+def test_ssim_of_luma_is_its_formula():
+    """Wang et al. 2004, equation 13, with their Gaussian window of 11×11 and σ 1.5."""
+    a, b = (bt601(p) / 255 for p in two_pictures(0))
+    window = np.exp(-(np.arange(-5, 6)[:, None] ** 2 + np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+
+    def mean(x):
+        return np.einsum("hwij,ij->hw", np.lib.stride_tricks.sliding_window_view(x, (11, 11)), window / window.sum())
+
+    c1, c2 = 0.01**2, 0.03**2
+    covariance = mean(a * b) - mean(a) * mean(b)
+    variances = mean(a * a) - mean(a) ** 2 + mean(b * b) - mean(b) ** 2
+    luminance = (2 * mean(a) * mean(b) + c1) / (mean(a) ** 2 + mean(b) ** 2 + c1)
+    expected = np.mean(luminance * (2 * covariance + c2) / (variances + c2))
+    pictures = [images.to_float(p) for p in two_pictures(0)]
+    assert metrics.ssim(*pictures, y=True) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("y", [False, True])
 def test_border_is_ignored_and_nothing_else(picture, y):
     framed = picture.copy()

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from helpers import ROOT, images, layers, metrics, models
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
+
 SKIPS = ["bicubic", "nearest", None]
 
 

@@ -1,0 +1,92 @@
+"""How each shipped network was trained: `python -m helpers train NAME --from FOLDER…` makes it again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from helpers import ROOT, batching, images, metrics, models, replacing, training
+
+RECIPES = {
+    "espcn_photos_x4": {
+        "card": {
+            "builder": "espcn",
+            "arguments": {"scale": 4, "skip": "bicubic", "activation": "leaky_relu"},
+            "task": "enlarge",
+            "scale": 4,
+            "downscale": "bicubic",
+            "damage": None,
+            "size": None,
+        },
+        "cut": {"size": 192, "per_picture": 8},
+        "batches": {"batch": 16, "patch": 40},
+        "loss": "mae",
+        "steps": 40_000,
+    },
+    "espcn_faces_x4": {
+        "card": {
+            "builder": "espcn",
+            "arguments": {"scale": 4, "skip": "bicubic", "activation": "leaky_relu"},
+            "task": "enlarge",
+            "scale": 4,
+            "downscale": "pyramid",
+            "damage": None,
+            "size": 176,
+        },
+        "cut": {"size": 176, "per_picture": 4},
+        "batches": {"batch": 16, "turn": False},
+        "loss": "mse",
+        "steps": 8_000,
+    },
+}
+
+
+def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> Path:
+    """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
+
+    Adam at 1e-3 with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
+    again it goes on. The checkpoint is chosen on the validation pictures alone. `steps` overrides the recipe's.
+    Raises ValueError for an unknown name, and where an unfinished training was begun with other pictures.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    recipe, card = RECIPES[name], RECIPES[name]["card"]
+    prepared, work = ROOT / "data/prepared" / name, ROOT / "build/training" / name
+    begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
+    if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
+        raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
+    if not begun.exists():
+        paths = {Path(path): part for path, part in chosen.items()}
+        batching.prepare(paths, prepared, scale=card["scale"], how=card["downscale"], **recipe["cut"])
+        with replacing(begun) as part:
+            part.write_text(json.dumps(chosen), encoding="utf-8")
+    rows = batching.read_manifest(prepared)
+    lr, hr = (batching.load([r for r in rows if r["split"] == "train"], side) for side in ("lr", "hr"))
+    val = [r for r in rows if r["split"] == "val"]
+    val = val[:: max(1, len(val) // 100)]
+    val_lr, val_hr = (batching.load(val, side) for side in ("lr", "hr"))
+    pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
+    baseline = float(np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs]))
+
+    keras.utils.set_random_seed(0)
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = getattr(models, card["builder"])(**card["arguments"])
+    finally:
+        keras.mixed_precision.set_dtype_policy(policy)
+    steps = steps or recipe["steps"]
+    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=1e-3, warmup_steps=500)
+    model.compile(keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05), recipe["loss"])
+
+    def data(epoch):
+        return batching.batches(lr, hr, seed=0, start_epoch=epoch, **recipe["batches"])
+
+    curve = training.LiveCurve(val_lr, val_hr, baseline, name)
+    epoch = min(500, steps)
+    training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
+    (best,) = work.glob("best-*.weights.h5")
+    model.load_weights(best)
+    return training.save_weights(model, name, card)

@@ -1,0 +1,546 @@
+import ast
+import os
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from skimage import data
+
+from helpers import ROOT, images, models, restore
+from helpers.layers import SubpixelConv2D
+
+L = keras.layers
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def whole(model, picture):
+    return np.clip(keras.ops.convert_to_numpy(model(picture[None], training=False))[0], 0, 1)
+
+
+def build(layers, name="net"):
+    """A functional network: `layers` one after another, or a function of the input."""
+    x = keras.Input((None, None, 3))
+    y = layers(x) if callable(layers) else keras.Sequential(layers)(x)
+    return keras.Model(x, y, name=name)
+
+
+def conv(channels=3, kernel=3, **options):
+    return L.Conv2D(channels, kernel, padding="same", **options)
+
+
+def denoiser():
+    """Scale 1, a sum of two paths, biased so that zero padding and the missing picture are not the same."""
+
+    def body(x):
+        y = conv(8, 5, activation="relu", bias_initializer="ones")(x)
+        return conv(3, 3)(L.Concatenate()([y, conv(4, 1)(x)])) * 0.3 + x
+
+    return build(body)
+
+
+def upscaler(interpolation):
+    """Convolutions on both sides of an enlargement by 3, which 5×5 and 3×3 do not fill: rounded up."""
+    return build([conv(6, bias_initializer="ones"), L.UpSampling2D(3, interpolation=interpolation), conv(6, 5), conv()])
+
+
+NETWORKS = {
+    "espcn": (lambda: models.espcn(4, "bicubic", "leaky_relu"), 4, 6),
+    "espcn ×2": (lambda: models.espcn(2, "bicubic", "leaky_relu"), 2, 6),
+    "espcn without skip": (lambda: models.espcn(3, None, "leaky_relu"), 3, 6),
+    "denoiser": (denoiser, 1, 3),
+    "nearest": (lambda: build([L.UpSampling2D(2), conv(3, 1)]), 2, 0),
+    "bicubic": (lambda: build([L.UpSampling2D(4, interpolation="bicubic")]), 4, 2),
+    "conv nearest conv": (lambda: upscaler("nearest"), 3, 2),
+    "conv bilinear conv": (lambda: upscaler("bilinear"), 3, 3),
+    "conv bicubic conv": (lambda: upscaler("bicubic"), 3, 4),
+    "twice enlarged": (
+        lambda: build([SubpixelConv2D(5, 3, 2), SubpixelConv2D(5, 3, 2), conv(3, 5), L.BatchNormalization()]),
+        4,
+        2,
+    ),
+    "deconvolution": (lambda: build([conv(5), L.Conv2DTranspose(3, 4, 2, padding="same")]), 2, 3),
+    "dilated": (lambda: build([conv(4, 3, dilation_rate=3), L.SeparableConv2D(3, 4, padding="same")]), 1, 5),
+    "rectangular": (lambda: build([conv(3, (1, 7)), L.DepthwiseConv2D((3, 1), padding="same")]), 1, 4),
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def espcn():
+    keras.utils.set_random_seed(0)
+    return models.espcn(4, "bicubic", "leaky_relu")
+
+
+@pytest.fixture(scope="module")
+def copier():
+    """Enlarges by 2 and changes nothing else: what comes out can be foreseen."""
+    return build([L.UpSampling2D(2, interpolation="bicubic")])
+
+
+# receptive_radius
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_radius_bounds_what_a_pixel_changes(name):
+    """Change one input pixel, in a picture large enough: nothing beyond the radius moves."""
+    make, scale, radius = NETWORKS[name]
+    model = make()
+    assert restore.receptive_radius(model) == radius
+    side, at = 41, 20
+    before = noise(side, side, 3)
+    after = before.copy()
+    after[at, at] += 10
+    changed = np.abs(np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before))))[0].max(
+        axis=-1
+    )
+    rows, columns = (np.flatnonzero(changed.max(axis=a) > 1e-4) // scale for a in (1, 0))
+    reach = max(at - rows.min(), rows.max() - at, at - columns.min(), columns.max() - at)
+    # a deconvolution's even kernel reaches less than its bound
+    assert radius - 1 <= reach <= radius if name in ("deconvolution", "rectangular") else reach == radius
+
+
+def test_radius_of_a_network_inside_a_network():
+    inner = models.espcn(2, None)
+    assert restore.receptive_radius(build([conv(), inner, conv()])) == 1 + 6 + 1
+    twice = conv()  # one layer, two places
+    assert restore.receptive_radius(build(lambda x: twice(twice(x)) + x)) == 2
+    assert restore.receptive_radius(keras.Sequential([keras.Input((None, None, 3)), conv(), L.ReLU(), conv()])) == 2
+
+
+WHOLE = {
+    "instance": lambda x: L.GroupNormalization(groups=-1, epsilon=1e-5, name="odd")(x),
+    "group": lambda x: L.GroupNormalization(groups=3, name="odd")(x),
+    "global pooling": lambda x: x * L.GlobalAveragePooling2D(keepdims=True, name="odd")(x),
+    "dense": lambda x: L.Dense(3, name="odd")(x),
+    "attention": lambda x: L.Attention(name="odd")([x, x]),
+}
+UNSUPPORTED = {
+    "pooling": lambda x: L.UpSampling2D(2)(L.MaxPooling2D(2, name="odd")(x)),
+    "pooling in place": lambda x: L.AveragePooling2D(3, strides=1, padding="same", name="odd")(x),
+    "strides": lambda x: L.UpSampling2D(2)(conv(strides=2, name="odd")(x)),
+    "valid": lambda x: L.Conv2D(3, 3, name="odd")(x),
+    "rectangular": lambda x: L.UpSampling2D((2, 1), name="odd")(x),
+    "other axis": lambda x: L.Softmax(axis=1, name="odd")(x),
+    "unknown": lambda x: L.LayerNormalization(name="odd")(x),
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(b, "looks at the whole picture") for b in WHOLE.values()]
+    + [(b, "cannot be tiled yet") for b in UNSUPPORTED.values()],
+    ids=[*WHOLE, *UNSUPPORTED],
+)
+def test_what_cannot_be_tiled_is_refused(tmp_path, body, words):
+    model = build(lambda x: conv()(body(x)))
+    with pytest.raises(ValueError, match=rf"layer odd .*{words}.*call the network on the whole picture"):
+        restore.receptive_radius(model)
+    with pytest.raises(ValueError, match=words):
+        restore.apply(model, noise(8, 8, 3), 1)
+    images.write(tmp_path / "x.png", noise(8, 8, 3))
+    with pytest.raises(ValueError, match=words):
+        restore.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_operations_in_a_graph_count_as_layers():
+    with pytest.raises(ValueError, match="cannot be tiled yet"):
+        restore.receptive_radius(build(lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True)))
+
+
+def test_a_network_without_a_graph_is_refused():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    for model in (Own(name="own"), keras.Sequential([conv()], name="own")):
+        with pytest.raises(ValueError, match=r"own cannot be followed.*keras\.Model"):
+            restore.apply(model, noise(8, 8, 3), 1)
+
+
+# apply
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("size", "tile"), [((1, 1), 4), ((13, 29), 4), ((29, 13), 11), ((12, 24), 12), ((7, 9), 64)])
+def test_tiles_equal_the_whole(name, size, tile):
+    make, scale, _ = NETWORKS[name]
+    model, lr = make(), noise(*size, 3)
+    sr = restore.apply(model, lr, scale, tile)
+    assert sr.shape == (size[0] * scale, size[1] * scale, 3)
+    assert sr.dtype == np.float32
+    np.testing.assert_allclose(sr, whole(model, lr), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"), [((5, 301), 7), ((301, 5), 64), ((9, 11), 1), ((1, 30), 1), ((14, 15), 7), ((97, 83), 32)]
+)
+def test_no_seams_in_any_size(espcn, size, tile):
+    lr = noise(*size, 3)
+    np.testing.assert_allclose(restore.apply(espcn, lr, 4, tile), whole(espcn, lr), atol=1e-5, rtol=0)
+
+
+def test_a_smaller_overlap_would_show(espcn, monkeypatch):
+    """The bound is tight: with one pixel less around each tile, the comparison above fails."""
+    reach = restore._reach
+    lr = noise(40, 40, 3)
+    monkeypatch.setattr(restore, "_reach", lambda model: (reach(model)[0] - 1, reach(model)[1]))
+    assert np.abs(restore.apply(espcn, lr, 4, 16) - whole(espcn, lr)).max() > 1e-5
+
+
+def test_a_megapixel_equals_the_whole(espcn):
+    lr = np.tile(images.to_float(data.astronaut()), (2, 2, 1))[:1023, :977]
+    np.testing.assert_allclose(restore.apply(espcn, lr, 4), whole(espcn, lr), atol=1e-5, rtol=0)
+
+
+def test_result_is_clipped_and_the_input_untouched(espcn):
+    lr = np.where(noise(20, 20, 1) > 0.5, 1, 0) * np.ones(3)  # float64, and hard edges overshoot
+    kept = lr.copy()
+    raw = keras.ops.convert_to_numpy(espcn(lr[None].astype(np.float32)))
+    assert raw.min() < 0 and raw.max() > 1
+    sr = restore.apply(espcn, lr, 4, 8)
+    assert sr.dtype == np.float32
+    assert sr.min() == 0 and sr.max() == 1
+    np.testing.assert_array_equal(lr, kept)
+
+
+def test_the_network_sees_bounded_tiles_of_few_shapes(espcn, monkeypatch):
+    seen = []
+    monkeypatch.setattr(espcn, "call", lambda x, *a, **k: seen.append(tuple(x.shape)) or type(espcn).call(espcn, x))
+    restore.apply(espcn, noise(100, 130, 3), 4, 16)
+    assert len(seen) == 7 * 9
+    assert max(max(s[1:3]) for s in seen) == 16 + 2 * 6
+    assert len(set(seen)) <= 16
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, p: restore.apply(m, p, 2), "enlarges 4 times, not 2"),
+        (lambda m, p: restore.apply(m, p, 4, 0), "tile of 0 pixels"),
+        (lambda m, p: restore.apply(m, p[..., 0], 4), "height, width, 3"),
+        (lambda m, p: restore.apply(m, p[:0], 4), "height, width, 3"),
+        (lambda m, p: restore.apply(m, images.to_uint8(p), 4), "floats"),
+        (lambda m, p: restore.apply(build([conv(1)]), p, 1), "expected RGB of any size"),
+        (lambda m, p: restore.apply(keras.Sequential([keras.Input((8, 8, 3)), conv()]), p, 1), "expected RGB of any"),
+    ],
+)
+def test_wrong_calls_are_named(espcn, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(espcn, noise(8, 8, 3))
+
+
+def test_a_bar_only_for_long_work(espcn, capfd, monkeypatch):
+    monkeypatch.setattr(
+        restore, "tqdm", lambda *a, **k: __import__("tqdm").tqdm(*a, **k | {"delay": 0, "mininterval": 0})
+    )
+    restore.apply(espcn, noise(8, 8, 3), 4, 4)
+    assert "tile" not in capfd.readouterr().err
+    restore.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
+    assert "4/4" in capfd.readouterr().err
+    monkeypatch.undo()
+    restore.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
+    assert "tile" not in capfd.readouterr().err
+
+
+# restore_file
+
+
+def saved(path, array, mode=None, **options):
+    image = array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array))
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def opened(path):
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def test_a_file_becomes_a_file(tmp_path, espcn, picture):
+    source = images.write(tmp_path / "a photo.v2.png", picture)
+    path = restore.restore_file(espcn, 4, source, tmp_path / "new" / "folder", tile=20)
+    assert path == tmp_path / "new" / "folder" / "a photo.v2_x4.png"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    expected = images.to_uint8(restore.apply(espcn, images.read(source), 4))
+    assert np.abs(np.asarray(opened(path)).astype(int) - expected).max() <= 1
+
+
+def test_at_scale_1_it_is_called_restored(tmp_path, picture):
+    source = images.write(tmp_path / "x.png", picture)
+    path = restore.restore_file(denoiser(), 1, str(source), str(tmp_path))
+    assert path == tmp_path / "x_restored.png"
+    assert opened(path).size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "result", "kind"),
+    [
+        ("x.jpg", "x_x2.jpg", "JPEG"),
+        ("x.JPEG", "x_x2.jpeg", "JPEG"),
+        ("x.png", "x_x2.png", "PNG"),
+        ("x.webp", "x_x2.webp", "WEBP"),
+        ("x.tif", "x_x2.tif", "TIFF"),
+        ("x.TIFF", "x_x2.tiff", "TIFF"),
+        ("x.bmp", "x_x2.png", "PNG"),
+        ("x.gif", "x_x2.png", "PNG"),
+    ],
+)
+def test_formats_stay_or_become_png(tmp_path, copier, picture, name, result, kind):
+    saved(tmp_path / name, images.to_uint8(picture))
+    image = opened(restore.restore_file(copier, 2, tmp_path / name, tmp_path / "out"))
+    assert (tmp_path / "out" / result).exists()
+    assert (image.format, image.mode, image.size) == (kind, "RGB", (128, 96))
+    error = np.abs(images.read(tmp_path / "out" / result) - images.enlarge(images.read(tmp_path / name), 2))
+    assert error[8:-8, 8:-8].mean() < 0.015
+
+
+def test_a_jpeg_keeps_quality_95(tmp_path, copier, picture):
+    source = saved(tmp_path / "x.jpg", images.to_uint8(picture), quality=30)
+    tables = opened(restore.restore_file(copier, 2, source, tmp_path)).quantization
+    saved(tmp_path / "95.jpg", images.to_uint8(picture), quality=95)
+    assert tables == opened(tmp_path / "95.jpg").quantization
+
+
+def test_what_a_format_cannot_hold_becomes_png(tmp_path, copier):
+    source = saved(tmp_path / "long.webp", np.zeros((1, 8192, 3), np.uint8))
+    path = restore.restore_file(copier, 2, source, tmp_path, tile=1024)
+    assert path.name == "long_x2.png"
+    assert opened(path).size == (16384, 2)
+
+
+def photo_exif(orientation):
+    exif = Image.Exif()
+    exif[271], exif[272], exif[0x0112], exif[306] = "Acme", "Phone 9", orientation, "2024:05:06 07:08:09"
+    exif[0x8769] = {33434: 0.01, 36867: "2024:05:06 07:08:09", 40962: 12, 40963: 8, 40965: {1: "R98"}}
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
+    return exif
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffix, orientation):
+    corner = np.full((8, 12, 3), 128, np.uint8)
+    corner[:4, :6] = (255, 0, 0)
+    source = saved(tmp_path / f"x{suffix}", corner, exif=photo_exif(orientation).tobytes(), quality=95)
+    path = restore.restore_file(copier, 2, source, tmp_path / "out")
+    image = opened(path)
+    assert image.size == ((24, 16) if orientation < 5 else (16, 24))
+    upright = images.read(source)
+    assert np.abs(images.read(path)[1::2, 1::2] - upright).mean() < 0.03
+    np.testing.assert_array_equal(
+        images.to_float(np.asarray(image.convert("RGB"))), images.read(path)
+    )  # not turned again
+    exif = image.getexif()
+    assert exif.get(0x0112, 1) == 1
+    assert suffix == ".tif" or 0x0112 in exif  # Pillow takes the tag from a TIFF while it reads
+    assert (exif[271], exif[272], exif[306]) == ("Acme", "Phone 9", "2024:05:06 07:08:09")
+    camera = exif.get_ifd(0x8769)
+    assert float(camera[33434]) == 0.01
+    assert (camera[40962], camera[40963]) == image.size
+    assert 40965 not in camera
+    assert [float(v) for v in exif.get_ifd(0x8825)[2]] == [52, 31, 12]
+
+
+def test_a_tiffs_own_layout_is_not_taken_for_exif(tmp_path, copier, picture):
+    grey = saved(tmp_path / "grey.tif", images.to_uint8(picture), "L", compression="tiff_lzw", artist="A. Student")
+    image = opened(restore.restore_file(copier, 2, grey, tmp_path / "out"))
+    assert image.mode == "RGB"
+    assert image.tag_v2[262] == 2  # photometric interpretation: RGB, not grey
+    assert image.getexif()[315] == "A. Student"
+    clear = saved(tmp_path / "clear.tif", images.to_uint8(picture), "CMYK", compression="tiff_lzw")
+    assert opened(restore.restore_file(copier, 2, clear, tmp_path / "out")).mode == "RGB"
+
+
+def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
+    raw = bytearray(photo_exif(1).tobytes())
+    maker = raw.find((271).to_bytes(2, "big"))
+    raw[maker + 2 : maker + 4] = (5).to_bytes(2, "big")  # text that says it is fractions
+    source = saved(tmp_path / "x.png", images.to_uint8(picture), exif=bytes(raw))
+    with pytest.warns(UserWarning, match=r"x\.png: its EXIF is damaged .* left out"):
+        path = restore.restore_file(copier, 2, source, tmp_path / "out")
+    assert not opened(path).getexif()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_profile_and_resolution_are_kept(tmp_path, copier, picture, suffix):
+    source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), icc_profile=SRGB, dpi=(300, 300))
+    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    assert image.info["icc_profile"] == SRGB
+    if suffix != ".webp":  # which has no such field
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_no_profile_is_invented(tmp_path, copier, picture):
+    source = saved(tmp_path / "x.png", images.to_uint8(picture))
+    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    assert not {"icc_profile", "exif", "dpi"} & set(image.info)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "kept"), [("P", ".png", True), ("L", ".png", False), ("CMYK", ".jpg", False)]
+)
+def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, suffix, kept):
+    source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode, icc_profile=SRGB)
+    assert ("icc_profile" in opened(restore.restore_file(copier, 2, source, tmp_path)).info) is kept
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("L", ".png"), ("1", ".png"), ("P", ".gif"), ("CMYK", ".jpg"), ("I;16", ".png"), ("I;16", ".tif")],
+)
+def test_every_kind_of_pixel_becomes_8_bit_rgb(tmp_path, copier, picture, mode, suffix):
+    if mode == "I;16":
+        pixels = (picture[..., 0] * 65535).astype(np.uint16)
+        source = saved(tmp_path / f"x{suffix}", pixels)
+    else:
+        source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode)
+    image = opened(restore.restore_file(copier, 2, source, tmp_path / "out"))
+    assert (image.mode, image.size) == ("RGB", (128, 96))
+    expected = restore.apply(copier, images.read(source), 2)
+    assert np.abs(images.to_float(np.asarray(image)) - expected).mean() < 0.02
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
+def test_a_single_pixel(tmp_path, espcn, mode):
+    source = saved(tmp_path / "x.png", Image.new(mode, (1, 1)))
+    assert opened(restore.restore_file(espcn, 4, source, tmp_path)).size == (4, 4)
+
+
+# transparency
+
+
+def disc(background):
+    """A red disc with one ring of half transparent red around it, on `background` that nobody sees."""
+    y, x = np.mgrid[:40, :40]
+    far = np.hypot(y - 19.5, x - 19.5)
+    rgba = np.full((40, 40, 4), (*background, 0), np.uint8)
+    rgba[far < 13] = (200, 0, 0, 128)
+    rgba[far < 12] = (200, 0, 0, 255)
+    return rgba
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.parametrize("background", [(0, 0, 0), (0, 255, 0)])
+def test_alpha_is_enlarged_beside_and_no_hidden_colour_shows(tmp_path, copier, suffix, background):
+    rgba = disc(background)
+    source = saved(tmp_path / f"x{suffix}", rgba, lossless=True, exact=True)
+    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    assert (image.mode, image.size) == ("RGBA", (80, 80))
+    alpha = np.asarray(image)[..., 3]
+    np.testing.assert_array_equal(alpha, Image.fromarray(rgba[..., 3]).resize((80, 80), Image.Resampling.BICUBIC))
+    seen = np.asarray(image)[alpha > 0][:, :3].astype(int)
+    assert np.abs(seen - (200, 0, 0)).max() <= (12 if suffix == ".webp" else 1)
+
+
+def test_binary_transparency_of_a_gif(tmp_path, copier):
+    palette = Image.fromarray(disc((9, 9, 9))[..., 3] // 255).convert("P")
+    palette.putpalette([9, 9, 9, 200, 0, 0])
+    image = opened(restore.restore_file(copier, 2, saved(tmp_path / "x.gif", palette, transparency=0), tmp_path))
+    assert (image.format, image.mode) == ("PNG", "RGBA")
+    pixels = np.asarray(image)
+    assert (pixels[pixels[..., 3] > 0][:, :3] == (200, 0, 0)).all()
+    assert pixels[0, 0, 3] == 0 and pixels[40, 40, 3] == 255
+
+
+def test_a_turned_picture_turns_its_alpha(tmp_path, copier):
+    rgba = np.zeros((8, 12, 4), np.uint8)
+    rgba[:4, :6] = (0, 0, 255, 255)
+    source = saved(tmp_path / "x.png", rgba, exif=photo_exif(6))
+    pixels = np.asarray(opened(restore.restore_file(copier, 2, source, tmp_path)))
+    assert pixels.shape == (24, 16, 4)
+    assert tuple(pixels[2, -2]) == (0, 0, 255, 255)
+    assert pixels[2, 2, 3] == pixels[-2, -2, 3] == 0
+
+
+def test_nothing_visible_at_all(tmp_path, copier):
+    source = saved(tmp_path / "x.png", np.zeros((5, 6, 4), np.uint8))
+    assert (np.asarray(opened(restore.restore_file(copier, 2, source, tmp_path))) == (255, 255, 255, 0)).all()
+
+
+def test_a_png_that_is_called_jpg_keeps_its_alpha(tmp_path, copier):
+    saved(tmp_path / "x.png", disc((0, 0, 0))).rename(tmp_path / "x.jpg")
+    path = restore.restore_file(copier, 2, tmp_path / "x.jpg", tmp_path)
+    assert path.name == "x_x2.png"
+    assert opened(path).mode == "RGBA"
+
+
+# what must never happen
+
+
+def test_the_input_is_never_touched(tmp_path, copier, picture):
+    source = images.write(tmp_path / "x.png", picture)
+    before = source.read_bytes()
+    restore.restore_file(copier, 2, source, tmp_path)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_result_that_is_the_source_is_refused(tmp_path, copier, picture, link):
+    real = images.write(tmp_path / "x_x2.png", picture)
+    before = real.read_bytes()
+    link(real, tmp_path / "x.png")
+    with pytest.raises(ValueError, match="would replace its own source"):
+        restore.restore_file(copier, 2, tmp_path / "x.png", tmp_path)
+    assert real.read_bytes() == (tmp_path / "x.png").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_older_result_is_replaced(tmp_path, copier, picture):
+    source = images.write(tmp_path / "x.png", picture)
+    (tmp_path / "x_x2.png").write_text("an older result")
+    assert opened(restore.restore_file(copier, 2, source, tmp_path)).size == (128, 96)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", None])
+def test_a_broken_picture_leaves_nothing(tmp_path, copier, speckle, content):
+    source = images.write(tmp_path / "x.png", speckle)
+    source.write_bytes(source.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(ValueError, match=r"x\.png"):
+        restore.restore_file(copier, 2, source, tmp_path / "out")
+    with pytest.raises(FileNotFoundError):
+        restore.restore_file(copier, 2, tmp_path / "none.png", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_full_disk_keeps_the_older_result_and_leaves_nothing(tmp_path, speckle, on_full_disk, monkeypatch, suffix):
+    source = images.write(tmp_path / f"x{suffix}", speckle)
+    older = tmp_path / f"x_x2{suffix}"
+    older.write_text("older")
+    # TensorFlow's threads do not survive a fork
+    monkeypatch.setattr(restore, "_tiles", lambda model, lr, scale, *_, **__: [(0, 0, images.enlarge(lr, scale))])
+    with pytest.raises(OSError, match=rf"cannot write x_x2\{suffix}.*free space"):
+        on_full_disk(restore.restore_file, None, 2, source.name, ".")
+    assert older.read_text() == "older"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [source.name, older.name]
+
+
+def test_a_stop_in_the_middle_leaves_nothing(tmp_path, espcn, picture, monkeypatch):
+    source = images.write(tmp_path / "x.png", picture)
+
+    def stopped(*_, **__):
+        yield 0, 0, np.zeros((4, 4, 3), np.float32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore, "_tiles", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        restore.restore_file(espcn, 4, source, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_no_backend_is_imported_by_name():
+    tree = ast.parse((ROOT / "helpers" / "restore.py").read_text(encoding="utf-8"))
+    names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    assert not [n for n in names if n.startswith(("tensorflow", "jax", "torch"))]

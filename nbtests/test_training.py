@@ -1,0 +1,184 @@
+"""Resuming after a kill, and files of weights that say what they are."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from skimage import data
+
+from helpers import ROOT, batching, images, models, recipes, training
+
+CARD = {"builder": "espcn", "arguments": {"scale": 2, "skip": "nearest"}, "task": "enlarge", "scale": 2}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    keras.utils.set_random_seed(3)
+    model = models.espcn(scale=2, skip="nearest")
+    training.save_weights(model, "toy", CARD, tmp_path)
+    return tmp_path, model
+
+
+def test_weights_come_back_as_the_same_network(weights):
+    folder, model = weights
+    loaded, card = training.load_weights("toy", folder)
+    x = np.random.default_rng(0).random((1, 9, 7, 3), np.float32)
+    np.testing.assert_allclose(loaded(x), model(x), atol=2e-3)  # stored with 16 bits
+    assert {k: card[k] for k in CARD} == CARD
+    assert card["versions"]["keras"] == keras.__version__
+    again, _ = training.load_weights("toy", folder)
+    assert np.array_equal(again(x), loaded(x))
+
+
+def rewritten(folder, change):
+    """Write toy.safetensors again with arrays and card changed by `change(arrays, card)`."""
+    with safe_open(folder / "toy.safetensors", framework="numpy") as file:
+        card = json.loads(file.metadata()["card"])
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    change(arrays, card)
+    save_file(arrays, folder / "toy.safetensors", metadata={"card": json.dumps(card)})
+
+
+def test_a_changed_array_is_noticed(weights):
+    folder, _ = weights
+    rewritten(folder, lambda arrays, card: arrays["conv1/kernel"].__setitem__((0, 0, 0, 0), 1))
+    with pytest.raises(ValueError, match="hash"):
+        training.load_weights("toy", folder)
+
+
+@pytest.mark.parametrize("builder", ["unet_of_nobody", "keras", None])
+def test_an_unknown_builder_is_named(weights, builder):
+    folder, _ = weights
+    rewritten(folder, lambda arrays, card: card.update(builder=builder))
+    with pytest.raises(ValueError, match=f"no builder {builder!r}"):
+        training.load_weights("toy", folder)
+
+
+def test_another_network_s_shapes_are_refused(weights):
+    folder, _ = weights
+    rewritten(folder, lambda arrays, card: card["arguments"].update(scale=3))
+    with pytest.raises(ValueError, match="arrays are not those of"):
+        training.load_weights("toy", folder)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_cut_file_is_damaged(weights, keep):
+    folder, _ = weights
+    path = folder / "toy.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="damaged") as caught:
+        training.load_weights("toy", folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_card_is_damaged(tmp_path):
+    save_file({"x": np.zeros(3, np.float16)}, tmp_path / "toy.safetensors")
+    with pytest.raises(ValueError, match="damaged"):
+        training.load_weights("toy", tmp_path)
+
+
+def test_missing_weights_name_the_command(weights):
+    with pytest.raises(FileNotFoundError, match=r"toy.*python -m helpers train nothing"):
+        training.load_weights("nothing", weights[0])
+
+
+RUN = """
+import sys, time, json
+from pathlib import Path
+import numpy as np, keras
+from helpers import batching, models, training
+hr = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
+lr = hr.reshape(24, 16, 2, 16, 2, 3).mean((2, 4)).astype(np.uint8)
+keras.utils.set_random_seed(1)
+model = models.espcn(scale=2, activation="tanh")
+model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 36)), "mse")
+folder, pause = Path(sys.argv[1]), float(sys.argv[2])
+
+class Tell(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(pause)
+    def on_epoch_end(self, epoch, logs=None):
+        print(json.dumps([epoch, float(logs["loss"])]), flush=True)
+
+data = lambda epoch: batching.batches(lr, hr, 4, patch=8, seed=5, start_epoch=epoch)
+training.fit(model, data, epochs=6, steps=6, folder=folder, callbacks=[Tell()])
+"""
+
+
+def losses(folder, pause="0", kill_in_epoch=None):
+    """Train in a process of its own; SIGKILL it in the middle of an epoch if asked; {epoch: loss}."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-c", RUN, str(folder), pause]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        told = {}
+        for line in process.stdout:
+            epoch, loss = json.loads(line)
+            told[epoch] = loss
+            if epoch + 1 == kill_in_epoch:
+                time.sleep(0.5)  # three pauses into the next epoch
+                process.send_signal(signal.SIGKILL)
+    assert process.returncode == (-signal.SIGKILL if kill_in_epoch else 0)
+    return told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
+    whole = losses(tmp_path / "whole")
+    first = losses(tmp_path / "cut", pause="0.15", kill_in_epoch=3)
+    rest = losses(tmp_path / "cut")
+    assert set(whole) == set(range(6)) and set(first) == {0, 1, 2} and set(rest) == {3, 4, 5}
+    for epoch, loss in (first | rest).items():
+        assert abs(loss - whole[epoch]) < 1e-5
+    assert len(set(whole.values())) == 6
+    assert [p.name for p in (tmp_path / "cut").iterdir()] == ["last-000006.weights.h5"]
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+    model = models.espcn(scale=2)
+    keep = training.Checkpoint(tmp_path)
+    keep.set_model(model)
+    for epoch, score in enumerate([20.0, 22.5, 21.0]):
+        keep.on_epoch_end(epoch, {"val_psnr": score})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best-22.5000.weights.h5", "last-000003.weights.h5"]
+
+
+def test_the_curve_logs_what_the_protocol_measures(capsys):
+    hr = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    lr = hr[:, ::2, ::2]
+    model = models.espcn(scale=2, skip="nearest")
+    model.compile("sgd", "mse")
+    curve = training.LiveCurve(lr, hr, baseline=10.0)
+    data = batching.batches(lr, hr, 4, seed=0)
+    history = model.fit(data, epochs=2, steps_per_epoch=1, callbacks=[curve], verbose=0, shuffle=False)
+    assert history.history["val_psnr"] == list(curve.psnr.values()) and len(curve.psnr) == 2
+    assert "epoch 2 of 2" in capsys.readouterr().out
+
+
+def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
+    monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "cut", {"size": 48, "per_picture": 2})
+    monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "batches", {"batch": 2, "patch": 8})
+    cat = images.to_float(data.chelsea())
+    for k in range(3):
+        images.write(tmp_path / f"{k}.png", cat[60 * k : 60 * k + 60, 100:180])
+    pictures = {tmp_path / "0.png": "train", tmp_path / "1.png": "val", tmp_path / "2.png": "test"}
+    path = recipes.train("espcn_photos_x4", pictures, steps=2)
+    model, card = training.load_weights("espcn_photos_x4", path.parent)
+    assert model.count_params() == 71_840 and card["downscale"] == "bicubic"
+    assert all(v.dtype == "float32" for v in model.variables)
+    rows = batching.read_manifest(tmp_path / "data/prepared/espcn_photos_x4")
+    assert {row["picture"] for row in rows} == {"0.png", "1.png"}  # nothing of the test picture
+    assert recipes.train("espcn_photos_x4", pictures, steps=2) == path  # finished: nothing is trained again
+    with pytest.raises(ValueError, match="begun with other pictures"):
+        recipes.train("espcn_photos_x4", pictures | {tmp_path / "2.png": "train"}, steps=2)
+    with pytest.raises(ValueError, match="no recipe"):
+        recipes.train("nothing", pictures)
