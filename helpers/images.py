@@ -62,7 +62,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(path)
         with file:
-            pixels, orientation = _pixels(file, path), file.getexif().get(0x0112, 1)
+            pixels, turned = _pixels(file, path), orientation(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except IsADirectoryError:
@@ -78,7 +78,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
         raise ValueError(f"{path} is damaged ({reason}); get the file again") from error
     if pixels is None:
         raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
-    pixels = _upright(pixels, orientation)
+    pixels = upright(pixels, turned)
     if pixels.shape[-1] == 4:
         alpha = pixels[..., 3:]
         pixels = pixels[..., :3] * alpha + (1 - alpha)
@@ -103,7 +103,15 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
     return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def orientation(file: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, of an opened Pillow image; 1 where it has none or a damaged one."""
+    try:
+        return file.getexif().get(0x0112, 1)
+    except Exception:  # Pillow trips over damaged tables in many ways, and the pixels are good
+        return 1
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turn pixels as the EXIF orientation (1 to 8) asks."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

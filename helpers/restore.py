@@ -153,7 +153,7 @@ def restore_file(
     with file:
         file.load()
         if file.has_transparency_data and not file.mode.startswith("I"):
-            rgba = images._upright(np.asarray(file.convert("RGBA")), file.getexif().get(ORIENTATION, 1))
+            rgba = images.upright(np.asarray(file.convert("RGBA")), images.orientation(file))
             alpha = Image.fromarray(rgba[..., 3])
             # Laid on white, as images.read gives them, half transparent pixels would have the wrong colour
             picture = _bleed(images.to_float(rgba[..., :3]), rgba[..., 3] == 0)
