@@ -94,8 +94,8 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("fetch", help="bring pictures to data/raw/")
-    command.add_argument("source", help="sample (embedded photographs) or own (with --from)")
-    command.add_argument("--from", dest="origin", metavar="FOLDER", help="a folder of pictures that you have")
+    command.add_argument("source", help="sample, or with --from: own, celeba, unsplash")
+    command.add_argument("--from", dest="origin", metavar="FOLDER|ZIP", help="pictures that you have")
     command.add_argument("--to", metavar="FOLDER", help="instead of data/raw/SOURCE")
     command.set_defaults(run=fetch)
 

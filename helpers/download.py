@@ -113,6 +113,8 @@ def _fetch_sample(folder: Path) -> Path:
 
 def _fetch_own(origin: Path, folder: Path) -> Path:
     found = [path for path in images.find(origin) if folder.resolve() not in path.resolve().parents]
+    if not found:
+        raise ValueError(f"all pictures of {origin} are already in {folder}; choose another --to")
     refused = []
     for path in tqdm(found, desc="fetch own", leave=False, delay=2):
         target = folder / path.relative_to(origin)
