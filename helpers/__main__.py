@@ -89,7 +89,7 @@ def address(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 where a lesson failed, 2 for bad input or a full disk."""
+    """Run one command; returns the exit status: 0, 1 where a lesson failed, 2 for bad input, 130 after ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -138,6 +138,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         complain(error)
         return 2
+    except KeyboardInterrupt:
+        complain(InterruptedError("stopped; what was finished is kept, and the same command goes on from there"))
+        return 130
 
 
 def complain(error: Exception) -> None:

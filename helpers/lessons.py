@@ -121,6 +121,7 @@ img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
 
 def readdress(url: str) -> int:
     """Replace the address of `pyproject.toml` by `url` wherever it stands; returns the number of files changed."""
+    url = url.removesuffix("/").removesuffix(".git")  # as it is copied from a browser or a clone command
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         raise ValueError(f"{url!r} is not an address like https://github.com/OWNER/NAME")
     pyproject = ROOT / "pyproject.toml"

@@ -23,6 +23,7 @@ RECIPES = {
         "cut": {"size": 192, "per_picture": 8},
         "batches": {"batch": 16, "patch": 40},
         "loss": "mae",
+        "rate": 1e-3,
         "steps": 40_000,
     },
     "espcn_faces_x4": {
@@ -35,10 +36,11 @@ RECIPES = {
             "damage": None,
             "size": 176,
         },
-        "cut": {"size": 176, "per_picture": 4},
+        "cut": {"size": 176, "per_picture": 8},
         "batches": {"batch": 16, "turn": False},
         "loss": "mse",
-        "steps": 8_000,
+        "rate": 2e-3,
+        "steps": 24_000,
     },
 }
 
@@ -46,7 +48,7 @@ RECIPES = {
 def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> Path:
     """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
 
-    Adam at 1e-3 with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
+    Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
     again it goes on. The checkpoint is chosen on the validation pictures alone. `steps` overrides the recipe's.
     Raises ValueError for an unknown name, and where an unfinished training was begun with other pictures.
     """
@@ -78,7 +80,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> 
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
     steps = steps or recipe["steps"]
-    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=1e-3, warmup_steps=500)
+    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500)
     model.compile(keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05), recipe["loss"])
 
     def data(epoch):

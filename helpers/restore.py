@@ -95,8 +95,9 @@ def apply(
     """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
 
     The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
-    memory is bounded by the result and one tile's activations. `progress` draws a bar when it takes longer
-    than 2 seconds. Raises ValueError where `receptive_radius` does, and for a network that takes or gives
+    memory is bounded by the result and one tile's activations. (At scale 3, UpSampling2D itself rounds positions
+    past a few thousand pixels by 0.001; there the tiles are the exact ones.) `progress` draws a bar when it takes
+    longer than 2 seconds. Raises ValueError where `receptive_radius` does, and for a network that takes or gives
     something else than RGB of any size, or enlarges by another factor than `scale`.
     """
     images.check(picture)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from helpers import ROOT, images
+from helpers import ROOT, __main__, images
 
 
 def fails(done, *words):
@@ -136,3 +136,12 @@ def test_unknown_profile(command):
     done = command("run", "--profile", "fast")
     assert done.returncode == 2
     assert re.search(r"error: .*'fast'.*smoke.*quick.*full", done.stderr)
+
+
+def test_control_c_says_that_nothing_is_lost(monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("helpers.lessons.run", stop)
+    assert __main__.main(["run"]) == 130
+    assert "stopped" in capsys.readouterr().err
