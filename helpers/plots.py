@@ -73,7 +73,7 @@ def bars(values: Mapping[str, float], title: str, unit: str, ours: Sequence[str]
     figure, ax = plt.subplots(figsize=(7, 0.36 * len(values) + 0.9))
     colours = [BLUE if name in ours else GREY for name in values]
     drawn = ax.barh(list(values), list(values.values()), color=colours, height=0.65)
-    ax.bar_label(drawn, [f"{v:,.{digits}f}" for v in values.values()], padding=3)
+    ax.bar_label(drawn, [f"{round(v, digits) + 0.0:,.{digits}f}" for v in values.values()], padding=3)
     ax.invert_yaxis()
     ax.margins(x=0.14)
     ax.set(xlabel=unit, title=title)

@@ -65,7 +65,7 @@ class LiveCurve(keras.callbacks.Callback):
         room = max(0.1, 0.3 - (high - low) / 2)  # a flat curve shall look flat
         self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room), xlabel="epoch", ylabel="PSNR, dB")
         self.ax.set_title(title)
-        self.ax.legend(loc="lower right")
+        self.ax.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
         alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, bicubic {self.baseline:.2f} dB"
         self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
 

@@ -50,7 +50,7 @@ def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
     deconvolution = keras.layers.Conv2DTranspose(filters, 3 * scale, scale, padding="same", use_bias=False)
     deconvolution.build(x.shape)
     deconvolution.set_weights([rearranged])
-    np.testing.assert_allclose(run(deconvolution, x), ours, atol=1e-6)
+    np.testing.assert_allclose(run(deconvolution, x), ours, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
