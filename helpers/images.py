@@ -62,6 +62,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(path)
         with file:
+            if file.width * file.height > max(1 << 24, 2000 * path.stat().st_size):  # few bytes would fill gigabytes
+                claim = f"{file.width}×{file.height} in {path.stat().st_size:,} bytes"
+                raise Image.DecompressionBombError(claim)
             pixels, turned = _pixels(file, path), orientation(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
