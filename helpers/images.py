@@ -45,7 +45,7 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
 
 def to_float(picture: np.ndarray) -> np.ndarray:
     """uint8 in [0, 255] → float32 in [0, 1]."""
-    return np.asarray(picture, np.float32) / 255
+    return np.divide(picture, 255, dtype=np.float32)  # no second copy: a large picture is hundreds of megabytes
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
