@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DRIVE = Path("/content/drive")  # where Colab mounts the reader's Google Drive
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, when it is imported
 
@@ -28,8 +29,8 @@ def setup(device: bool = True) -> None:
     """Install what the course needs and this Python lacks, then print versions, profile and device.
 
     Everything already installed stays as it is (pip is constrained to it), so that a Colab session
-    keeps its TensorFlow, Keras and NumPy and never has to restart. With `device=False` TensorFlow, whose
-    import takes seconds, is left alone.
+    keeps its TensorFlow, Keras and NumPy and never has to restart. On Colab without a GPU it says which menu
+    gives one. With `device=False` TensorFlow, whose import takes seconds, is left alone.
     """
     if lacking := missing():
         print("installing", *lacking)
@@ -47,6 +48,34 @@ def setup(device: bool = True) -> None:
             import tensorflow as tf
         machine += "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
     print(f"profile {os.environ.get('COURSE_PROFILE', 'quick')} · {machine}")
+    if on_colab() and machine.endswith("no GPU"):
+        print("`quick` runs without a GPU; for `full`: menu Runtime → Change runtime type → T4 GPU, then Run all")
+
+
+def on_colab() -> bool:
+    """Whether this is a Colab session: its notebook, or a program that it started."""
+    return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
+
+
+def workplace(name: str) -> Path:
+    """Where the training `name` keeps its state, for `training.fit(folder=…)`: run again after a cut, it goes on.
+
+    `build/training/<name>`; on Colab, whose disk is lost with the session, a folder in the reader's Google Drive,
+    for which Colab asks first. Where that is declined it says so, and takes Colab's disk.
+    """
+    folder = ROOT / "build" / "training" / name
+    if on_colab():
+        if not (DRIVE / "MyDrive").is_dir():
+            try:
+                from google.colab import drive
+
+                drive.mount(str(DRIVE))
+            except Exception as error:  # declined, not answered, or no notebook to ask in
+                print(f"Google Drive is not mounted ({error}): a cut session loses its training; run again to be asked")
+        if (DRIVE / "MyDrive").is_dir():
+            folder = DRIVE / "MyDrive" / "image-restoration-course" / name
+    print(f"the training is kept in {folder} and goes on from there; delete that to start anew")
+    return folder
 
 
 @contextmanager

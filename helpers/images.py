@@ -45,7 +45,7 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
 
 def to_float(picture: np.ndarray) -> np.ndarray:
     """uint8 in [0, 255] → float32 in [0, 1]."""
-    return np.asarray(picture, np.float32) / 255
+    return np.divide(picture, 255, dtype=np.float32)  # no second copy: a large picture is hundreds of megabytes
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -62,6 +62,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(path)
         with file:
+            if file.width * file.height > max(1 << 24, 2000 * path.stat().st_size):  # few bytes would fill gigabytes
+                claim = f"{file.width}×{file.height} in {path.stat().st_size:,} bytes"
+                raise Image.DecompressionBombError(claim)
             pixels, turned = _pixels(file, path), orientation(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None

@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 import warnings
 import zlib
 
@@ -225,6 +226,23 @@ def jpeg_and_png(pixels):
 def test_text_is_refused(tmp_path):
     (tmp_path / "x.jpg").write_text("<html>404 Not Found</html>")
     refused(tmp_path / "x.jpg", "not a picture", "save it as PNG")
+
+
+def test_a_large_blank_drawing_is_read(tmp_path):
+    assert (saved(tmp_path / "x.png", Image.new("L", (4200, 4200), 255)) == 1).all()
+
+
+def test_a_small_file_that_claims_a_giant_picture_is_refused_before_memory_is_taken(tmp_path):
+    path = tmp_path / "x.gif"
+    Image.new("P", (64, 48)).save(path)
+    data = bytearray(path.read_bytes())
+    data[6:10] = (13_000).to_bytes(2, "little") * 2  # below Pillow's own limit, 4.6 GB and 14 s when it was read
+    path.write_bytes(data)
+    tracemalloc.start()
+    refused(path, "too many pixels (13000×13000 in ", "smaller")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_empty_file_is_refused(tmp_path):
