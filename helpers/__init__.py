@@ -1,14 +1,18 @@
 """The small module behind the notebooks. Every path starts at `ROOT`, every lesson at `setup()`."""
 
+import csv
 import importlib.metadata
+import multiprocessing
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +30,7 @@ def missing() -> list[str]:
 
 
 def setup(device: bool = True) -> None:
-    """Install what the course needs and this Python lacks, then print versions, profile and device.
+    """Install what the course needs and this Python lacks, then print versions and device.
 
     Everything already installed stays as it is (pip is constrained to it), so that a Colab session
     keeps its TensorFlow, Keras and NumPy and never has to restart. On Colab without a GPU it says which menu
@@ -47,7 +51,7 @@ def setup(device: bool = True) -> None:
         with quiet():
             import tensorflow as tf
         machine += "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
-    print(f"profile {os.environ.get('COURSE_PROFILE', 'quick')} · {machine}")
+    print(machine)
     if on_colab() and machine.endswith("no GPU"):
         print("`quick` runs without a GPU; for `full`: menu Runtime → Change runtime type → T4 GPU, then Run all")
 
@@ -112,6 +116,39 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # gone already, or never made
             part.unlink()
+
+
+def spread(call: Callable, items: Iterable, desc: str, processes: int | None = None) -> Iterator:
+    """`call(item)` of each item, in order, with a bar; on all cores where there are 100 items or more.
+
+    `call` and what it gives travel between processes: a function of a module that imports no TensorFlow.
+    """
+    from tqdm.auto import tqdm
+
+    items = list(items)
+    processes = processes or (min(8, os.cpu_count() or 1) if len(items) >= 100 else 1)
+    bar = tqdm(total=len(items), desc=desc, leave=False, delay=2)
+    if processes == 1:
+        for item in items:
+            yield call(item)
+            bar.update()
+        bar.close()
+        return
+    # ctrl-C is for this process, which ends the others
+    options = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), **options) as pool:
+        try:
+            for done in pool.map(call, items, chunksize=8):
+                yield done
+                bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            bar.close()
+
+
+def write_csv(path: Path, header: list[str], rows: list) -> None:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
 
 
 def _canonical(name: str) -> str:

@@ -12,8 +12,16 @@ from pathlib import Path
 def fetch(args: argparse.Namespace) -> int:
     from helpers import download, images
 
-    folder = download.fetch(args.source, to=args.to, origin=args.origin)
+    options = {"query": args.query, "limit": args.limit, "category": args.category, "smallest": args.smallest}
+    folder = download.fetch(args.source, to=args.to, origin=args.origin, **options)
     print(f"{len(images.find(folder))} pictures in {folder}")
+    return 0
+
+
+def survey(args: argparse.Namespace) -> int:
+    from helpers import download
+
+    print(download.summary(download.survey(args.folder)))
     return 0
 
 
@@ -94,10 +102,18 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("fetch", help="bring pictures to data/raw/")
-    command.add_argument("source", help="sample, or with --from: own, celeba, unsplash")
-    command.add_argument("--from", dest="origin", metavar="FOLDER|ZIP", help="pictures that you have")
+    command.add_argument("source", help="sample, own, celeba, unsplash, summer2winter, pixabay or page")
+    command.add_argument("--from", dest="origin", metavar="FOLDER|ZIP|URL", help="your copy; for page its address")
     command.add_argument("--to", metavar="FOLDER", help="instead of data/raw/SOURCE")
+    command.add_argument("--query", default="", metavar="WORDS", help="pixabay: what to look for")
+    command.add_argument("--category", default="", metavar="NAME", help="pixabay: such as animals or nature")
+    command.add_argument("--smallest", type=int, default=0, metavar="PIXELS", help="pixabay: least width and height")
+    command.add_argument("--limit", type=int, default=50, metavar="N", help="pixabay, page: at most so many pictures")
     command.set_defaults(run=fetch)
+
+    command = commands.add_parser("survey", help="say what lies in a folder: sizes, copies, broken files, licences")
+    command.add_argument("folder", metavar="FOLDER")
+    command.set_defaults(run=survey)
 
     command = commands.add_parser("run", help="execute the lessons into build/, with a report")
     command.add_argument("lessons", nargs="*", metavar="NR", help="such as 02 06; without any, all of them")

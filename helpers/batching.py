@@ -4,13 +4,14 @@ import csv
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from helpers import images, replacing
+from helpers import images, spread, write_csv
 
 COLUMNS = ["split", "picture", "top", "left", "hr", "lr"]
 
@@ -41,51 +42,39 @@ def prepare(
     how: str = "pyramid",
     per_picture: int = 16,
     seed: int = 0,
+    processes: int | None = None,
 ) -> list[dict[str, str]]:
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
     the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
     than `size` are named in one warning and left out. The manifest is written last: where it stands, all
-    its files do. Raises ValueError where nothing is left.
+    its files do. From 100 pictures on all cores work, unless `processes` says how many. Raises ValueError where
+    nothing is left.
     """
     folder = Path(folder)
-    rows, refused = [], []
-    stems = set()
-    for path, part in tqdm(pictures.items(), desc="prepare", leave=False, delay=2):
-        try:
-            picture = images.read(path)
-            if min(picture.shape[:2]) < size:
-                raise ValueError(f"{path} is smaller than {size}×{size}")
-        except (ValueError, OSError) as error:
-            refused.append(str(error))
-            continue
+    rows, refused, names, stems = [], [], [], set()
+    for path in pictures:
         stem = path.stem
         while stem in stems:  # another folder's picture of the same name
             stem += "_"
         stems.add(stem)
-        for k, (top, left) in enumerate(_corners(picture, size, per_picture, seed)):
+        names.append((path, stem))
+    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, seed=seed)
+    done = spread(cut, names, "prepare", processes)
+    for (path, stem), (corners, why) in zip(names, done, strict=True):
+        refused += [why] if why else []
+        for k, (top, left) in enumerate(corners):
             name = f"{stem}_{k:02d}.png"
-            hr = picture[top : top + size, left : left + size]
-            images.write(folder / "hr" / name, hr)
-            images.write(folder / "lr" / name, images.reduce(hr, scale, how))
-            rows.append(dict(zip(COLUMNS, [part, path.name, top, left, f"hr/{name}", f"lr/{name}"], strict=True)))
+            rows.append(
+                dict(zip(COLUMNS, [pictures[path], path.name, top, left, f"hr/{name}", f"lr/{name}"], strict=True))
+            )
     if refused:
         warnings.warn(f"{len(refused)} pictures left out:\n" + "\n".join(refused), stacklevel=2)
     if not rows:
         raise ValueError(f"none of {len(pictures)} pictures could be used; {size}×{size} pixels are needed at least")
-    with replacing(folder / "manifest.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "manifest.csv", COLUMNS, [row.values() for row in rows])
     return read_manifest(folder)
-
-
-def _corners(picture: np.ndarray, size: int, n: int, seed: int) -> np.ndarray:
-    """`n` places (top, left) for a square of `size`: the first in the centre, the others anywhere."""
-    room = np.array(picture.shape[:2]) - size
-    anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
-    return np.vstack([room // 2, anywhere])
 
 
 def read_manifest(folder: str | os.PathLike) -> list[dict[str, str]]:
@@ -114,14 +103,14 @@ def batches(
     patch: int | None = None,
     turn: bool = True,
     seed: int = 0,
-    start_epoch: int = 0,
+    start: int = 0,
 ) -> tf.data.Dataset:
     """Endless training batches of aligned pairs, float32 in [0, 1]: (batch, p, p, 3), (batch, p·scale, p·scale, 3).
 
     `lr` (n, h, w, 3) and `hr` (n, h·scale, w·scale, 3) are uint8. Each epoch has `n // batch` batches. Every
     pair is a random `patch` (in LR pixels; the whole picture by default), flipped left to right at random and,
     with `turn`, turned by quarters (not for faces). Order and augmentation depend on (seed, epoch) alone: a
-    run that starts again at `start_epoch` sees what an uninterrupted one would have seen.
+    run that begins with batch number `start` sees what an uninterrupted one would have seen from there on.
     """
     n, height, width = lr.shape[:3]
     scale = hr.shape[1] // height
@@ -145,12 +134,15 @@ def batches(
 
         return cut(lr[i], 1), cut(hr[i], scale)
 
+    first, done = divmod(start, n // batch)
+
     def one_epoch(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(n, dtype=tf.int64), [seed, epoch])
+        order = order[tf.where(epoch == first, done * batch, 0) :]
         pairs = tf.data.Dataset.from_tensor_slices(order).map(lambda i: pair(epoch, i), tf.data.AUTOTUNE)
         return pairs.batch(batch, drop_remainder=True)
 
-    epochs = tf.data.Dataset.range(start_epoch, np.iinfo(np.int32).max)
+    epochs = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
     return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
 

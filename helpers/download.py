@@ -7,17 +7,20 @@ import stat
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, NamedTuple
 
+import imagehash
+from PIL import Image
 from skimage import data
 from sklearn.datasets import load_sample_image
 from tqdm.auto import tqdm
 
-from helpers import ROOT, images, replacing
+from helpers import ROOT, images, replacing, spread, web, write_csv
 
 RAW = ROOT / "data" / "raw"
 
@@ -46,39 +49,69 @@ SAMPLE = {
 ELSEWHERE = {"hubble": "hubble_deep_field", "motorcycle": "stereo_motorcycle", "tissue": "immunohistochemistry"}
 
 
-class Kaggle(NamedTuple):
-    """The layout of one Kaggle set: a table, and for each of its columns the folder of the files it names."""
+class Layout(NamedTuple):
+    """How a published set lies on the disk: a table, and for each of its columns the folder of the files it names.
+
+    Without a table (`table` is one that we write) every picture of the folders belongs to it.
+    """
 
     page: str
     table: str
     folders: dict[str, str]
+    listed: bool = True
 
     def __str__(self) -> str:
-        folders = " and ".join(f"{folder}/" for folder in self.folders.values())
-        return f"{self.table} and {folders} as in https://www.kaggle.com/datasets/{self.page}"
+        parts = [self.table] * self.listed + [f"{folder}/" for folder in self.folders.values()]
+        return f"{' and '.join(parts)} as in {self.page}"
 
 
-KAGGLE = {
-    "celeba": Kaggle("jessicali9530/celeba-dataset", "list_eval_partition.csv", {"image_id": "img_align_celeba"}),
-    "unsplash": Kaggle(
-        "quadeer15sh/image-super-resolution-from-unsplash",
+KAGGLE = "https://www.kaggle.com/datasets/"
+SETS = {
+    "celeba": Layout(
+        f"{KAGGLE}jessicali9530/celeba-dataset", "list_eval_partition.csv", {"image_id": "img_align_celeba"}
+    ),
+    "unsplash": Layout(
+        f"{KAGGLE}quadeer15sh/image-super-resolution-from-unsplash",
         "image_data.csv",
         {"low_res": "low res", "high_res": "high res"},
     ),
+    "summer2winter": Layout(
+        "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/summer2winter_yosemite.zip",
+        "files.csv",
+        {"summer": "trainA", "winter": "trainB"},
+        listed=False,
+    ),
 }
+# of the zip, as TensorFlow Datasets' checksums say (url_checksums/cycle_gan.txt; 132,640,856 bytes)
+SHA256 = "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9"
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError)
 
 
-def fetch(source: str, *, to: str | os.PathLike | None = None, origin: str | os.PathLike | None = None) -> Path:
+def fetch(
+    source: str,
+    *,
+    to: str | os.PathLike | None = None,
+    origin: str | os.PathLike | None = None,
+    query: str = "",
+    limit: int = 50,
+    category: str = "",
+    smallest: int = 0,
+) -> Path:
     """Bring the pictures of `source` to `data/raw/<source>/` (or `to`) and return that folder.
 
-    "sample": the photographs inside scikit-image and scikit-learn, with `SOURCES.csv` (who made each, under
-    which licence). "own": the pictures of your folder `origin`; each is opened first, and the unreadable
-    ones are listed in `refused.csv` with the reason. "celeba", "unsplash": your copy of the Kaggle set, `origin`
-    being its folder or zip; the files are linked where the disk allows it, so do not edit them in place. What is
-    already there is not fetched again.
-    Raises ValueError for an unknown source and a broken or dangerous zip, and FileNotFoundError for an `origin`
-    that is missing, empty or laid out in another way.
+    What is already there is not fetched again. `SOURCES.csv` says who made what, `refused.csv` what was left out.
+
+    - "sample": the photographs inside scikit-image and scikit-learn; no network.
+    - "own": the readable pictures of your folder `origin`.
+    - "celeba", "unsplash": the Kaggle sets; "summer2winter": the CycleGAN paper's. From the network, or from
+      your copy `origin`, a folder or zip, whose files are linked where the disk allows it: do not edit them in place.
+    - "pixabay": up to `limit` photographs for `query`, optionally of a `category` and at least `smallest` pixels
+      wide and high; needs the key PIXABAY_API_KEY.
+    - "page": up to `limit` pictures of the web page `origin`, where its robots.txt allows it.
+
+    Raises ValueError for bad input, a broken or dangerous zip, and what a server refuses; FileNotFoundError for an
+    `origin` that is missing, empty or laid out in another way; ConnectionError where the network fails, with
+    what has arrived kept.
     """
     folder = Path(to) if to else RAW / source
     if source == "sample":
@@ -87,13 +120,26 @@ def fetch(source: str, *, to: str | os.PathLike | None = None, origin: str | os.
         if origin is None:
             raise ValueError("fetch own needs --from FOLDER, the folder with your pictures")
         return _fetch_own(Path(origin), folder)
-    if source in KAGGLE:
-        if origin is not None:
-            return _fetch_kaggle(source, Path(origin), folder)
-        if (folder / KAGGLE[source].table).exists():
-            return folder
-        raise ValueError(f"fetch {source} needs --from FOLDER or ZIP with {KAGGLE[source]}")
-    raise ValueError(f"unknown source {source!r}; choose one of sample, own, {', '.join(KAGGLE)}")
+    if source == "pixabay":
+        web.pixabay(folder, query, limit, category, smallest)
+        return folder
+    if source == "page":
+        web.page(folder, str(origin or ""), limit)
+        return folder
+    if source not in SETS:
+        raise ValueError(f"unknown source {source!r}; choose one of sample, own, {', '.join(SETS)}, pixabay, page")
+    page = SETS[source].page
+    if origin is not None:
+        return _fetch_set(source, Path(origin), folder)
+    if (folder / SETS[source].table).exists():
+        return folder
+    if page.startswith(KAGGLE):
+        return _fetch_set(source, web.kaggle(page.removeprefix(KAGGLE)), folder)
+    archive = folder.parent / Path(page).name
+    web.download(web.session(), page, archive, sha256=SHA256, limit=1e9)
+    _fetch_set(source, archive, folder)
+    archive.unlink()
+    return folder
 
 
 def _fetch_sample(folder: Path) -> Path:
@@ -107,7 +153,7 @@ def _fetch_sample(folder: Path) -> Path:
             pixels = getattr(data, ELSEWHERE.get(name, name))()
         images.write(path, images.to_float(pixels[0] if isinstance(pixels, tuple) else pixels))
     rows = [[f"{name}.png", *photograph] for name, photograph in SAMPLE.items()]
-    _write_csv(folder / "SOURCES.csv", ["file", *Photograph._fields], rows)
+    write_csv(folder / "SOURCES.csv", ["file", *Photograph._fields], rows)
     return folder
 
 
@@ -115,26 +161,71 @@ def _fetch_own(origin: Path, folder: Path) -> Path:
     found = [path for path in images.find(origin) if folder.resolve() not in path.resolve().parents]
     if not found:
         raise ValueError(f"all pictures of {origin} are already in {folder}; choose another --to")
-    refused = []
-    for path in tqdm(found, desc="fetch own", leave=False, delay=2):
+    new, refused = [], []
+    for path in found:
         target = folder / path.relative_to(origin)
-        if _there(target, path.stat().st_size) and target.stat().st_mtime == path.stat().st_mtime:
+        if not _there(target, path.stat().st_size) or target.stat().st_mtime != path.stat().st_mtime:
+            new.append(path)
+    for path, why in zip(new, spread(images.problem, new, "fetch own"), strict=True):
+        if why:
+            refused.append([path, why])
             continue
-        try:
-            images.read(path)
-        except (ValueError, OSError) as error:
-            refused.append([path, str(error)])
-            continue
-        with replacing(target) as part:
+        with replacing(folder / path.relative_to(origin)) as part:
             shutil.copyfile(path, part)
             shutil.copystat(path, part)  # its time tells the next call whether it changed
-    (folder / "refused.csv").unlink(missing_ok=True)
-    if len(refused) == len(found):
-        raise ValueError(f"none of {len(found)} pictures in {origin} can be read; the first: {refused[0][1]}")
-    if refused:
-        _write_csv(folder / "refused.csv", ["file", "reason"], refused)
-        warnings.warn(f"{len(refused)} of {len(found)} pictures refused, see {folder / 'refused.csv'}", stacklevel=3)
+    web.refuse(folder, refused, len(found))
     return folder
+
+
+def survey(folder: str | os.PathLike) -> list[dict]:
+    """What lies in `folder`: a row for each picture file.
+
+    `file`, `format`, `mode`, `width`, `height`, `problem` (why it cannot be read, or None), `copy_of` (an earlier
+    file whose perceptual hash differs in at most 8 of 64 bits, or None), `author`, `licence` (from SOURCES.csv).
+    FileNotFoundError where there is no picture.
+    """
+    folder = Path(folder)
+    paths, sources, bits = images.find(folder), {}, []
+    if (folder / "SOURCES.csv").exists():
+        with (folder / "SOURCES.csv").open(newline="", encoding="utf-8") as file:
+            sources = {row["file"]: row for row in csv.DictReader(file)}
+    rows = []
+    for path, (row, code) in zip(paths, spread(_describe, paths, "survey"), strict=True):
+        name = path.relative_to(folder).as_posix()
+        row["problem"] = row["problem"] and row["problem"].replace(str(path), name)
+        source, copy = sources.get(name, {}), None
+        if code is not None:
+            near = [k for k, other in enumerate(bits) if other is not None and (code ^ other).bit_count() <= 8]
+            copy = rows[near[0]]["file"] if near else None
+        bits.append(code)
+        made = {"author": source.get("author") or source.get("photographer"), "licence": source.get("licence")}
+        rows.append({"file": name, **row, "copy_of": copy, **made})
+    return rows
+
+
+def _describe(path: Path) -> tuple[dict, int | None]:
+    """The file's own facts, and its perceptual hash as 64 bits."""
+    row = dict.fromkeys(["format", "mode", "width", "height"]) | {"problem": images.problem(path)}
+    if row["problem"]:
+        return row, None
+    with Image.open(path) as file:
+        row |= {"format": file.format, "mode": file.mode, "width": file.width, "height": file.height}
+        return row, int(str(imagehash.phash(file)), 16)
+
+
+def summary(rows: list[dict]) -> str:
+    """`survey` in a few lines."""
+    good = [row for row in rows if not row["problem"]]
+    copies = [f"  {row['file']} = {row['copy_of']}" for row in rows if row["copy_of"]]
+    lines = [f"{len(rows)} files, {len(good)} readable, {len(good) - len(copies)} different"]
+    lines += [f"  {row['problem']}" for row in rows if row["problem"]] + copies
+    if good:
+        small, *_, large = sorted([*good, good[0]], key=lambda row: row["width"] * row["height"])
+        lines += [f"from {small['width']}×{small['height']} to {large['width']}×{large['height']} pixels"]
+    for column in ("format", "mode", "licence"):
+        counts = Counter(row[column] or "unknown" for row in good)
+        lines += [f"{column}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common())]
+    return "\n".join(lines)
 
 
 class Member(NamedTuple):
@@ -146,26 +237,31 @@ class Member(NamedTuple):
     path: Path | None = None
 
 
-def _fetch_kaggle(source: str, origin: Path, folder: Path) -> Path:
-    layout = KAGGLE[source]
+def _fetch_set(source: str, origin: Path, folder: Path) -> Path:
+    layout = SETS[source]
     if origin.resolve() == folder.resolve():
         raise ValueError(f"{origin} is where the pictures would go; choose another --to, or move the set elsewhere")
+    folders = {*layout.folders.values()} | ({"testA", "testB"} if not layout.listed else set())
     with _members(origin, folder) as members:
         found: dict[str, Member] = {}
         for member in members:
             *_, parent, name = ["", *member.name.split("/")]
-            key = f"{parent}/{name}" if parent in layout.folders.values() else name
+            key = f"{parent}/{name}" if parent in folders else name
             if (key == layout.table or "/" in key) and found.setdefault(key, member) is not member:
                 raise ValueError(
                     f"{origin} holds two copies: {found[key].name!r} and {member.name!r}; give one of them"
                 )
-        lacking = [] if layout.table in found else [layout.table]
+        lacking = [layout.table] if layout.listed and layout.table not in found else []
         lacking += [f"{f}/" for f in layout.folders.values() if not any(key.startswith(f"{f}/") for key in found)]
         if lacking:
             raise FileNotFoundError(f"{origin} holds no {', no '.join(lacking)}; expected {layout}")
-        with found[layout.table].open() as file:
-            table = file.read()
-        listed = [keys for _, keys in _rows(table, layout)]
+        if layout.listed:
+            with found[layout.table].open() as file:
+                table = file.read()
+        else:
+            names = sorted(key for key in found if Path(key).suffix.lower() in images.SUFFIXES)
+            table = "\n".join(["file", *names, ""]).encode()
+        listed = [keys for _, keys in _rows(table, layout)] if layout.listed else [[name] for name in names]
         if not any(found.keys() >= {*keys} for keys in listed):
             raise FileNotFoundError(f"{origin} holds nothing that its {layout.table} lists; expected {layout}")
         names = list(dict.fromkeys(key for keys in listed for key in keys))
@@ -270,8 +366,8 @@ def unsplash_pairs(folder: str | os.PathLike) -> list[tuple[Path, Path]]:
 
 def _fetched(folder: Path, source: str) -> list[tuple[dict[str, str], list[Path]]]:
     """The rows of a fetched table whose files are all there, each with its paths."""
-    table = folder / KAGGLE[source].table
-    rows = _rows(table.read_bytes(), KAGGLE[source]) if table.exists() else []
+    table = folder / SETS[source].table
+    rows = _rows(table.read_bytes(), SETS[source]) if table.exists() else []
     there = [(row, [folder / key for key in keys]) for row, keys in rows]
     there = [(row, paths) for row, paths in there if all(path.is_file() for path in paths)]
     if not there:
@@ -279,7 +375,7 @@ def _fetched(folder: Path, source: str) -> list[tuple[dict[str, str], list[Path]
     return there
 
 
-def _rows(table: bytes, layout: Kaggle) -> list[tuple[dict[str, str], list[str]]]:
+def _rows(table: bytes, layout: Layout) -> list[tuple[dict[str, str], list[str]]]:
     """Each row of a table with the files it names, as "folder/name"; ValueError where a column is missing."""
     reader = csv.DictReader(table.decode("utf-8-sig", errors="replace").splitlines(), restval="")
     try:
@@ -288,8 +384,3 @@ def _rows(table: bytes, layout: Kaggle) -> list[tuple[dict[str, str], list[str]]
         return [(row, [f"{folder}/{row[column]}" for column, folder in layout.folders.items()]) for row in reader]
     except csv.Error as error:
         raise ValueError(f"{layout.table} cannot be read ({error}); expected {layout}") from error
-
-
-def _write_csv(path: Path, header: list[str], rows: list) -> None:
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])

@@ -106,6 +106,15 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
     return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
+def problem(path: str | os.PathLike) -> str | None:
+    """Why `read` refuses the file; None where it is a good picture."""
+    try:
+        read(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
 def orientation(file: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, of an opened Pillow image; 1 where it has none or a damaged one."""
     try:
@@ -178,6 +187,30 @@ def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
         small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)
         return np.clip(small, 0, 1).astype(np.float32)
     return resize(picture, (h // scale, w // scale), how)
+
+
+def cut(
+    named: tuple[Path, str], folder: Path, size: int, scale: int, how: str, n: int, seed: int
+) -> tuple[list[tuple[int, int]], str | None]:
+    """Write `n` squares of the picture `named` (path, stem) to `folder/hr`, reduced ones to `folder/lr`.
+
+    The first lies in the centre, the others anywhere. Returns their places (top, left), or none and why not.
+    """
+    path, stem = named
+    try:
+        picture = read(path)
+        if min(picture.shape[:2]) < size:
+            raise ValueError(f"{path} is smaller than {size}×{size}")
+    except (ValueError, OSError) as error:
+        return [], str(error)
+    room = np.array(picture.shape[:2]) - size
+    anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
+    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere])]
+    for k, (top, left) in enumerate(corners):
+        hr = picture[top : top + size, left : left + size]
+        write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
+        write(folder / "lr" / f"{stem}_{k:02d}.png", reduce(hr, scale, how))
+    return corners, None
 
 
 def enlarge(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from helpers import ROOT, batching, images, metrics, models, replacing, training
+from helpers import ROOT, batching, images, metrics, models, replacing, training, workplace
 
 RECIPES = {
     "espcn_photos_x4": {
@@ -55,11 +55,11 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> 
     if name not in RECIPES:
         raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     recipe, card = RECIPES[name], RECIPES[name]["card"]
-    prepared, work = ROOT / "data/prepared" / name, ROOT / "build/training" / name
+    prepared, work = ROOT / "data/prepared" / name, workplace(name)
     begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
     if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
-    if not begun.exists():
+    if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
         batching.prepare(paths, prepared, scale=card["scale"], how=card["downscale"], **recipe["cut"])
         with replacing(begun) as part:
@@ -83,8 +83,8 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> 
     rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500)
     model.compile(keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05), recipe["loss"])
 
-    def data(epoch):
-        return batching.batches(lr, hr, seed=0, start_epoch=epoch, **recipe["batches"])
+    def data(step):
+        return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
 
     curve = training.LiveCurve(val_lr, val_hr, baseline, name)
     epoch = min(500, steps)

@@ -100,9 +100,9 @@ class Checkpoint(keras.callbacks.Callback):
 def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Path | None = None, callbacks=()):
     """`model.fit` that can be killed at any moment and run again: it goes on after the last whole epoch.
 
-    `data(epoch)` gives the batches from that epoch on (`batching.batches(…, start_epoch=epoch)`); since they
-    depend on seed and epoch alone, a resumed run sees what an uninterrupted one would have seen. The state is
-    kept in `folder`; without one nothing is. Returns Keras' History of the epochs that were run.
+    `data(step)` gives the batches from that gradient step on (`batching.batches(…, start=step)`), so that a
+    resumed run sees what an uninterrupted one would have seen. The state is kept in `folder`; without one
+    nothing is. Returns Keras' History of the epochs that were run.
     """
     start = 0
     callbacks = list(callbacks)
@@ -113,7 +113,7 @@ def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Pat
             model.optimizer.build(model.trainable_variables)
             model.load_weights(last)
     options = {"initial_epoch": start, "epochs": epochs, "steps_per_epoch": steps, "verbose": 0, "shuffle": False}
-    return model.fit(data(start), callbacks=callbacks, **options)
+    return model.fit(data(start * steps), callbacks=callbacks, **options)
 
 
 def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGHTS) -> Path:

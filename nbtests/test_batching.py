@@ -207,8 +207,9 @@ def test_order_and_augmentation_depend_on_seed_and_epoch_alone():
     lr, hr = pairs()
     whole = first(batching.batches(lr, hr, 2, patch=5, seed=3), 9)  # 3 epochs
     again = first(batching.batches(lr, hr, 2, patch=5, seed=3), 9)
-    resumed = first(batching.batches(lr, hr, 2, patch=5, seed=3, start_epoch=1), 6)
-    for a, b in zip(whole + whole[3:], again + resumed, strict=True):
+    resumed = first(batching.batches(lr, hr, 2, patch=5, seed=3, start=3), 6)
+    in_the_middle = first(batching.batches(lr, hr, 2, patch=5, seed=3, start=4), 5)
+    for a, b in zip(whole + whole[3:] + whole[4:], again + resumed + in_the_middle, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], b[1])
     other = first(batching.batches(lr, hr, 2, patch=5, seed=4), 9)

@@ -95,7 +95,12 @@ def test_folder_of_broken_pictures(command, tmp_path, bomb, speckle):
     images.write(tmp_path / "whole.jpg", speckle)
     (tmp_path / "mine" / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:3000])
     bomb.rename(tmp_path / "mine" / "bomb.png")
-    fails(command("fetch", "own", "--from", "mine", "--to", "to"), "none of 4 pictures in mine", r"bomb\.png", "pixels")
+    fails(
+        command("fetch", "own", "--from", "mine", "--to", "to"),
+        "none of 4 pictures can be used",
+        r"bomb\.png",
+        "pixels",
+    )
     assert not (tmp_path / "to").exists()
 
 

@@ -141,7 +141,7 @@ def test_a_lesson_away_from_the_course_fetches_it_and_sets_up(colab, name):
     assert os.listdir(colab.content / name) == [course.name]  # noqa: PTH208
     versions = " · ".join(f"{package} {importlib.metadata.version(package)}" for package in SPARED)
     first, again = happened["turns"]
-    assert versions in first and f"profile {happened['profile']} · " in first
+    assert versions in first and "CPU cores" in first
     assert again == first
 
 
@@ -253,8 +253,8 @@ def epochs_run(epochs):
     model = models.espcn(scale=2, activation="tanh")
     model.compile("adam", "mse")
 
-    def data(epoch):
-        return batching.batches(hr[:, ::2, ::2], hr, 4, seed=0, start_epoch=epoch)
+    def data(step):
+        return batching.batches(hr[:, ::2, ::2], hr, 4, seed=0, start=step)
 
     return training.fit(model, data, epochs, steps=2, folder=helpers.workplace("toy")).epoch
 

@@ -148,3 +148,42 @@ def test_a_full_disk_leaves_no_half_copy(tmp_path, speckle, on_full_disk):
     with pytest.raises(OSError, match=r"cannot write to/x\.png.*free space"):
         on_full_disk(download.fetch, "own", origin="mine", to="to")
     assert not list((tmp_path / "to").iterdir())
+
+
+# survey
+
+
+def test_survey_names_copies_problems_and_licences(tmp_path):
+    folder = download.fetch("sample", to=tmp_path)
+    cat = images.read(folder / "chelsea.png")
+    images.write(folder / "more" / "small.jpg", images.resize(cat, (150, 226), "area"))
+    Image.fromarray(images.to_uint8(cat[:100, :100])).convert("L").save(folder / "part.bmp")
+    (folder / "page.jpg").write_text("<html>")
+    rows = {row["file"]: row for row in download.survey(folder)}
+    assert rows["more/small.jpg"]["copy_of"] == "chelsea.png"
+    assert [name for name, row in rows.items() if row["copy_of"]] == ["more/small.jpg"]
+    assert rows["page.jpg"]["problem"].startswith("page.jpg is not a picture")
+    assert [name for name, row in rows.items() if row["problem"]] == ["page.jpg"]
+    facts = {key: rows["part.bmp"][key] for key in ("format", "mode", "width", "height", "licence")}
+    assert facts == {"format": "BMP", "mode": "L", "width": 100, "height": 100, "licence": None}
+    assert (rows["coffee.png"]["author"], rows["coffee.png"]["licence"]) == ("Rachel Michetti", "CC0")
+    text = download.summary([*rows.values()])
+    assert text.startswith("13 files, 12 readable, 11 different\n")
+    assert "from 100×100 to 1411×1411 pixels" in text
+    assert str(tmp_path) not in text
+
+
+def test_survey_of_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        download.survey(tmp_path)
+    (tmp_path / "x.png").touch()
+    assert download.summary(download.survey(tmp_path)).startswith("1 files, 0 readable, 0 different")
+
+
+def test_many_pictures_go_through_several_processes(tmp_path, picture):
+    for k in range(101):
+        images.write(tmp_path / "mine" / f"{k:03d}.png", picture * (k / 101))
+    (tmp_path / "mine" / "050.png").write_text("broken")
+    with pytest.warns(UserWarning, match="1 of 101 pictures refused"):
+        folder = download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "own")
+    assert [p.name for p in images.find(folder)] == [f"{k:03d}.png" for k in range(101) if k != 50]

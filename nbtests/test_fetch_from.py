@@ -193,8 +193,16 @@ def test_the_result_may_lie_inside_the_origin_but_not_be_it(celeba):
         download.fetch("celeba", origin=celeba, to=celeba)
 
 
-def test_without_an_origin_what_is_there_is_used_or_the_page_named(sets, tmp_path):
-    with pytest.raises(ValueError, match=f"--from .*{PAGES['celeba']}"):
+@pytest.fixture(autouse=True)
+def kaggle_out_of_reach(monkeypatch):
+    def refuse(handle):
+        raise ConnectionError(f"Kaggle was asked for {handle}")
+
+    monkeypatch.setattr(download.web, "kaggle", refuse)
+
+
+def test_without_an_origin_what_is_there_is_used_or_kaggle_asked(sets, tmp_path):
+    with pytest.raises(ConnectionError, match="asked for jessicali9530/celeba-dataset"):
         download.fetch("celeba", to=tmp_path / "to")
     assert not (tmp_path / "to").exists()
     to = download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
@@ -471,7 +479,7 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(sets, archive, tm
     first = tree(to)
     assert len(first) == 3
     assert first.keys() < CELEBA
-    with pytest.raises(ValueError, match="--from"):  # without its table the set does not count as fetched
+    with pytest.raises(ConnectionError, match="asked for"):  # without its table the set does not count as fetched
         download.fetch("celeba", to=to)
     download.fetch("celeba", origin=origin, to=to)
     last = tree(to)
@@ -485,7 +493,7 @@ def test_a_full_disk_says_so(tmp_path, speckle, on_full_disk):
     (tmp_path / "in/list_eval_partition.csv").write_text("image_id,partition\n1.jpg,0\n")
     origin = zipped(tmp_path / "in", tmp_path / "set.zip")
     with pytest.raises(OSError, match=r"cannot write to/img_align_celeba/1\.jpg.*free space"):
-        on_full_disk(download._fetch_kaggle, "celeba", origin, Path("to"))
+        on_full_disk(download._fetch_set, "celeba", origin, Path("to"))
     assert not tree(tmp_path / "to")
 
 

@@ -108,8 +108,8 @@ class Tell(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         print(json.dumps([epoch, float(logs["loss"])]), flush=True)
 
-data = lambda epoch: batching.batches(lr, hr, 4, patch=8, seed=5, start_epoch=epoch)
-training.fit(model, data, epochs=6, steps=6, folder=folder, callbacks=[Tell()])
+data = lambda step: batching.batches(lr, hr, 4, patch=8, seed=5, start=step)
+training.fit(model, data, epochs=6, steps=7, folder=folder, callbacks=[Tell()])
 """
 
 
