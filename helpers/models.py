@@ -6,6 +6,47 @@ from keras import layers
 from helpers.layers import SubpixelConv2D
 
 
+def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout: float = 0.2):
+    """U-Net for repairing a picture: (b, h, w, 3) → (b, h, w, 3); h and w must be multiples of 16.
+
+    1,965,987 parameters at width 16; the U-Net project's network is `unet(64, output="softmax")`, 31,392,387.
+    Five levels of two 3×3 convolutions, each half as large and twice as wide as the one above; batch
+    normalisation and dropout after the first of each two. `skips` hands each level's picture across to the way
+    up; without them it is an autoencoder. `output` is "softmax", "sigmoid", "linear" or "residual", which adds
+    the input, so that the network learns only the correction and an untrained one changes nothing.
+    For other sizes `restore.apply` pads. ValueError for another output.
+    Source: Ronneberger et al. 2015, arXiv:1505.04597, with the U-Net project's widths.
+    """
+    if output not in ("softmax", "sigmoid", "linear", "residual"):
+        raise ValueError(f"output {output!r}; choose softmax, sigmoid, linear or residual")
+
+    def two(x, filters, name):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{name}_conv1")(x)
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+        return layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{name}_conv2")(x)
+
+    low = keras.Input((None, None, 3), name="low")
+    x, across = low, []
+    for level in range(1, 5):
+        across.append(two(x, width * 2 ** (level - 1), f"down{level}"))
+        x = layers.MaxPooling2D(2, name=f"pool{level}")(across[-1])
+    x = two(x, width * 16, "bottom")
+    for level in range(4, 0, -1):
+        x = layers.UpSampling2D(2, name=f"enlarged{level}")(x)
+        if skips:
+            x = layers.Concatenate(name=f"skip{level}")([across[level - 1], x])
+        x = two(x, width * 2 ** (level - 1), f"up{level}")
+    if output != "residual":
+        x = layers.Conv2D(3, 3, padding="same", name="colours")(x)
+        x = layers.Activation(output, dtype="float32", name="output")(x)
+    else:
+        x = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros", name="colours")(x)
+        # float32 also under mixed precision: only the correction may be coarse
+        x = layers.Add(dtype="float32", name="sum")([low, x])
+    return keras.Model(low, x, name="unet")
+
+
 def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu", output: str = "linear"):
     """Efficient sub-pixel convolutional network: (b, h, w, 3) → (b, h·scale, w·scale, 3).
 

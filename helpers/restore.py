@@ -25,6 +25,7 @@ POINTWISE |= {"Identity", "Rescaling", "BatchNormalization", "Dropout", "Spatial
 WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Dense"}
 WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 # A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
@@ -38,37 +39,44 @@ def receptive_radius(model: keras.Model) -> int:
     """How many input pixels around a pixel its output depends on, at most; computed from the layers.
 
     The longest path through a functional or Sequential network: half a kernel for each convolution (what
-    follows an enlargement counts at its own resolution), 2 pixels for a bicubic enlargement. `espcn`: 6.
+    follows an enlargement or a pooling counts at its own resolution), 2 pixels for a bicubic enlargement, one
+    less than its size for a pooling. `espcn`: 6, `unet`: 108.
     Raises ValueError for a layer that looks at the whole picture (group normalisation, global pooling, dense,
-    attention), and for pooling, strides, padding other than "same" and layers unknown here, not supported yet.
+    attention), and for strides, padding other than "same" and layers unknown here, not supported yet.
     """
     return math.ceil(_reach(model)[0])
 
 
-def _reach(model: keras.Model) -> tuple[Fraction, int]:
-    """How far a network looks, in input pixels, and how many times it enlarges."""
+def _reach(model: keras.Model, start=(Fraction(0), Fraction(1), 1)) -> tuple[Fraction, Fraction, int]:
+    """How far a network looks, in input pixels, how many times it enlarges, and the grid on which it pools."""
     graph = getattr(model, "_functional", None) or model  # a Sequential network holds its graph inside
     if not hasattr(graph, "_nodes_by_depth"):
         raise ValueError(f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)")
-    known = {id(x): (Fraction(0), 1) for x in graph.inputs}
+    known = {id(x): start for x in graph.inputs}
     for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True):  # from the input to the output
         for node in nodes:
             if not node.is_input:
-                reach, enlarged = max(known[id(x)] for x in node.input_tensors)
-                further, times = _step(node.operation)
-                known |= {id(y): (reach + further / enlarged, enlarged * times) for y in node.outputs}
+                before = [known[id(x)] for x in node.input_tensors]
+                (reach, enlarged, _), grid = max(before), math.lcm(*(grid for *_, grid in before))
+                if isinstance(node.operation, keras.Model):
+                    after = _reach(node.operation, (reach, enlarged, grid))
+                else:
+                    further, times = _step(node.operation)
+                    reach, enlarged = reach + further / enlarged, enlarged * times
+                    after = reach, enlarged, math.lcm(grid, enlarged.denominator)
+                known |= {id(y): after for y in node.outputs}
     return known[id(graph.outputs[0])]
 
 
-def _step(layer) -> tuple[Fraction, int]:
+def _step(layer) -> tuple[Fraction, int | Fraction]:
     """How far one layer looks, in pixels of its input, and how many times it enlarges."""
     kind = type(layer).__name__
-    if isinstance(layer, keras.Model):
-        return _reach(layer)
     if kind in POINTWISE and getattr(layer, "axis", -1) in (-1, 3):
         return Fraction(0), 1
     if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
         return Fraction(REACH[layer.interpolation]), layer.size[0]
+    if isinstance(layer, POOLINGS) and tuple(layer.pool_size) == tuple(layer.strides) == 2 * layer.pool_size[:1]:
+        return Fraction(layer.pool_size[0] - 1), Fraction(1, layer.pool_size[0])
     if isinstance(layer, CONVOLUTIONS) and layer.padding == "same" and set(layer.strides) == {1}:
         return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
     if isinstance(layer, keras.layers.Conv2DTranspose) and layer.padding == "same" and len(set(layer.strides)) == 1:
@@ -79,8 +87,9 @@ def _step(layer) -> tuple[Fraction, int]:
             "call the network on the whole picture"
         )
     raise ValueError(
-        f"layer {layer.name} ({kind}) cannot be tiled yet: only layers that work pixel by pixel, enlargements, and "
-        'convolutions with stride 1 and padding "same"; call the network on the whole picture'
+        f"layer {layer.name} ({kind}) cannot be tiled yet: only layers that work pixel by pixel, enlargements, "
+        'poolings of separate squares, and convolutions with stride 1 and padding "same"; '
+        "call the network on the whole picture"
     )
 
 
@@ -95,10 +104,12 @@ def apply(
     """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
 
     The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
-    memory is bounded by the result and one tile's activations. (At scale 3, UpSampling2D itself rounds positions
-    past a few thousand pixels by 0.001; there the tiles are the exact ones.) `progress` draws a bar when it takes
-    longer than 2 seconds. Raises ValueError where `receptive_radius` does, and for a network that takes or gives
-    something else than RGB of any size, or enlarges by another factor than `scale`.
+    memory is bounded by the result and one tile's activations. For a network that pools, tiles begin where its
+    squares do, and the picture is mirrored below and on the right until its sides divide (by 16 for `unet`).
+    (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the tiles are
+    the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
+    `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
+    enlarges by another factor than `scale`.
     """
     images.check(picture)
     h, w = picture.shape[:2]
@@ -112,7 +123,7 @@ def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     """The result's tiles as (top, left, pixels)."""
     if tile < 1:
         raise ValueError(f"a tile of {tile} pixels; use at least 1")
-    reach, enlarged = _reach(model)
+    reach, enlarged, grid = _reach(model)
     if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
         raise ValueError(
             f"{model.name} turns {model.input_shape} into {model.output_shape}; "
@@ -121,14 +132,19 @@ def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     if enlarged != scale:
         raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
     radius = math.ceil(reach)
-    corners = list(product(range(0, picture.shape[0], tile), range(0, picture.shape[1], tile)))
+    height, width = picture.shape[:2]
+    if height % grid or width % grid:
+        picture = np.pad(picture, ((0, -height % grid), (0, -width % grid), (0, 0)), "symmetric")
+    corners = list(product(range(0, height, tile), range(0, width, tile)))
     for top, left in tqdm(corners, "restore", delay=2, leave=False, unit="tile", disable=not progress):
         # At the picture's own border nothing is added: there the network pads as it does on the whole
-        above, before = min(top, radius), min(left, radius)
-        lr = picture[top - above : top + tile + radius, left - before : left + tile + radius]
+        above, before = (max(0, x - radius) // grid * grid for x in (top, left))
+        below, behind = (-(-(x + tile + radius) // grid) * grid for x in (top, left))
+        lr = picture[above:below, before:behind]
         # Called directly: compiled for any size, UpSampling2D fails on bicubic, and it gains only a tenth
         sr = keras.ops.convert_to_numpy(model(np.asarray(lr[None], np.float32), training=False))[0]
-        sr = sr[above * scale : (above + tile) * scale, before * scale : (before + tile) * scale]
+        sr = sr[(top - above) * scale :, (left - before) * scale :]
+        sr = sr[: min(tile, height - top) * scale, : min(tile, width - left) * scale]
         yield top * scale, left * scale, np.clip(sr.astype(np.float32), 0, 1)
 
 

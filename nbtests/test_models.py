@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, images, layers, metrics, models
+from helpers import ROOT, images, layers, metrics, models, restore
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
@@ -70,6 +70,81 @@ def test_subpixel_can_be_rebuilt_from_its_config():
     again.set_weights(layer.get_weights())
     np.testing.assert_array_equal(run(again, x), run(layer, x))
     assert layer.compute_output_shape((None, 4, None, 8)) == (None, 8, None, 3)
+
+
+# unet
+
+OUTPUTS = ["softmax", "sigmoid", "linear", "residual"]
+
+
+def test_unet_is_the_projects():
+    model = models.unet(64, output="softmax")
+    assert model.count_params() == 31_392_387
+    widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert widths == [n for n in (64, 128, 256, 512, 1024, 512, 256, 128, 64) for _ in "ab"] + [3]
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2] * 9
+    for i, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert [model.layers[i - 1].name[-1], model.layers[i + 2].name[-1]] == ["1", "2"]
+
+
+def test_a_laptops_unet():
+    assert models.unet().count_params() == 1_965_987
+    assert models.unet(skips=False).count_params() == 1_770_147
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_unet_keeps_the_size(skips, output):
+    model = models.unet(2, skips, output)
+    colours = run(model, noise(1, 32, 48, 3))
+    assert colours.shape == (1, 32, 48, 3)
+    assert len({layer.name for layer in model.layers}) == len(model.layers)
+    assert [layer.name for layer in model.layers] == [layer.name for layer in models.unet(2, skips, output).layers]
+    if output == "softmax":
+        np.testing.assert_allclose(colours.sum(axis=-1), 1, atol=1e-5)
+    if output in ("softmax", "sigmoid"):
+        assert colours.min() >= 0 and colours.max() <= 1
+
+
+def test_untrained_unet_changes_nothing():
+    low = noise(1, 16, 32, 3)
+    np.testing.assert_array_equal(run(models.unet(2), low), low)
+
+
+def test_unet_says_what_it_does_not_know():
+    with pytest.raises(ValueError, match="'tanh'; choose softmax, sigmoid, linear or residual"):
+        models.unet(output="tanh")
+
+
+def test_unet_alone_wants_multiples_of_16_and_restore_pads():
+    model, low = models.unet(2), noise(17, 40, 3)
+    with pytest.raises(Exception, match=r"(?i)concat|shape"):
+        model(low[None])
+    np.testing.assert_array_equal(restore.apply(model, low, 1), low)
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_steps_of_unet_lower_the_loss(skips, output):
+    model = models.unet(4, skips, output, dropout=0)
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    low, high = noise(4, 16, 16, 3), np.full((4, 16, 16, 3), 0.3, np.float32)
+    first = model.train_on_batch(low, high)
+    for _ in range(3):
+        last = model.train_on_batch(low, high)
+    assert last < first
+
+
+def test_unet_corrects_in_float32_under_mixed_precision():
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.unet(2)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    low = noise(1, 16, 16, 3)
+    np.testing.assert_array_equal(run(model, low), low)
+    assert model.get_layer("colours").compute_dtype == "bfloat16"
 
 
 # espcn

@@ -124,7 +124,8 @@ WHOLE = {
     "attention": lambda x: L.Attention(name="odd")([x, x]),
 }
 UNSUPPORTED = {
-    "pooling": lambda x: L.UpSampling2D(2)(L.MaxPooling2D(2, name="odd")(x)),
+    "pooling of strips": lambda x: L.UpSampling2D(2)(L.MaxPooling2D((2, 1), name="odd")(x)),
+    "overlapping pooling": lambda x: L.UpSampling2D(2)(L.MaxPooling2D(3, 2, padding="same", name="odd")(x)),
     "pooling in place": lambda x: L.AveragePooling2D(3, strides=1, padding="same", name="odd")(x),
     "strides": lambda x: L.UpSampling2D(2)(conv(strides=2, name="odd")(x)),
     "valid": lambda x: L.Conv2D(3, 3, name="odd")(x),
@@ -193,7 +194,7 @@ def test_a_smaller_overlap_would_show(espcn, monkeypatch):
     """The bound is tight: with one pixel less around each tile, the comparison above fails."""
     reach = restore._reach
     lr = noise(40, 40, 3)
-    monkeypatch.setattr(restore, "_reach", lambda model: (reach(model)[0] - 1, reach(model)[1]))
+    monkeypatch.setattr(restore, "_reach", lambda model: (reach(model)[0] - 1, *reach(model)[1:]))
     assert np.abs(restore.apply(espcn, lr, 4, 16) - whole(espcn, lr)).max() > 1e-5
 
 
@@ -250,6 +251,61 @@ def test_a_bar_only_for_long_work(espcn, capfd, monkeypatch):
     monkeypatch.undo()
     restore.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
     assert "tile" not in capfd.readouterr().err
+
+
+# networks that pool
+
+
+def pooler(size=3):
+    """Poolings by 2 and by `size` inside another network, each with a convolution below."""
+    inner = build([L.AveragePooling2D(size), conv(3, bias_initializer="ones"), L.UpSampling2D(size)], "inner")
+    return build(lambda x: x + 0.5 * L.UpSampling2D(2)(inner(conv(3, 5)(L.MaxPooling2D(2)(conv(3)(x))))))
+
+
+def unet(skips=True):
+    """Trained by a few steps' worth of noise: its batch normalisation is no longer neutral."""
+    model = models.unet(2, skips, "linear")
+    for layer in model.layers:
+        if isinstance(layer, L.BatchNormalization):
+            layer.set_weights([w + 0.2 * noise(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
+    return model
+
+
+POOLING = {"unet": (unet, 16, 108), "autoencoder": (lambda: unet(False), 16, 108), "by 6": (pooler, 6, 1 + 1 + 14)}
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_radius_counts_what_lies_below_a_pooling(name):
+    make, grid, radius = POOLING[name]
+    model = make()
+    assert restore.receptive_radius(model) == radius
+    side = 2 * (radius + grid) // grid * grid
+    before, reached = noise(side, side, 3), []
+    for at in range(side // 2 - grid, side // 2):  # each place in a pooled square
+        after = before.copy()
+        after[at, at] += 1e4
+        changed = np.abs(np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before))))[0]
+        rows = np.flatnonzero(changed.max(axis=(1, 2)) > 0)
+        reached += [at - rows.min(), rows.max() - at]
+    assert radius - grid <= max(reached) <= radius
+
+
+@pytest.mark.parametrize("name", POOLING)
+@pytest.mark.parametrize(("size", "tile"), [((1, 1), 4), ((13, 29), 5), ((48, 96), 16), ((150, 201), 70)])
+def test_a_network_that_pools_works_on_any_size(name, size, tile):
+    make, grid, _ = POOLING[name]
+    model, low = make(), noise(*size, 3)
+    mirrored = np.pad(low, [(0, -size[0] % grid), (0, -size[1] % grid), (0, 0)], "symmetric")
+    restored = restore.apply(model, low, 1, tile)
+    assert restored.shape == low.shape
+    np.testing.assert_allclose(restored, whole(model, mirrored)[: size[0], : size[1]], atol=1e-5, rtol=0)
+
+
+def test_tiles_that_begin_beside_the_grid_would_show(monkeypatch):
+    reach, model, low = restore._reach, unet(), noise(160, 128, 3)
+    monkeypatch.setattr(restore, "_reach", lambda model: (*reach(model)[:2], 1))
+    with pytest.raises(Exception, match=r"ConcatOp|shape"):
+        restore.apply(model, low, 1, 60)
 
 
 # restore_file
