@@ -39,8 +39,8 @@ def benchmark(args: argparse.Namespace) -> int:
 
     override = {"scale": args.scale, "downscale": args.downscale, "size": args.square}
     models, expected = benchmark.expectation(args.names, **override)
-    scale, size = expected["scale"], expected["size"]
-    usable, small, made = benchmark.pairs(Path(args.folder), scale, expected["downscale"], size, args.fit)
+    scale, downscale, damage, size = expected.values()
+    usable, small, made = benchmark.pairs(Path(args.folder), scale, downscale, size, args.fit, damage)
     rows = benchmark.benchmark(usable, scale, models)
     heading = f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}"
     heading += f", {args.fit} to {size}×{size}" if size else ""
@@ -76,16 +76,19 @@ def train(args: argparse.Namespace) -> int:
     with quiet():
         from helpers import batching, download, images, recipes
 
-    pictures = {}
+    pictures, low = {}, {}
     for folder in args.origin:
         if (Path(folder) / "list_eval_partition.csv").exists():
             pictures |= download.celeba_splits(Path(folder))
+        elif ending := recipes.RECIPES.get(args.name, {}).get("low"):
+            low |= {hr: lr for lr, hr in download.unsplash_pairs(folder) if lr.stem.endswith(ending)}
+            pictures |= dict.fromkeys(low)
         else:
             pictures |= dict.fromkeys(images.find(folder))
     if None in pictures.values():  # no split of its own: deal by picture
-        parts = batching.split([str(path) for path in pictures], val=0.05, test=0)
+        parts = batching.split([str(path) for path in pictures], val=0.05, test=0.15 if low else 0)
         pictures = {path: parts[str(path)] for path in pictures}
-    print(recipes.train(args.name, pictures, args.steps))
+    print(recipes.train(args.name, pictures, args.steps, low))
     return 0
 
 

@@ -43,11 +43,13 @@ def prepare(
     per_picture: int = 16,
     seed: int = 0,
     processes: int | None = None,
+    low: Mapping[Path, Path] | None = None,
 ) -> list[dict[str, str]]:
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
+    the same reduced by `scale` with `images.reduce(…, how)`, or with `low` ({path: damaged picture of the same size})
+    the same square of that, at scale 1. Pictures that cannot be read or are smaller
     than `size` are named in one warning and left out. The manifest is written last: where it stands, all
     its files do. From 100 pictures on all cores work, unless `processes` says how many. Raises ValueError where
     nothing is left.
@@ -59,10 +61,10 @@ def prepare(
         while stem in stems:  # another folder's picture of the same name
             stem += "_"
         stems.add(stem)
-        names.append((path, stem))
+        names.append((path, stem, low[path] if low else None))
     cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, seed=seed)
     done = spread(cut, names, "prepare", processes)
-    for (path, stem), (corners, why) in zip(names, done, strict=True):
+    for (path, stem, _), (corners, why) in zip(names, done, strict=True):
         refused += [why] if why else []
         for k, (top, left) in enumerate(corners):
             name = f"{stem}_{k:02d}.png"

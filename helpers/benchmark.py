@@ -26,21 +26,22 @@ def expectation(names: list[str], **override) -> tuple[dict, dict]:
             raise ValueError(f"{name} expects {wanted}, {names[0]} {expected}; benchmark them one at a time")
         expected = wanted
     expected |= {key: value for key, value in override.items() if value is not None}
-    if expected["damage"] is not None:
-        raise ValueError(f"benchmark does not know the damage {expected['damage']!r}")
     return {name: model for name, (model, _) in loaded.items()}, expected
 
 
-def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit: str = "crop"):
+def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit="crop", damage: str | None = None):
     """(input, target) of each usable picture in `folder`, how many were too small, and how inputs were made.
 
     Where the folder holds `*_HR` and `*_LR` files these are the pairs; otherwise every picture is a target and
     its input is made by `images.reduce(…, downscale)`, rounded to uint8. `size` cuts the centred square and
-    brings it to size × size by `fit`: "crop", or "resize" by area.
+    brings it to size × size by `fit`: "crop", or "resize" by area. ValueError where there are no such files and
+    the networks expect a `damage`.
     """
     found = images.find(folder)
     low = {p.stem.removesuffix("_LR"): p for p in found if p.stem.endswith("_LR")}
     high = [p for p in found if p.stem.endswith("_HR") and p.stem.removesuffix("_HR") in low]
+    if damage and not high:
+        raise ValueError(f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files")
     usable, small = [], 0
     for path in high or found:
         hr = images.read(path)

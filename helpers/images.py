@@ -190,26 +190,33 @@ def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
 
 
 def cut(
-    named: tuple[Path, str], folder: Path, size: int, scale: int, how: str, n: int, seed: int
+    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, how: str, n: int, seed: int
 ) -> tuple[list[tuple[int, int]], str | None]:
-    """Write `n` squares of the picture `named` (path, stem) to `folder/hr`, reduced ones to `folder/lr`.
+    """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
-    The first lies in the centre, the others anywhere. Returns their places (top, left), or none and why not.
+    Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
+    damaged in blocks keeps its blocks. The first square lies in the centre, the others anywhere. Returns their
+    places (top, left), or none and why not.
     """
-    path, stem = named
+    path, stem, low = named
     try:
         picture = read(path)
+        damaged = None if low is None else read(low)
+        if damaged is not None and damaged.shape != picture.shape:
+            raise ValueError(f"{low} is not as large as {path}")
         if min(picture.shape[:2]) < size:
             raise ValueError(f"{path} is smaller than {size}×{size}")
     except (ValueError, OSError) as error:
         return [], str(error)
     room = np.array(picture.shape[:2]) - size
     anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
-    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere])]
+    grid = 1 if low is None else 16
+    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid]
     for k, (top, left) in enumerate(corners):
         hr = picture[top : top + size, left : left + size]
         write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
-        write(folder / "lr" / f"{stem}_{k:02d}.png", reduce(hr, scale, how))
+        lr = reduce(hr, scale, how) if damaged is None else damaged[top : top + size, left : left + size]
+        write(folder / "lr" / f"{stem}_{k:02d}.png", lr)
     return corners, None
 
 
@@ -217,6 +224,21 @@ def enlarge(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray
     """(h, w, 3) → (h·scale, w·scale, 3) by Pillow; "bicubic" is every table's baseline."""
     check(picture)
     return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), how)
+
+
+def blocks(picture: np.ndarray, scale: int = 4) -> np.ndarray:
+    """(h, w, 3) → the same shape in blocks of scale × scale: the damage of the Unsplash set's low pictures.
+
+    Each block shows the mean of its middle 2×2 pixels, which is what OpenCV's linear reduction by an even factor
+    leaves, without antialias, repeated. ValueError for an odd scale and a side that does not divide by `scale`.
+    """
+    check(picture)
+    h, w = picture.shape[:2]
+    if scale % 2 or h % scale or w % scale:
+        raise ValueError(f"no blocks of {scale}×{scale} in a {h}×{w} picture; crop_to_multiple(picture, {scale}) first")
+    middle = np.s_[scale // 2 - 1 : scale // 2 + 1]
+    small = picture.reshape(h // scale, scale, w // scale, scale, 3)[:, middle, :, middle].mean(axis=(1, 3))
+    return enlarge(small, scale, "nearest")
 
 
 def resize(picture: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:

@@ -37,12 +37,11 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
         if skips:
             x = layers.Concatenate(name=f"skip{level}")([across[level - 1], x])
         x = two(x, width * 2 ** (level - 1), f"up{level}")
+    start = "zeros" if output == "residual" else "glorot_uniform"
+    x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, name="colours")(x)
     if output != "residual":
-        x = layers.Conv2D(3, 3, padding="same", name="colours")(x)
         x = layers.Activation(output, dtype="float32", name="output")(x)
-    else:
-        x = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros", name="colours")(x)
-        # float32 also under mixed precision: only the correction may be coarse
+    else:  # float32 also under mixed precision: only the correction may be coarse
         x = layers.Add(dtype="float32", name="sum")([low, x])
     return keras.Model(low, x, name="unet")
 

@@ -1,6 +1,7 @@
 """How each shipped network was trained: `python -m helpers train NAME --from FOLDER…` makes it again."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import numpy as np
 
 from helpers import ROOT, batching, images, metrics, models, replacing, training, workplace
 
+REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
 RECIPES = {
+    "unet_photos": {
+        "card": {"builder": "unet", "arguments": {"width": 16, "dropout": 0.0}, **REPAIR},
+        "low": "_4",
+        "cut": {"size": 96, "per_picture": 64},
+        "batches": {"batch": 8},
+        "loss": "mae",
+        "rate": 1e-3,
+        "steps": 12_000,
+    },
     "espcn_photos_x4": {
         "card": {
             "builder": "espcn",
@@ -43,25 +54,37 @@ RECIPES = {
         "steps": 24_000,
     },
 }
+# what the same pictures teach the network of lesson 06; not shipped
+ESPCN = {"builder": "espcn", "arguments": {"scale": 1, "activation": "leaky_relu"}}
+RECIPES["espcn_repair"] = RECIPES["unet_photos"] | {"card": ESPCN | REPAIR, "steps": 6_000}
 
 
-def train(name: str, pictures: Mapping[Path, str], steps: int | None = None) -> Path:
+def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None) -> Path:
     """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
 
     Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
     again it goes on. The checkpoint is chosen on the validation pictures alone. `steps` overrides the recipe's.
-    Raises ValueError for an unknown name, and where an unfinished training was begun with other pictures.
+    A recipe that repairs needs `low`, {picture: its damaged one}; for it the test pictures are laid out in
+    data/prepared/NAME/test as `benchmark` reads them.
+    Raises ValueError for an unknown name, where `low` is lacking, and where an unfinished training
+    was begun with other pictures.
     """
     if name not in RECIPES:
         raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     recipe, card = RECIPES[name], RECIPES[name]["card"]
+    if "low" in recipe and not low:
+        raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
     prepared, work = ROOT / "data/prepared" / name, workplace(name)
     begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
     if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        batching.prepare(paths, prepared, scale=card["scale"], how=card["downscale"], **recipe["cut"])
+        batching.prepare(paths, prepared, scale=card["scale"], how=card["downscale"], low=low, **recipe["cut"])
+        for high in [path for path in low or {} if pictures[path] == "test"]:
+            for side, path in {"HR": high, "LR": low[high]}.items():
+                with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:
+                    shutil.copyfile(path, part)
         with replacing(begun) as part:
             part.write_text(json.dumps(chosen), encoding="utf-8")
     rows = batching.read_manifest(prepared)

@@ -31,6 +31,7 @@ class LiveCurve(keras.callbacks.Callback):
         super().__init__()
         self.lr, self.hr = images.to_float(lr), images.to_float(hr)
         self.baseline, self.title = baseline, title
+        self.name = "input" if lr.shape == hr.shape else "bicubic"
         self.psnr: dict[int, float] = {}
 
     def on_train_begin(self, logs=None):
@@ -55,10 +56,10 @@ class LiveCurve(keras.callbacks.Callback):
         done, epochs, last = max(self.psnr), self.params["epochs"], list(self.psnr.values())[-1]
         title = f"{self.title}: epoch {done} of {epochs}, {self.drawn - self.started:.0f} s"
         if self.handle is None:
-            print(f"{title}, {last:.3f} dB (bicubic {self.baseline:.3f})", flush=True)
+            print(f"{title}, {last:.3f} dB ({self.name} {self.baseline:.3f})", flush=True)
             return
         self.ax.clear()
-        self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=f"bicubic {self.baseline:.2f} dB")
+        self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=f"{self.name} {self.baseline:.2f} dB")
         label = f"network {last:.2f} dB"
         self.ax.plot(list(self.psnr), list(self.psnr.values()), color=plots.BLUE, marker=".", label=label)
         low, high = (f([self.baseline, *self.psnr.values()]) for f in (min, max))
@@ -66,7 +67,7 @@ class LiveCurve(keras.callbacks.Callback):
         self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room), xlabel="epoch", ylabel="PSNR, dB")
         self.ax.set_title(title)
         self.ax.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
-        alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, bicubic {self.baseline:.2f} dB"
+        alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, {self.name} {self.baseline:.2f} dB"
         self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
 
 

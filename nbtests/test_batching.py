@@ -122,6 +122,14 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, picture):
     assert len({row["hr"] for row in rows}) == len({row["lr"] for row in rows}) == 12
 
 
+def test_a_damaged_picture_of_another_size_is_named(raw, tmp_path):
+    low = {raw / "wide.png": raw / "wide.png", raw / "tall.png": raw / "wide.png"}
+    with pytest.warns(UserWarning, match=r"wide\.png is not as large as .*tall\.png"):
+        rows = batching.prepare(dict.fromkeys(low, "train"), tmp_path / "out", size=32, scale=1, low=low)
+    assert {row["picture"] for row in rows} == {"wide.png"}
+    np.testing.assert_array_equal(batching.load(rows, "lr"), batching.load(rows, "hr"))
+
+
 def test_load_keeps_rows_in_order(raw, tmp_path):
     rows = prepare(raw, GOOD, tmp_path / "out")
     hr, lr = batching.load(rows, "hr"), batching.load(rows, "lr")

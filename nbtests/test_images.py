@@ -449,6 +449,21 @@ def test_reduce_keeps_range_constants_and_colour(how, h, w, scale, seed):
     np.testing.assert_allclose(images.reduce(flat, scale, how), flat[:h, :w], atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [2, 4, 6])
+def test_blocks_are_opencvs_linear_reduction_repeated(scale, picture):
+    picture = images.crop_to_multiple(picture, scale)
+    h, w = picture.shape[:2]
+    small = cv2.resize(picture, (w // scale, h // scale), interpolation=cv2.INTER_LINEAR)
+    expected = small.repeat(scale, axis=0).repeat(scale, axis=1)
+    np.testing.assert_allclose(images.blocks(picture, scale), expected, atol=1e-6)
+
+
+def test_blocks_need_sides_that_divide(picture):
+    for scale in (3, 5, 128):
+        with pytest.raises(ValueError, match=f"no blocks of {scale}"):
+            images.blocks(picture, scale)
+
+
 @pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
 def test_reduce_stays_in_place(how, picture):
     """A ramp reduced is the ramp at the blocks' centres: a shift by one pixel would be seen."""

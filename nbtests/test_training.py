@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from skimage import data
 
-from helpers import ROOT, batching, images, models, recipes, training
+from helpers import ROOT, __main__, batching, images, models, recipes, training
 
 CARD = {"builder": "espcn", "arguments": {"scale": 2, "skip": "nearest"}, "task": "enlarge", "scale": 2}
 
@@ -182,3 +183,53 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
         recipes.train("espcn_photos_x4", pictures | {tmp_path / "2.png": "train"}, steps=2)
     with pytest.raises(ValueError, match="no recipe"):
         recipes.train("nothing", pictures)
+
+
+@pytest.fixture
+def unsplash(tmp_path):
+    """The Kaggle set's layout with eight pictures, each with a low one of blocks and one that does not count."""
+    folder, rows = tmp_path / "unsplash", ["low_res,high_res"]
+    cat = images.to_float(data.chelsea())
+    for k in range(8):
+        high = cat[20 * k : 20 * k + 68, 100:180]
+        low = images.enlarge(images.reduce(high, 4), 4, "nearest")
+        images.write(folder / f"high res/{k}.png", high)
+        images.write(folder / f"low res/{k}_4.png", low)
+        images.write(folder / f"low res/{k}_6.png", 0 * low)
+        rows += [f"{k}_4.png,{k}.png", f"{k}_6.png,{k}.png"]
+    (folder / "image_data.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("unet_photos", 1_965_987), ("espcn_repair", 65_315)])
+def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, capsys, name, parameters):
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    for function in (training.save_weights, training.load_weights):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path / "weights",))
+    monkeypatch.setitem(recipes.RECIPES[name], "cut", {"size": 32, "per_picture": 3})
+    assert __main__.main(["train", name, "--from", str(unsplash), "--steps", "2"]) == 0
+    model, card = training.load_weights(name)
+    assert model.count_params() == parameters and card["scale"] == 1
+
+    prepared = tmp_path / "data/prepared" / name
+    rows = batching.read_manifest(prepared)
+    held_out = {path.stem.removesuffix("_HR") for path in (prepared / "test").glob("*_HR.png")}
+    assert len(held_out) == 1 and not held_out & {Path(row["picture"]).stem for row in rows}
+    for row in rows:
+        top, left = int(row["top"]), int(row["left"])
+        assert top % 16 == left % 16 == 0
+        whole = images.read(unsplash / "low res" / row["picture"].replace(".", "_4."))
+        np.testing.assert_array_equal(images.read(row["lr"]), whole[top : top + 32, left : left + 32])
+
+    capsys.readouterr()
+    assert __main__.main(["benchmark", str(prepared / "test"), "--with", name]) == 0
+    out = capsys.readouterr().out
+    assert "1 pictures ×1, 0 too small; inputs from the _LR files" in out and "untouched" in out
+    assert __main__.main(["benchmark", str(unsplash / "high res"), "--with", name]) == 2
+    assert "cannot make the damage 'reduced 4 times and enlarged back'" in capsys.readouterr().err
+
+
+def test_a_recipe_that_repairs_wants_pairs(tmp_path):
+    with pytest.raises(ValueError, match="unet_photos is trained on pairs"):
+        recipes.train("unet_photos", {tmp_path / "0.png": "train"})
