@@ -19,7 +19,7 @@ RECIPES = {
         "batches": {"batch": 8},
         "loss": "mae",
         "rate": 1e-3,
-        "steps": 12_000,
+        "steps": 9_000,
     },
     "espcn_photos_x4": {
         "card": {
