@@ -49,7 +49,7 @@ def prepare(
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
     the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
     than `size` are named in one warning and left out. The manifest is written last: where it stands, all
-    its files do. From 100 pictures on all cores work, unless `processes` says how many. Raises ValueError where
+    its files do. From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where
     nothing is left.
     """
     folder = Path(folder)

@@ -164,6 +164,7 @@ def test_the_curve_logs_what_the_protocol_measures(capsys):
 
 def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr("helpers.ROOT", tmp_path)
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
     monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "cut", {"size": 48, "per_picture": 2})
     monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "batches", {"batch": 2, "patch": 8})
