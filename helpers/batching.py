@@ -40,14 +40,16 @@ def prepare(
     scale: int = 4,
     how: str = "pyramid",
     per_picture: int = 16,
+    fit: str = "crop",
     seed: int = 0,
 ) -> list[dict[str, str]]:
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
-    than `size` are named in one warning and left out. The manifest is written last: where it stands, all
-    its files do. Raises ValueError where nothing is left.
+    the same reduced by `scale` with `images.reduce(…, how)`. With `fit="resize"` each square is as large as
+    its picture allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be
+    read or are smaller than `size` are named in one warning and left out. The manifest is written last: where it
+    stands, all its files do. Raises ValueError where nothing is left.
     """
     folder = Path(folder)
     rows, refused = [], []
@@ -64,9 +66,12 @@ def prepare(
         while stem in stems:  # another folder's picture of the same name
             stem += "_"
         stems.add(stem)
-        for k, (top, left) in enumerate(_corners(picture, size, per_picture, seed)):
+        side = min(picture.shape[:2]) if fit == "resize" else size
+        for k, (top, left) in enumerate(_corners(picture, side, per_picture, seed)):
             name = f"{stem}_{k:02d}.png"
-            hr = picture[top : top + size, left : left + size]
+            hr = picture[top : top + side, left : left + side]
+            if side > size:
+                hr = images.resize(hr, (size, size), "area")
             images.write(folder / "hr" / name, hr)
             images.write(folder / "lr" / name, images.reduce(hr, scale, how))
             rows.append(dict(zip(COLUMNS, [part, path.name, top, left, f"hr/{name}", f"lr/{name}"], strict=True)))
