@@ -41,16 +41,18 @@ def prepare(
     scale: int = 4,
     how: str = "pyramid",
     per_picture: int = 16,
+    fit: str = "crop",
     seed: int = 0,
     processes: int | None = None,
 ) -> list[dict[str, str]]:
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    the same reduced by `scale` with `images.reduce(…, how)`. Pictures that cannot be read or are smaller
-    than `size` are named in one warning and left out. The manifest is written last: where it stands, all
-    its files do. From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where
-    nothing is left.
+    the same reduced by `scale` with `images.reduce(…, how)`. With `fit="resize"` each square is as large as
+    its picture allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be
+    read or are smaller than `size` are named in one warning and left out. The manifest is written last: where it
+    stands, all its files do. From 500 pictures on all cores work, unless `processes` says how many. Raises
+    ValueError where nothing is left.
     """
     folder = Path(folder)
     rows, refused, names, stems = [], [], [], set()
@@ -60,7 +62,7 @@ def prepare(
             stem += "_"
         stems.add(stem)
         names.append((path, stem))
-    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, seed=seed)
+    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, fit=fit, seed=seed)
     done = spread(cut, names, "prepare", processes)
     for (path, stem), (corners, why) in zip(names, done, strict=True):
         refused += [why] if why else []

@@ -190,11 +190,12 @@ def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
 
 
 def cut(
-    named: tuple[Path, str], folder: Path, size: int, scale: int, how: str, n: int, seed: int
+    named: tuple[Path, str], folder: Path, size: int, scale: int, how: str, n: int, fit: str, seed: int
 ) -> tuple[list[tuple[int, int]], str | None]:
     """Write `n` squares of the picture `named` (path, stem) to `folder/hr`, reduced ones to `folder/lr`.
 
-    The first lies in the centre, the others anywhere. Returns their places (top, left), or none and why not.
+    The first lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places
+    (top, left), or none and why not.
     """
     path, stem = named
     try:
@@ -203,11 +204,13 @@ def cut(
             raise ValueError(f"{path} is smaller than {size}×{size}")
     except (ValueError, OSError) as error:
         return [], str(error)
-    room = np.array(picture.shape[:2]) - size
+    side = min(picture.shape[:2]) if fit == "resize" else size
+    room = np.array(picture.shape[:2]) - side
     anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
     corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere])]
     for k, (top, left) in enumerate(corners):
-        hr = picture[top : top + size, left : left + size]
+        hr = picture[top : top + side, left : left + side]
+        hr = resize(hr, (size, size), "area") if side > size else hr
         write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
         write(folder / "lr" / f"{stem}_{k:02d}.png", reduce(hr, scale, how))
     return corners, None

@@ -10,6 +10,22 @@ import numpy as np
 from helpers import ROOT, batching, images, metrics, models, replacing, training, workplace
 
 RECIPES = {
+    "deconv_dogs_x2": {
+        "card": {
+            "builder": "deconv_cnn",
+            "arguments": {"skip": "bicubic", "activation": "leaky_relu"},
+            "task": "enlarge",
+            "scale": 2,
+            "downscale": "area",
+            "damage": None,
+            "size": 32,
+        },
+        "cut": {"size": 32, "per_picture": 8, "fit": "resize"},
+        "batches": {"batch": 64},
+        "loss": "mae",
+        "rate": 2e-2,
+        "steps": 20_000,
+    },
     "espcn_photos_x4": {
         "card": {
             "builder": "espcn",

@@ -183,3 +183,10 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
         recipes.train("espcn_photos_x4", pictures | {tmp_path / "2.png": "train"}, steps=2)
     with pytest.raises(ValueError, match="no recipe"):
         recipes.train("nothing", pictures)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_what_ships_is_what_the_recipe_says(name):
+    _, card = training.load_weights(name)
+    assert recipes.RECIPES[name]["card"].items() <= card.items()
+    assert (training.WEIGHTS / f"{name}.md").exists()
