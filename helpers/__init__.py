@@ -119,14 +119,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def spread(call: Callable, items: Iterable, desc: str, processes: int | None = None) -> Iterator:
-    """`call(item)` of each item, in order, with a bar; on all cores where there are 100 items or more.
+    """`call(item)` of each item, in order, with a bar; on all cores where there are 500 items or more.
 
     `call` and what it gives travel between processes: a function of a module that imports no TensorFlow.
     """
     from tqdm.auto import tqdm
 
     items = list(items)
-    processes = processes or (min(8, os.cpu_count() or 1) if len(items) >= 100 else 1)
+    processes = processes or (min(8, os.cpu_count() or 1) if len(items) >= 500 else 1)
     bar = tqdm(total=len(items), desc=desc, leave=False, delay=2)
     if processes == 1:
         for item in items:

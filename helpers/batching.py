@@ -41,6 +41,7 @@ def prepare(
     scale: int = 4,
     how: str = "pyramid",
     per_picture: int = 16,
+    fit: str = "crop",
     seed: int = 0,
     processes: int | None = None,
     low: Mapping[Path, Path] | None = None,
@@ -48,11 +49,11 @@ def prepare(
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    the same reduced by `scale` with `images.reduce(…, how)`, or with `low` ({path: damaged picture of the same size})
-    the same square of that, at scale 1. Pictures that cannot be read or are smaller
-    than `size` are named in one warning and left out. The manifest is written last: where it stands, all
-    its files do. From 100 pictures on all cores work, unless `processes` says how many. Raises ValueError where
-    nothing is left.
+    the same reduced by `scale` with `images.reduce(…, how)`, or the same square of its damaged twin in `low` ({path:
+    picture of the same size}, scale 1). With `fit="resize"` each square is as large as its picture allows and is
+    brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be read or are smaller than
+    `size` are named in one warning and left out. The manifest is written last: where it stands, all its files do.
+    From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where nothing is left.
     """
     folder = Path(folder)
     rows, refused, names, stems = [], [], [], set()
@@ -62,7 +63,7 @@ def prepare(
             stem += "_"
         stems.add(stem)
         names.append((path, stem, low[path] if low else None))
-    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, seed=seed)
+    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, fit=fit, seed=seed)
     done = spread(cut, names, "prepare", processes)
     for (path, stem, _), (corners, why) in zip(names, done, strict=True):
         refused += [why] if why else []

@@ -190,13 +190,13 @@ def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
 
 
 def cut(
-    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, how: str, n: int, seed: int
+    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, how: str, n: int, fit: str, seed: int
 ) -> tuple[list[tuple[int, int]], str | None]:
     """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
     Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
-    damaged in blocks keeps its blocks. The first square lies in the centre, the others anywhere. Returns their
-    places (top, left), or none and why not.
+    damaged in blocks keeps its blocks. The first square lies in the centre, the others anywhere; `fit` as in
+    `batching.prepare`. Returns their places (top, left), or none and why not.
     """
     path, stem, low = named
     try:
@@ -208,12 +208,14 @@ def cut(
             raise ValueError(f"{path} is smaller than {size}×{size}")
     except (ValueError, OSError) as error:
         return [], str(error)
-    room = np.array(picture.shape[:2]) - size
+    side = min(picture.shape[:2]) if fit == "resize" else size
+    room = np.array(picture.shape[:2]) - side
     anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
     grid = 1 if low is None else 16
     corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid]
     for k, (top, left) in enumerate(corners):
-        hr = picture[top : top + size, left : left + size]
+        hr = picture[top : top + side, left : left + side]
+        hr = resize(hr, (size, size), "area") if side > size else hr
         write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
         lr = reduce(hr, scale, how) if damaged is None else damaged[top : top + size, left : left + size]
         write(folder / "lr" / f"{stem}_{k:02d}.png", lr)

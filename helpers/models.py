@@ -6,6 +6,21 @@ from keras import layers
 from helpers.layers import SubpixelConv2D
 
 
+def deconv_cnn(skip: str | None = None, activation: str = "relu"):
+    """Deconvolution network, the smallest one here that enlarges: (b, h, w, 3) → (b, 2h, 2w, 3).
+
+    3,198 parameters: a transposed convolution doubles the picture, two convolutions repair it. The dog project's
+    network is `deconv_cnn()`, for 16×16 → 32×32. `skip` ("bicubic", "nearest" …) adds an enlargement of the
+    input, so that the network learns only the correction; a leaky `activation` then keeps its few channels alive.
+    Source: the dog project's table of layers; transposed convolution: Zeiler et al. 2010, CVPR.
+    """
+    lr = keras.Input((None, None, 3), name="lr")
+    x = layers.Conv2DTranspose(27, 3, strides=2, padding="same", activation=activation, name="deconv")(lr)
+    x = layers.Conv2D(9, 3, padding="same", activation=activation, name="conv1")(x)
+    x = layers.Conv2D(3, 3, padding="same", name="conv2")(x)
+    return keras.Model(lr, _on_top(lr, x, 2, skip), name="deconv_cnn")
+
+
 def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout: float = 0.2):
     """U-Net for repairing a picture: (b, h, w, 3) → (b, h, w, 3); h and w must be multiples of 16.
 
@@ -60,10 +75,16 @@ def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu"
     x = layers.Conv2D(32, 3, padding="same", activation=activation, name="conv3")(x)
     x = layers.Conv2D(16, 3, padding="same", activation=activation, name="conv4")(x)
     x = SubpixelConv2D(3, 3, scale, name="subpixel")(x)
-    if skip:
-        # float32 also under mixed precision: only the correction may be coarse
-        enlarged = layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr)
-        x = layers.Add(dtype="float32", name="sum")([enlarged, x])
+    x = _on_top(lr, x, scale, skip)
     if output != "linear":
         x = layers.Activation(output, name="output")(x)
     return keras.Model(lr, x, name="espcn")
+
+
+def _on_top(lr, correction, scale: int, skip: str | None):
+    """`correction` added to `lr` enlarged by `skip`; without a skip the correction alone."""
+    if not skip:
+        return correction
+    # float32 also under mixed precision: only the correction may be coarse
+    enlarged = layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr)
+    return layers.Add(dtype="float32", name="sum")([correction, enlarged])

@@ -12,6 +12,22 @@ from helpers import ROOT, batching, images, metrics, models, replacing, training
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
 RECIPES = {
+    "deconv_dogs_x2": {
+        "card": {
+            "builder": "deconv_cnn",
+            "arguments": {"skip": "bicubic", "activation": "leaky_relu"},
+            "task": "enlarge",
+            "scale": 2,
+            "downscale": "area",
+            "damage": None,
+            "size": 32,
+        },
+        "cut": {"size": 32, "per_picture": 8, "fit": "resize"},
+        "batches": {"batch": 64},
+        "loss": "mae",
+        "rate": 2e-2,
+        "steps": 20_000,
+    },
     "unet_photos": {
         "card": {"builder": "unet", "arguments": {"width": 16, "dropout": 0.0}, **REPAIR},
         "low": "_4",
@@ -54,9 +70,6 @@ RECIPES = {
         "steps": 24_000,
     },
 }
-# what the same pictures teach the network of lesson 06; not shipped
-ESPCN = {"builder": "espcn", "arguments": {"scale": 1, "activation": "leaky_relu"}}
-RECIPES["espcn_repair"] = RECIPES["unet_photos"] | {"card": ESPCN | REPAIR, "steps": 6_000}
 
 
 def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None) -> Path:

@@ -49,7 +49,11 @@ class _Patience(Retry):
 def session() -> requests.Session:
     """Tries again after 429 and 5xx, waits as long as it is asked to, and says who asks."""
     retry = _Patience(
-        total=TRIES, backoff_factor=BACKOFF, status_forcelist=[429, 500, 502, 503, 504], raise_on_status=False
+        total=TRIES,
+        connect=2,
+        backoff_factor=BACKOFF,
+        status_forcelist=[429, 500, 502, 503, 504],
+        raise_on_status=False,
     )
     http = requests.Session()
     http.mount("https://", HTTPAdapter(max_retries=retry))

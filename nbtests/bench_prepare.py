@@ -1,6 +1,5 @@
 """10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench_prepare.py [N]`."""
 
-import multiprocessing
 import sys
 import tempfile
 import threading
@@ -12,7 +11,7 @@ import numpy as np
 import psutil
 from skimage import data
 
-from helpers import batching, download, images
+from helpers import download, images, quiet
 
 
 def draw(folder: Path, n: int) -> None:
@@ -53,6 +52,9 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     spread = download.spread
     with mock.patch.object(download, "spread", lambda call, items, desc: spread(call, items, desc, processes)):
         own = download.fetch("own", origin=raw, to=work / "own")
+    with quiet():  # here, since the other processes import this file, and need no TensorFlow
+        from helpers import batching
+
     pictures = dict.fromkeys(images.find(own), "train")
     rows = batching.prepare(pictures, work / "pairs", size=176, per_picture=1, processes=processes)
     seconds = time.perf_counter() - start
@@ -74,5 +76,4 @@ def main(n: int) -> None:
 
 
 if __name__ == "__main__":
-    multiprocessing.freeze_support()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)

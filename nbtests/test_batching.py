@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import batching, images
+from helpers import batching, benchmark, images
 
 # split
 
@@ -79,6 +79,20 @@ def test_prepare_writes_pairs_and_their_list(raw, tmp_path, how):
         np.testing.assert_array_equal(hr, whole[top : top + 32, left : left + 32])
         np.testing.assert_allclose(lr, images.reduce(hr, 4, how), atol=0.5 / 255 + 1e-6)
     assert len({(row["picture"], row["top"], row["left"]) for row in rows}) > 10
+
+
+def test_prepare_can_shrink_whole_squares_as_benchmark_does(tmp_path, picture):
+    images.write(tmp_path / "raw/wide.png", picture)
+    images.write(tmp_path / "raw/tall.png", picture.swapaxes(0, 1))
+    measured, _, _ = benchmark.pairs(tmp_path / "raw", 2, "area", 32, "resize")
+    names = dict.fromkeys(["tall.png", "wide.png"], "train")
+    rows = prepare(tmp_path / "raw", names, tmp_path / "out", how="area", scale=2, fit="resize")
+    pairs = [(images.read(row["lr"]), images.read(row["hr"])) for row in rows]
+    for ours, theirs in zip(pairs[::5], measured, strict=True):  # the first of five is the centre
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, atol=0.5 / 255 + 1e-6)
+    assert len({row["top"] for row in rows[:5]}) > 1  # the others lie along the longer side
+    assert {row["left"] for row in rows[:5]} == {row["top"] for row in rows[5:]} == {"0"}
 
 
 def test_same_seed_same_crops(raw, tmp_path):

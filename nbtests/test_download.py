@@ -181,9 +181,9 @@ def test_survey_of_nothing(tmp_path):
 
 
 def test_many_pictures_go_through_several_processes(tmp_path, picture):
-    for k in range(101):
-        images.write(tmp_path / "mine" / f"{k:03d}.png", picture * (k / 101))
+    for k in range(501):
+        images.write(tmp_path / "mine" / f"{k:03d}.png", picture * (k / 501))
     (tmp_path / "mine" / "050.png").write_text("broken")
-    with pytest.warns(UserWarning, match="1 of 101 pictures refused"):
+    with pytest.warns(UserWarning, match="1 of 501 pictures refused"):
         folder = download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "own")
-    assert [p.name for p in images.find(folder)] == [f"{k:03d}.png" for k in range(101) if k != 50]
+    assert [p.name for p in images.find(folder)] == [f"{k:03d}.png" for k in range(501) if k != 50]

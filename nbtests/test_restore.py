@@ -52,6 +52,8 @@ NETWORKS = {
     "espcn": (lambda: models.espcn(4, "bicubic", "leaky_relu"), 4, 6),
     "espcn ×2": (lambda: models.espcn(2, "bicubic", "leaky_relu"), 2, 6),
     "espcn without skip": (lambda: models.espcn(3, None, "leaky_relu"), 3, 6),
+    "deconv_cnn": (models.deconv_cnn, 2, 2),
+    "deconv_cnn with skip": (lambda: models.deconv_cnn("bicubic", "leaky_relu"), 2, 2),
     "denoiser": (denoiser, 1, 3),
     "nearest": (lambda: build([L.UpSampling2D(2), conv(3, 1)]), 2, 0),
     "bicubic": (lambda: build([L.UpSampling2D(4, interpolation="bicubic")]), 4, 2),
