@@ -86,8 +86,9 @@ def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True):
 
     11,383,427 parameters at width 64 with 9 blocks (published: 11,378,179, with biases where here a scale and a
     shift follow each normalisation). Two halvings, `blocks` residual blocks, two enlargements (nearest, then a
-    convolution, which draws no checkerboard). `skip` adds each encoder level to the decoder's and the input to the
-    output; without it the output is a sigmoid. Instance normalisation looks at the whole picture: no tiles.
+    convolution, which draws no checkerboard), a sigmoid. `skip` adds each encoder level to the decoder's. Instance
+    normalisation looks at the whole picture, so there are no tiles; and in a square of one colour it divides by
+    nearly nothing, layer after layer, until the gradients overflow: leave such squares out.
     Source: Zhu et al. 2017, arXiv:1703.10593, after Johnson et al. 2016.
     """
     picture = keras.Input((None, None, 3), name="picture")
@@ -108,10 +109,7 @@ def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True):
         x = convolve(layers.UpSampling2D(2, name=f"enlarged{k}")(x), filters, 3, f"up{k}")
         x = layers.Add(name=f"skip{k}")([x, level]) if skip else x
     x = layers.Conv2D(3, 7, name="colours")(ReflectionPadding2D(3, name="colours_border")(x))
-    if skip:
-        x = layers.Add(dtype="float32", name="sum")([picture, x])
-    else:
-        x = layers.Activation("sigmoid", dtype="float32", name="output")(x)
+    x = layers.Activation("sigmoid", dtype="float32", name="output")(x)
     return keras.Model(picture, x, name="resnet_generator")
 
 

@@ -65,8 +65,8 @@ def test_generators_keep_the_size(build):
     np.testing.assert_array_equal(again(x), model(x))
 
 
-@pytest.mark.parametrize("build", [lambda: models.unet_generator(2, 3), lambda: models.resnet_generator(2, 2, False)])
-def test_without_a_skip_the_output_is_a_picture(build):
+@pytest.mark.parametrize("build", [lambda: models.unet_generator(2, 3), lambda: models.resnet_generator(2, 2)])
+def test_the_output_is_a_picture(build):
     out = np.asarray(build()(10 * noise(1, 32, 32, 3) - 5))
     assert out.min() >= 0 and out.max() <= 1
 
@@ -150,7 +150,6 @@ def test_the_pool_depends_on_seed_and_step_alone():
 def test_a_step_is_the_textbooks():
     """The update equals that of four gradients and four Adams, computed one after the other."""
     model, (a, b) = cycle_gan(), next(iter(unpaired(0)))
-    before = {v.path: np.array(v) for v in model.trainable_variables}
     g, f, d_a, d_b = model.g, model.f, model.d_a, model.d_b
     with tf.GradientTape(persistent=True) as tape:
         fake_b, fake_a = g(a, training=True), f(b, training=True)
@@ -159,26 +158,30 @@ def test_a_step_is_the_textbooks():
         total_f = cyclegan.adversarial_loss(d_a(fake_a), True) + 10 * cycle + 5 * cyclegan.absolute_loss(a, f(a))
         tell_a = (cyclegan.adversarial_loss(d_a(a), True) + cyclegan.adversarial_loss(d_a(fake_a), False)) / 2
         tell_b = (cyclegan.adversarial_loss(d_b(b), True) + cyclegan.adversarial_loss(d_b(fake_b), False)) / 2
-    expected = {}
+    before, expected = [], []
     for network, loss in ((g, total_g), (f, total_f), (d_a, tell_a), (d_b, tell_b)):
         copies = [keras.Variable(v, name=v.name) for v in network.trainable_variables]
         adam = keras.optimizers.Adam(2e-4, beta_1=0.5)
         adam.build(copies)
         adam.apply(tape.gradient(loss, [v.value for v in network.trainable_variables]), copies)
-        expected |= {v.path: np.array(c) for v, c in zip(network.trainable_variables, copies, strict=True)}
+        before += [np.array(v) for v in network.trainable_variables]
+        expected += [np.array(c) for c in copies]
 
-    logs = model.train_on_batch(a, b, return_dict=True)
-    assert logs["cycle"] == pytest.approx(float(cycle), abs=1e-5)
-    assert logs["tell_a"] == pytest.approx(float(tell_a), abs=1e-5)
-    for v in model.trainable_variables:
-        step = expected[v.path] - before[v.path]
-        np.testing.assert_allclose(np.array(v) - before[v.path], step, atol=2e-5, err_msg=v.path)
+    logs = model.train_step((a, b))
+    assert float(logs["cycle"]) == pytest.approx(float(cycle), abs=1e-5)
+    assert float(logs["tell_a"]) == pytest.approx(float(tell_a), abs=1e-5)
+    variables = [v for network in (g, f, d_a, d_b) for v in network.trainable_variables]
+    for v, old, new in zip(variables, before, expected, strict=True):
+        np.testing.assert_allclose(np.array(v) - old, new - old, atol=2e-5, err_msg=v.path)
 
 
 def test_a_known_change_is_learnt_without_pairs():
     """B is A darkened. Training brings g's pictures nearer to the dark twins than the untouched ones are."""
-    model = cycle_gan(rate=2e-3)
-    model.fit(unpaired(0, n=4), steps_per_epoch=60, epochs=1, verbose=0)
+    model = cycle_gan(rate=5e-3)
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(lambda a, b: model.train_step((a, b)))
+    for a, b in unpaired(0, n=4).take(60):
+        step(a, b)
     a = noise(8, SIZE, SIZE, 3, seed=9)
     before, after = (np.abs(x - 0.5 * a).mean() for x in (a, np.asarray(model(a))))
     assert after < 0.8 * before
