@@ -11,6 +11,14 @@ import numpy as np
 from helpers import ROOT, batching, images, metrics, models, replacing, training, workplace
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
+DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": images.DAMAGE, "size": 96}
+CAE = {
+    "cut": {"size": 96, "per_picture": 4, "fit": "resize"},
+    "batches": {"batch": 8, "turn": False, "damage": images.damage},
+    "loss": "mae",
+    "rate": 1e-3,
+    "steps": 9_000,
+}
 RECIPES = {
     "deconv_dogs_x2": {
         "card": {
@@ -37,22 +45,8 @@ RECIPES = {
         "rate": 1e-3,
         "steps": 9_000,
     },
-    "cae_faces": {
-        "card": {
-            "builder": "cae",
-            "arguments": {},
-            "task": "deblur",
-            "scale": 1,
-            "downscale": None,
-            "damage": images.DAMAGE,
-            "size": 96,
-        },
-        "cut": {"size": 96, "per_picture": 4, "fit": "resize"},
-        "batches": {"batch": 8, "turn": False, "damage": images.damage},
-        "loss": "mae",
-        "rate": 1e-3,
-        "steps": 9_000,
-    },
+    "cae_faces": {"card": {"builder": "cae", "arguments": {}, **DEBLUR}, **CAE},
+    "cae_faces_no_skips": {"card": {"builder": "cae", "arguments": {"skips": False}, **DEBLUR}, **CAE},
     "espcn_photos_x4": {
         "card": {
             "builder": "espcn",

@@ -106,8 +106,8 @@ def apply(
     The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
     memory is bounded by the result and one tile's activations. For a network that pools, tiles begin where its
     squares do, and the picture is mirrored below and on the right until its sides divide (by 8 for `cae`, by 16
-    for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the tiles are
-    the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
+    for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the
+    tiles are the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
     `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
     enlarges by another factor than `scale`.
     """
