@@ -17,7 +17,7 @@ CAE = {
     "batches": {"batch": 8, "turn": False, "damage": images.damage},
     "loss": "mae",
     "rate": 1e-3,
-    "steps": 9_000,
+    "steps": 7_000,
 }
 RECIPES = {
     "deconv_dogs_x2": {
