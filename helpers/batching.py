@@ -3,7 +3,7 @@
 import csv
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,9 +50,10 @@ def prepare(
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
     the same reduced by `scale` with `images.reduce(…, how)`, or the same square of its damaged twin in `low` ({path:
-    picture of the same size}, scale 1). With `fit="resize"` each square is as large as its picture allows and is
-    brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be read or are smaller than
-    `size` are named in one warning and left out. The manifest is written last: where it stands, all its files do.
+    picture of the same size}, scale 1), or damaged where `how` is `images.DAMAGE`. With `fit="resize"` each square
+    is as large as its picture allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures
+    that cannot be read or are smaller than `size` are named in one warning and left out. The manifest is written
+    last: where it stands, all its files do.
     From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where nothing is left.
     """
     folder = Path(folder)
@@ -105,6 +106,7 @@ def batches(
     *,
     patch: int | None = None,
     turn: bool = True,
+    damage: Callable | None = None,
     seed: int = 0,
     start: int = 0,
 ) -> tf.data.Dataset:
@@ -112,7 +114,8 @@ def batches(
 
     `lr` (n, h, w, 3) and `hr` (n, h·scale, w·scale, 3) are uint8. Each epoch has `n // batch` batches. Every
     pair is a random `patch` (in LR pixels; the whole picture by default), flipped left to right at random and,
-    with `turn`, turned by quarters (not for faces). Order and augmentation depend on (seed, epoch) alone: a
+    with `turn`, turned by quarters (not for faces). With `damage`, such as `images.damage`, each input is instead
+    `damage(target, (seed, number))`, drawn anew each epoch. Order and augmentation depend on (seed, epoch) alone: a
     run that begins with batch number `start` sees what an uninterrupted one would have seen from there on.
     """
     n, height, width = lr.shape[:3]
@@ -135,7 +138,12 @@ def batches(
             x = tf.ensure_shape(x, (patch * k, patch * k, 3))
             return tf.image.convert_image_dtype(x, tf.float32)
 
-        return cut(lr[i], 1), cut(hr[i], scale)
+        low, high = cut(lr[i], 1), cut(hr[i], scale)
+        if damage:
+            number = tf.stack([tf.cast(seed, tf.int64), epoch * n + i])
+            low = tf.numpy_function(damage, [high, number], tf.float32, stateful=False)
+            low = tf.ensure_shape(low, (patch, patch, 3))
+        return low, high
 
     first, done = divmod(start, n // batch)
 

@@ -34,13 +34,13 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
 
     Where the folder holds `*_HR` and `*_LR` files these are the pairs; otherwise every picture is a target and
     its input is made by `images.reduce(…, downscale)`, rounded to uint8. `size` cuts the centred square and
-    brings it to size × size by `fit`: "crop", or "resize" by area. ValueError where there are no such files and
-    the networks expect a `damage`.
+    brings it to size × size by `fit`: "crop", or "resize" by area. Where the networks expect a `damage` there must be
+    such files, or it is `images.DAMAGE`, seeded by each file's stem; otherwise ValueError.
     """
     found = images.find(folder)
     low = {p.stem.removesuffix("_LR"): p for p in found if p.stem.endswith("_LR")}
     high = [p for p in found if p.stem.endswith("_HR") and p.stem.removesuffix("_HR") in low]
-    if damage and not high:
+    if damage not in (None, images.DAMAGE) and not high:
         raise ValueError(f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files")
     usable, small = [], 0
     for path in high or found:
@@ -61,11 +61,13 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(f"{path} is not {scale} times its _LR file; --scale and --square cannot change pairs")
         else:
-            lr = images.to_float(images.to_uint8(images.reduce(hr, scale, downscale))) if scale > 1 else hr
+            lr = images.reduce(hr, scale, downscale) if scale > 1 else images.damage(hr, path.stem) if damage else hr
+            lr = images.to_float(images.to_uint8(lr))
         usable.append((lr, hr))
     if not usable:
         raise ValueError(f"no picture in {folder} is large enough ({small} are too small)")
-    made = "from the _LR files" if high else f"reduced by {downscale}" if scale > 1 else "untouched"
+    made = f"reduced by {downscale}" if scale > 1 else f"with {damage}" if damage else "untouched"
+    made = "from the _LR files" if high else made
     return usable, small, made
 
 

@@ -5,8 +5,11 @@ stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 """
 
 import io
+import math
 import os
 import warnings
+import zlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +28,7 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
+DAMAGE = "blur, motion or mosaic"  # `damage`, as a network's card names it
 
 
 def find(folder: str | os.PathLike) -> list[Path]:
@@ -195,8 +199,9 @@ def cut(
     """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
     Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
-    damaged in blocks keeps its blocks. The first square lies in the centre, the others anywhere; `fit` as in
-    `batching.prepare`. Returns their places (top, left), or none and why not.
+    damaged in blocks keeps its blocks; with `how` = `DAMAGE` damaged ones, seeded by their files' names. The first
+    square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top, left),
+    or none and why not.
     """
     path, stem, low = named
     try:
@@ -217,7 +222,10 @@ def cut(
         hr = picture[top : top + side, left : left + side]
         hr = resize(hr, (size, size), "area") if side > size else hr
         write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
-        lr = reduce(hr, scale, how) if damaged is None else damaged[top : top + size, left : left + size]
+        if damaged is not None:
+            lr = damaged[top : top + size, left : left + size]
+        else:
+            lr = damage(hr, f"{stem}_{k:02d}") if how == DAMAGE else reduce(hr, scale, how)
         write(folder / "lr" / f"{stem}_{k:02d}.png", lr)
     return corners, None
 
@@ -304,3 +312,93 @@ def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
     top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)
     left = min(max(box.left + box.width // 2 - side // 2, 0), w - side)
     return picture[top : top + side, left : left + side]
+
+
+class Damage(NamedTuple):
+    """A picture's damage: "blur" with σ, "motion" with a length and an angle, or "mosaic" with a block's side."""
+
+    kind: str
+    size: float  # in pixels
+    angle: float = 0.0  # in degrees, counter-clockwise from the horizontal
+
+
+def kernel(how: Damage) -> np.ndarray:
+    """The picture of a point after the damage, its point spread function: (n, n) float32, n odd, sum 1.
+
+    A mosaic spreads each point otherwise; its kernel is the mean over all places, a pyramid of two blocks' width.
+    ValueError for a σ that is not positive, a length below 1, a block that is no whole number from 1 on, and an
+    unknown kind.
+    """
+    kind, size, angle = how
+    if kind == "blur" and size > 0:
+        line = cv2.getGaussianKernel(2 * math.ceil(3 * size) + 1, size)
+    elif kind == "mosaic" and size >= 1 and size == int(size):
+        line = np.convolve(np.ones(int(size)), np.ones(int(size)))[:, None]
+    elif kind == "motion" and size >= 1:
+        n = int(size) // 2 + 1
+        along = np.clip(size / 2 + 0.5 - np.abs(np.arange(-n, n + 1)), 0, 1)
+        line = np.zeros((2 * n + 1, 2 * n + 1), np.float32)
+        line[n] = along  # its ends carry the fraction of a pixel
+        line = cv2.warpAffine(line, cv2.getRotationMatrix2D((n, n), angle, 1), line.shape)
+    else:
+        raise ValueError(f"no {kind} of {size} pixels; there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)")
+    square = line if kind == "motion" else line @ line.T
+    return (square / square.sum()).astype(np.float32)
+
+
+def convolve(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """`picture` under a symmetric `kernel` (n, n) of sum 1, mirrored at its borders; shape, range and dtype kept."""
+    check(picture)
+    result = cv2.filter2D(np.asarray(picture, np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT)
+    return np.clip(result, 0, 1).astype(picture.dtype)
+
+
+def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Out of focus: under a Gaussian of standard deviation `sigma` pixels. Errors as `kernel`'s."""
+    return convolve(picture, kernel(Damage("blur", sigma)))
+
+
+def motion(picture: np.ndarray, length: float, angle: float) -> np.ndarray:
+    """Shaken: each point becomes a line of `length` pixels at `angle` degrees, counter-clockwise from the horizontal.
+
+    Errors as `kernel`'s.
+    """
+    return convolve(picture, kernel(Damage("motion", length, angle)))
+
+
+def mosaic(picture: np.ndarray, block: int, box: Box | None = None) -> np.ndarray:
+    """Made unrecognisable: each block of block × block pixels shows its mean; only inside `box`, where one is given.
+
+    Blocks are laid from the top left corner; those at the far edges may be cut. A copy of the same shape and dtype.
+    ValueError for a block that is no whole number from 1 on.
+    """
+    check(picture)
+    if block != int(block) or block < 1:
+        raise ValueError(f"a mosaic of blocks of {block} pixels; take 1, 2, 3 …")
+    top, left, h, w = box or (0, 0, *picture.shape[:2])
+    part = np.asarray(picture[top : top + h, left : left + w], np.float32)
+    block, (h, w) = int(block), part.shape[:2]
+    whole = np.pad(part, ((0, -h % block), (0, -w % block), (0, 0)), "edge")
+    result = picture.copy()
+    result[top : top + h, left : left + w] = enlarge(reduce(whole, block, "area"), block, "nearest")[:h, :w]
+    return result
+
+
+def drawn(seed: str | int | Sequence[int]) -> Damage:
+    """The damage that `seed` draws, one third each: blur of σ 1 to 3, motion of 5 to 15 pixels, mosaic of 3 to 6.
+
+    A text, such as a file's stem, draws the same on every machine.
+    """
+    random = np.random.default_rng(zlib.crc32(seed.encode()) if isinstance(seed, str) else seed)
+    kind = random.integers(3)
+    if kind == 0:
+        return Damage("blur", random.uniform(1, 3))
+    if kind == 1:
+        return Damage("motion", random.uniform(5, 15), random.uniform(0, 180))
+    return Damage("mosaic", int(random.integers(3, 7)))
+
+
+def damage(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
+    """`picture` with the damage that `seed` draws; shape, range and dtype kept."""
+    how = drawn(seed)
+    return mosaic(picture, how.size) if how.kind == "mosaic" else convolve(picture, kernel(how))

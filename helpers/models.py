@@ -61,6 +61,43 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
     return keras.Model(low, x, name="unet")
 
 
+def cae(latent: int = 128, skips: bool = True, width: int = 32):
+    """Convolutional autoencoder for deblurring: (b, h, w, 3) → (b, h, w, 3); h and w must be multiples of 8.
+
+    1,219,427 parameters; 1,025,891 without skips. The encoder halves the picture three times, to `latent` channels
+    for each 8×8 pixels: 12 × 12 × 128 numbers for a face of 96 × 96. The decoder doubles them three times. With
+    `skips` each level is also handed across, and the input added at the end, so that the network learns only the
+    correction and an untrained one changes nothing. For other sizes `restore.apply` pads.
+    Source: denoising autoencoders, Vincent et al. 2010, JMLR 11; the skips as in Mao et al. 2016, arXiv:1603.09056.
+    """
+
+    def conv(x, filters, name, activation="relu"):
+        return layers.Conv2D(filters, 3, padding="same", activation=activation, name=name)(x)
+
+    damaged = keras.Input((None, None, 3), name="damaged")
+    x, across = damaged, []
+    for level in range(1, 4):
+        filters = width * 2 ** (level - 1)
+        across.append(conv(conv(x, filters, f"encode{level}a"), filters, f"encode{level}b"))
+        x = layers.MaxPooling2D(2, name=f"pool{level}")(across[-1])
+    x = conv(x, width * 4, "encode4")
+    x = conv(x, latent, "latent", activation=None)
+    x = conv(x, width * 4, "decode4")
+    for level in range(3, 0, -1):
+        x = layers.UpSampling2D(2, name=f"enlarged{level}")(x)
+        if skips:
+            x = layers.Concatenate(name=f"skip{level}")([across[level - 1], x])
+        filters = width * 2 ** (level - 1)
+        x = conv(x, filters, f"decode{level}a")
+        x = conv(x, max(filters // 2, width), f"decode{level}b")
+    start = "zeros" if skips else "glorot_uniform"
+    # float32 also under mixed precision: only the correction may be coarse
+    x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, dtype="float32", name="colours")(x)
+    if skips:
+        x = layers.Add(dtype="float32", name="sum")([damaged, x])
+    return keras.Model(damaged, x, name="cae")
+
+
 def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu", output: str = "linear"):
     """Efficient sub-pixel convolutional network: (b, h, w, 3) → (b, h·scale, w·scale, 3).
 

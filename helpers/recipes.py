@@ -11,6 +11,14 @@ import numpy as np
 from helpers import ROOT, batching, images, metrics, models, replacing, training, workplace
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
+DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": images.DAMAGE, "size": 96}
+CAE = {
+    "cut": {"size": 96, "per_picture": 4, "fit": "resize"},
+    "batches": {"batch": 8, "turn": False, "damage": images.damage},
+    "loss": "mae",
+    "rate": 1e-3,
+    "steps": 7_000,
+}
 RECIPES = {
     "deconv_dogs_x2": {
         "card": {
@@ -37,6 +45,8 @@ RECIPES = {
         "rate": 1e-3,
         "steps": 9_000,
     },
+    "cae_faces": {"card": {"builder": "cae", "arguments": {}, **DEBLUR}, **CAE},
+    "cae_faces_no_skips": {"card": {"builder": "cae", "arguments": {"skips": False}, **DEBLUR}, **CAE},
     "espcn_photos_x4": {
         "card": {
             "builder": "espcn",
@@ -93,7 +103,8 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        batching.prepare(paths, prepared, scale=card["scale"], how=card["downscale"], low=low, **recipe["cut"])
+        how = card["downscale"] or card["damage"]
+        batching.prepare(paths, prepared, scale=card["scale"], how=how, low=low, **recipe["cut"])
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():
                 with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:

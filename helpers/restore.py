@@ -40,7 +40,7 @@ def receptive_radius(model: keras.Model) -> int:
 
     The longest path through a functional or Sequential network: half a kernel for each convolution (what
     follows an enlargement or a pooling counts at its own resolution), 2 pixels for a bicubic enlargement, one
-    less than its size for a pooling. `espcn`: 6, `unet`: 108.
+    less than its size for a pooling. `espcn`: 6, `cae`: 60, `unet`: 108.
     Raises ValueError for a layer that looks at the whole picture (group normalisation, global pooling, dense,
     attention), and for strides, padding other than "same" and layers unknown here, not supported yet.
     """
@@ -105,9 +105,9 @@ def apply(
 
     The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
     memory is bounded by the result and one tile's activations. For a network that pools, tiles begin where its
-    squares do, and the picture is mirrored below and on the right until its sides divide (by 16 for `unet`).
-    (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the tiles are
-    the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
+    squares do, and the picture is mirrored below and on the right until its sides divide (by 8 for `cae`, by 16
+    for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the
+    tiles are the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
     `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
     enlarges by another factor than `scale`.
     """

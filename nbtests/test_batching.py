@@ -95,6 +95,16 @@ def test_prepare_can_shrink_whole_squares_as_benchmark_does(tmp_path, picture):
     assert {row["left"] for row in rows[:5]} == {row["top"] for row in rows[5:]} == {"0"}
 
 
+def test_prepare_can_damage_by_name(tmp_path, picture):
+    images.write(tmp_path / "raw/face.png", picture)
+    rows = batching.prepare(
+        {tmp_path / "raw/face.png": "val"}, tmp_path / "out", size=48, scale=1, how=images.DAMAGE, per_picture=2
+    )
+    for k, row in enumerate(rows):
+        expected = images.damage(images.read(row["hr"]), f"face_{k:02d}")
+        np.testing.assert_allclose(images.read(row["lr"]), expected, atol=2 / 255)
+
+
 def test_same_seed_same_crops(raw, tmp_path):
     places = [
         [(row["top"], row["left"]) for row in prepare(raw, GOOD, tmp_path / f"out{k}", seed=seed)]
@@ -249,6 +259,19 @@ def test_turning_reaches_every_direction_and_can_be_switched_off():
 def test_flips_are_left_to_right():
     [(flipped, _)] = first(batching.batches(*ramps(40, axis=2), 40, turn=False), 1)
     assert set(directions(flipped)) == {"right", "left"}
+
+
+def test_damage_is_drawn_anew_each_epoch_and_depends_on_seed_and_step_alone():
+    hr = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3), np.uint8)
+    options = {"batch": 2, "turn": False, "damage": images.damage, "seed": 3}
+    whole = [(np.asarray(lr), np.asarray(target)) for lr, target in batching.batches(hr, hr, **options).take(6)]
+    for low, target in zip(*(np.concatenate(side) for side in zip(*whole, strict=True)), strict=True):
+        assert low.shape == target.shape == (24, 24, 3) and low.dtype == np.float32
+        assert low.std() < 0.9 * target.std()  # the target is noise: any damage smooths it
+    epochs = [np.sort([(lr - target).std() for lr, target in zip(*batch, strict=True)]) for batch in whole]
+    assert not np.allclose(np.concatenate(epochs[:2]), np.concatenate(epochs[2:4]))
+    again = [np.asarray(lr) for lr, _ in batching.batches(hr, hr, start=3, **options).take(3)]
+    np.testing.assert_array_equal(np.stack(again), np.stack([lr for lr, _ in whole[3:]]))
 
 
 @pytest.mark.parametrize("batch, patch", [(7, None), (2, 13)], ids=["batch", "patch"])

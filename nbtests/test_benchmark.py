@@ -97,6 +97,21 @@ def test_the_card_sets_the_square_and_options_override_it(photos, weights, capsy
     np.testing.assert_allclose(resized, images.resize(cat, (80, 80), "area"))
 
 
+def test_the_course_s_damage_is_made_from_any_folder_by_the_files_names(photos, weights, capsys, tmp_path):
+    card = {"builder": "cae", "arguments": {"latent": 4, "width": 4}, "task": "deblur", "scale": 1}
+    card |= {"downscale": None, "damage": images.DAMAGE, "size": 96}
+    training.save_weights(models.cae(latent=4, width=4), "untrained", card, weights)
+    status, out, _ = run(capsys, photos, "--with", "untrained", "--fit", "resize", "--json", tmp_path / "rows.json")
+    assert status == 0 and "2 pictures ×1, 1 too small; inputs with blur, motion or mosaic, resize to 96×96" in out
+    damaged, same = json.loads((tmp_path / "rows.json").read_text())
+    assert damaged["method"] == "untouched" and damaged["psnr_rgb"] == pytest.approx(same["psnr_rgb"])
+    expected = []
+    for name in ("cat", "eye"):
+        hr = images.resize(images.square_crop(images.read(photos / f"{name}.png")), (96, 96), "area")
+        expected.append(metrics.psnr(hr, images.damage(hr, name)))
+    assert damaged["psnr_rgb"] == pytest.approx(np.mean(expected), abs=0.01)
+
+
 @pytest.mark.parametrize("arguments", [["--square", "4000"], ["--with", "nobody"]])
 def test_what_cannot_be_measured_is_said_in_a_line(photos, arguments, capsys):
     status, _, err = run(capsys, photos, *arguments)

@@ -464,6 +464,117 @@ def test_blocks_need_sides_that_divide(picture):
             images.blocks(picture, scale)
 
 
+# damage
+
+
+SPREADS = [images.Damage("blur", 0.3), images.Damage("blur", 3), images.Damage("motion", 1, 30)]
+SPREADS += [images.Damage("motion", 15, 77), images.Damage("mosaic", 1), images.Damage("mosaic", 6)]
+
+
+@pytest.mark.parametrize("how", SPREADS, ids=str)
+def test_kernels_are_centred_and_keep_the_light(how):
+    kernel = images.kernel(how)
+    n = kernel.shape[0]
+    assert kernel.shape == (n, n) and n % 2 == 1 and kernel.dtype == np.float32
+    assert kernel.min() >= 0 and abs(kernel.sum() - 1) < 1e-5
+    np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=0.01)  # a shift would be seen
+
+
+@given(length=st.floats(3, 15), angle=st.floats(0, 180))
+@few
+def test_motion_goes_as_far_as_asked_and_in_the_direction_asked(length, angle):
+    kernel = images.kernel(images.Damage("motion", length, angle))
+    down, right = np.indices(kernel.shape) - kernel.shape[0] // 2
+    spread = [[(kernel * a * b).sum() for b in (right, -down)] for a in (right, -down)]  # x to the right, y upwards
+    widths, axes = np.linalg.eigh(spread)
+    assert widths[1] == pytest.approx(length**2 / 12, rel=0.15, abs=0.4)  # the variance of a line of that length
+    assert widths[0] < 0.3
+    found = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
+    assert abs((found - angle + 90) % 180 - 90) < 4
+
+
+def test_blur_is_gaussian_and_a_moved_point_a_line():
+    point = np.zeros((21, 21, 3), np.float32)
+    point[10, 10] = 1
+    np.testing.assert_allclose(images.blur(point, 1.5)[..., 0].sum(), 1, atol=1e-4)
+    expected = cv2.GaussianBlur(point, (11, 11), 1.5)
+    np.testing.assert_allclose(images.blur(point, 1.5), expected, atol=1e-4)
+    line = images.motion(point, 7, 0)[..., 0]
+    np.testing.assert_allclose(line[10, 7:14], 1 / 7, atol=1e-5)
+    assert line.sum() == pytest.approx(1, abs=1e-4) and np.count_nonzero(line > 1e-5) == 7
+
+
+@given(h=sides, w=sides, seed=st.integers(0, 500))
+@few
+def test_damage_keeps_shape_range_type_and_constants(h, w, seed):
+    random = np.random.default_rng(seed)
+    for dtype in (np.float32, np.float64):
+        noise = random.random((h, w, 3)).round().astype(dtype)
+        before = noise.copy()
+        got = images.damage(noise, seed)
+        assert got.shape == noise.shape and got.dtype == dtype
+        assert got.min() >= 0 and got.max() <= 1
+        np.testing.assert_array_equal(noise, before)
+    flat = np.full((h, w, 3), [0.2, 0.5, 0.9], np.float32)
+    np.testing.assert_allclose(images.damage(flat, seed), flat, atol=1e-5)
+
+
+@given(h=sides, w=sides, block=st.integers(1, 9))
+@few
+def test_mosaic_blocks_show_their_mean(h, w, block):
+    picture = np.random.default_rng(0).random((h, w, 3), np.float32)
+    got = images.mosaic(picture, block)
+    for top in range(0, h, block):
+        for left in range(0, w, block):
+            shown = got[top : top + block, left : left + block]
+            assert (shown == shown[0, 0]).all()
+            whole = picture[top : top + block, left : left + block]
+            if whole.shape[:2] == (block, block):
+                np.testing.assert_allclose(shown[0, 0], whole.mean((0, 1)), atol=1e-5)
+
+
+def test_only_the_box_becomes_a_mosaic(picture):
+    box = images.Box(5, 9, 20, 30)
+    got = images.mosaic(picture, 6, box)
+    inside = np.s_[5:25, 9:39]
+    np.testing.assert_array_equal(got[inside], images.mosaic(picture[inside], 6))
+    outside = np.ones(picture.shape[:2], bool)
+    outside[inside] = False
+    np.testing.assert_array_equal(got[outside], picture[outside])
+    assert not np.array_equal(got, picture)
+
+
+def test_damage_is_drawn_by_thirds_within_its_bounds():
+    drawn = [images.drawn((3, k)) for k in range(600)]
+    kinds = [how.kind for how in drawn]
+    assert all(160 < kinds.count(kind) < 240 for kind in ("blur", "motion", "mosaic"))
+    sizes = {kind: [how.size for how in drawn if how.kind == kind] for kind in kinds}
+    assert 1 <= min(sizes["blur"]) < 1.1 and 2.9 < max(sizes["blur"]) <= 3
+    assert 5 <= min(sizes["motion"]) < 5.5 and 14.5 < max(sizes["motion"]) <= 15
+    assert {*sizes["mosaic"]} == {3, 4, 5, 6}
+    angles = [how.angle for how in drawn if how.kind == "motion"]
+    assert 0 <= min(angles) < 5 and 175 < max(angles) < 180
+
+
+def test_a_name_draws_the_same_damage_everywhere(picture):
+    assert images.drawn("182674") == images.drawn("182674") == images.drawn(zlib.crc32(b"182674"))
+    assert images.drawn("182683") == images.Damage("mosaic", 4)
+    np.testing.assert_array_equal(images.damage(picture, "182674"), images.damage(picture, "182674"))
+    assert len({images.drawn(str(k)) for k in range(30)}) > 20
+
+
+@pytest.mark.parametrize("kind, size", [("blur", 0), ("blur", -1), ("motion", 0.5), ("mosaic", 2.5), ("fog", 3)])
+def test_what_is_no_damage_is_refused(kind, size):
+    with pytest.raises(ValueError, match=f"no {kind} of {size} pixels; there are"):
+        images.kernel(images.Damage(kind, size))
+
+
+@pytest.mark.parametrize("block", [0, -2, 2.5])
+def test_a_mosaic_wants_whole_blocks(picture, block):
+    with pytest.raises(ValueError, match="a mosaic of blocks of"):
+        images.mosaic(picture, block)
+
+
 @pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
 def test_reduce_stays_in_place(how, picture):
     """A ramp reduced is the ramp at the blocks' centres: a shift by one pixel would be seen."""

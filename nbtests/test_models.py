@@ -176,6 +176,63 @@ def test_unet_corrects_in_float32_under_mixed_precision():
     assert model.get_layer("colours").compute_dtype == "bfloat16"
 
 
+# cae
+
+
+def test_cae_has_the_sizes_that_its_lesson_tells():
+    assert models.cae().count_params() == 1_219_427
+    assert models.cae(skips=False).count_params() == 1_025_891
+    assert models.cae(latent=8).get_layer("latent").filters == 8
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_cae_squeezes_a_face_into_its_latent_space(skips):
+    model = models.cae(5, skips, width=4)
+    names = [layer.name for layer in model.layers]
+    assert len({*names}) == len(names) == (27 if skips else 23)
+    assert names == [layer.name for layer in models.cae(5, skips, width=4).layers]
+    latent = keras.Model(model.input, model.get_layer("latent").output)
+    assert latent(noise(2, 96, 96, 3)).shape == (2, 12, 12, 5)
+    assert run(model, noise(1, 40, 24, 3)).shape == (1, 40, 24, 3)
+
+
+def test_untrained_cae_with_skips_changes_nothing_and_restore_pads():
+    damaged = noise(17, 42, 3)
+    np.testing.assert_array_equal(restore.apply(models.cae(4, width=4), damaged, 1), damaged)
+
+
+def test_without_skips_nothing_passes_but_the_latent_space():
+    model = models.cae(4, skips=False, width=4)
+    model.get_layer("latent").set_weights([np.zeros_like(w) for w in model.get_layer("latent").get_weights()])
+    one, other = run(model, noise(2, 16, 16, 3))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_steps_of_cae_lower_the_loss(skips):
+    model = models.cae(8, skips, width=4)
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    damaged, target = noise(4, 16, 16, 3), np.full((4, 16, 16, 3), 0.3, np.float32)
+    first = model.train_on_batch(damaged, target)
+    for _ in range(3):
+        last = model.train_on_batch(damaged, target)
+    assert last < first
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_cae_ends_in_float32_under_mixed_precision(skips):
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.cae(4, skips, width=4)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    damaged = noise(1, 16, 16, 3)
+    assert run(model, damaged).dtype == np.float32
+    assert model.get_layer("latent").compute_dtype == "bfloat16"
+    if skips:
+        np.testing.assert_array_equal(run(model, damaged), damaged)
+
+
 # espcn
 
 

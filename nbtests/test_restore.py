@@ -274,6 +274,7 @@ def unet(skips=True):
 
 
 POOLING = {"unet": (unet, 16, 108), "autoencoder": (lambda: unet(False), 16, 108), "by 6": (pooler, 6, 1 + 1 + 14)}
+POOLING["cae"] = (lambda: models.cae(8, skips=False, width=4), 8, 60)
 
 
 @pytest.mark.parametrize("name", POOLING)

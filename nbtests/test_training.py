@@ -241,3 +241,23 @@ def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, cap
 def test_a_recipe_that_repairs_wants_pairs(tmp_path):
     with pytest.raises(ValueError, match="unet_photos is trained on pairs"):
         recipes.train("unet_photos", {tmp_path / "0.png": "train"})
+
+
+def test_a_recipe_that_damages_needs_no_pairs(tmp_path, monkeypatch):
+    name = "cae_faces"
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
+    monkeypatch.setitem(recipes.RECIPES[name], "cut", {"size": 32, "per_picture": 2, "fit": "resize"})
+    monkeypatch.setitem(recipes.RECIPES[name]["card"], "arguments", {"latent": 4, "width": 4})
+    monkeypatch.setitem(recipes.RECIPES[name]["batches"], "batch", 2)
+    cat = images.to_float(data.chelsea())
+    for k in range(3):
+        images.write(tmp_path / f"{k}.png", cat[40 * k : 40 * k + 60, 100:180])
+    pictures = {tmp_path / "0.png": "train", tmp_path / "1.png": "val", tmp_path / "2.png": "test"}
+    path = recipes.train(name, pictures, steps=2)
+    _, card = training.load_weights(name, path.parent)
+    assert (card["task"], card["damage"], card["size"], card["scale"]) == ("deblur", images.DAMAGE, 96, 1)
+    rows = batching.read_manifest(tmp_path / "data/prepared" / name)
+    assert {row["picture"] for row in rows} == {"0.png", "1.png"}
+    assert not any(np.array_equal(images.read(row["lr"]), images.read(row["hr"])) for row in rows)
