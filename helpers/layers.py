@@ -59,3 +59,22 @@ def shuffle(x, scale: int):
     x = ops.reshape(x, (batch, h, w, scale, scale, c))
     x = ops.transpose(x, (0, 1, 3, 2, 4, 5))  # rows beside rows, columns beside columns
     return ops.reshape(x, (batch, h * scale, w * scale, c))
+
+
+@keras.saving.register_keras_serializable("course")
+class ReflectionPadding2D(keras.layers.Layer):
+    """Mirror a border of `size` pixels outward: (b, h, w, c) → (b, h + 2·size, w + 2·size, c); sides > `size`."""
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, x):
+        return ops.pad(x, [(0, 0), (self.size, self.size), (self.size, self.size), (0, 0)], mode="reflect")
+
+    def compute_output_shape(self, input_shape):
+        batch, h, w, channels = input_shape
+        return (batch, *(None if n is None else n + 2 * self.size for n in (h, w)), channels)
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size}

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from helpers.layers import SubpixelConv2D
+from helpers.layers import ReflectionPadding2D, SubpixelConv2D
 
 
 def deconv_cnn(skip: str | None = None, activation: str = "relu"):
@@ -116,6 +116,81 @@ def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu"
     if output != "linear":
         x = layers.Activation(output, name="output")(x)
     return keras.Model(lr, x, name="espcn")
+
+
+def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True):
+    """CycleGAN's generator: (b, h, w, 3) → (b, h, w, 3); h and w must be multiples of 4.
+
+    11,383,427 parameters at width 64 with 9 blocks (published: 11,378,179, with biases where here a scale and a
+    shift follow each normalisation). Two halvings, `blocks` residual blocks, two enlargements (nearest, then a
+    convolution, which draws no checkerboard), a sigmoid. `skip` adds each encoder level to the decoder's. Instance
+    normalisation looks at the whole picture, so there are no tiles; and in a square of one colour it divides by
+    nearly nothing, layer after layer, until the gradients overflow: leave such squares out.
+    Source: Zhu et al. 2017, arXiv:1703.10593, after Johnson et al. 2016.
+    """
+    picture = keras.Input((None, None, 3), name="picture")
+
+    def convolve(x, filters, kernel, name, strides=1, activation="relu"):
+        x = ReflectionPadding2D(kernel // 2, name=f"{name}_border")(x)
+        x = layers.Conv2D(filters, kernel, strides=strides, use_bias=False, name=name)(x)
+        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_norm")(x)
+        return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+    wide = convolve(picture, width, 7, "start")
+    half = convolve(wide, 2 * width, 3, "down1", strides=2)
+    x = convolve(half, 4 * width, 3, "down2", strides=2)
+    for k in range(1, blocks + 1):
+        inner = convolve(x, 4 * width, 3, f"block{k}_conv1")
+        x = layers.Add(name=f"block{k}")([x, convolve(inner, 4 * width, 3, f"block{k}_conv2", activation=None)])
+    for k, (filters, level) in enumerate([(2 * width, half), (width, wide)], start=1):
+        x = convolve(layers.UpSampling2D(2, name=f"enlarged{k}")(x), filters, 3, f"up{k}")
+        x = layers.Add(name=f"skip{k}")([x, level]) if skip else x
+    x = layers.Conv2D(3, 7, name="colours")(ReflectionPadding2D(3, name="colours_border")(x))
+    x = layers.Activation("sigmoid", dtype="float32", name="output")(x)
+    return keras.Model(picture, x, name="resnet_generator")
+
+
+def unet_generator(width: int = 64, levels: int = 6):
+    """The U-Net as a CycleGAN generator: (b, h, w, 3) → (b, h, w, 3) in [0, 1]; sides multiples of 2^`levels`.
+
+    `levels` strided convolutions down, as many transposed ones up, each level handed across; instance
+    normalisation, and dropout on the innermost three ways up. At width 64 with 8 levels pix2pix' network.
+    Source: Isola et al. 2017, arXiv:1611.07004.
+    """
+    picture = keras.Input((None, None, 3), name="picture")
+    widths = [width * min(8, 2**k) for k in range(levels)]
+    x, across = picture, []
+    for k, filters in enumerate(widths, start=1):
+        x = layers.Conv2D(filters, 4, strides=2, padding="same", name=f"down{k}")(x)
+        if 1 < k < levels:  # not over the one pixel that may be left at the bottom
+            x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"down{k}_norm")(x)
+        x = layers.LeakyReLU(0.2, name=f"down{k}_relu")(x)
+        across.append(x)
+    for k in range(levels - 1, 0, -1):
+        x = layers.Conv2DTranspose(widths[k - 1], 4, strides=2, padding="same", name=f"up{k}")(x)
+        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"up{k}_norm")(x)
+        x = layers.Dropout(0.5, name=f"up{k}_dropout")(x) if k > levels - 4 else x
+        x = layers.Concatenate(name=f"skip{k}")([layers.ReLU(name=f"up{k}_relu")(x), across[k - 1]])
+    x = layers.Conv2DTranspose(3, 4, strides=2, padding="same", name="colours")(x)
+    x = layers.Activation("sigmoid", dtype="float32", name="output")(x)
+    return keras.Model(picture, x, name="unet_generator")
+
+
+def patch_discriminator(width: int = 64):
+    """PatchGAN: (b, h, w, 3) → (b, h/8 − 2, w/8 − 2, 1), a score for each overlapping patch of 70×70 pixels.
+
+    2,765,633 parameters at width 64 (published: 2,764,737). High for real, low for generated; least squares, so
+    no activation at the end. Source: Isola et al. 2017, arXiv:1611.07004.
+    """
+    picture = keras.Input((None, None, 3), name="picture")
+    x = picture
+    for k, (filters, strides) in enumerate([(1, 2), (2, 2), (4, 2), (8, 1)], start=1):
+        x = layers.ZeroPadding2D(1, name=f"border{k}")(x)
+        x = layers.Conv2D(filters * width, 4, strides=strides, use_bias=k == 1, name=f"conv{k}")(x)
+        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"norm{k}")(x) if k > 1 else x
+        x = layers.LeakyReLU(0.2, name=f"relu{k}")(x)
+    x = layers.Conv2D(1, 4, dtype="float32", name="scores")(layers.ZeroPadding2D(1, name="border5")(x))
+    return keras.Model(picture, x, name="patch_discriminator")
 
 
 def _on_top(lr, correction, scale: int, skip: str | None):

@@ -1,0 +1,225 @@
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import ROOT, cyclegan, models, training
+
+SIZE = 32
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def unpaired(step, n=2, size=SIZE):
+    """Batches (a, b) that depend on their number alone."""
+
+    def batch(k):
+        a, b = tf.unstack(tf.random.stateless_uniform([2, n, size, size, 3], [0, k]))
+        return a, 0.5 * b
+
+    return tf.data.Dataset.range(step, 10**6).map(batch)
+
+
+def cycle_gan(pool=50, seed=0, size=SIZE, rate=2e-4):
+    keras.utils.set_random_seed(seed)
+    d = [models.patch_discriminator(2) for _ in "ab"]
+    model = cyclegan.CycleGAN(*(models.resnet_generator(2, 1) for _ in "gf"), *d, size=size, pool=pool, seed=seed)
+    model.compile(keras.optimizers.Adam(rate, beta_1=0.5))
+    return model
+
+
+# networks
+
+
+def test_published_sizes():
+    assert models.resnet_generator().count_params() == 11_383_427
+    assert models.patch_discriminator().count_params() == 2_765_633
+    assert models.unet_generator(64, 8).count_params() == 54_419_459
+    assert models.patch_discriminator().compute_output_shape((None, 256, 256, 3)) == (None, 30, 30, 1)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: models.resnet_generator(2, 2),
+        lambda: models.resnet_generator(2, 2, skip=False),
+        lambda: models.unet_generator(2, 3),
+    ],
+)
+def test_generators_keep_the_size(build):
+    model = build()
+    for h, w in ((32, 32), (24, 40)):
+        assert model(noise(2, h, w, 3)).shape == (2, h, w, 3)
+    assert len({layer.name for layer in model.layers}) == len(model.layers)
+    assert [layer.name for layer in model.layers] == [layer.name for layer in build().layers]
+    again = keras.Model.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    x = noise(1, 32, 32, 3)
+    np.testing.assert_array_equal(again(x), model(x))
+
+
+@pytest.mark.parametrize("build", [lambda: models.unet_generator(2, 3), lambda: models.resnet_generator(2, 2)])
+def test_the_output_is_a_picture(build):
+    out = np.asarray(build()(10 * noise(1, 32, 32, 3) - 5))
+    assert out.min() >= 0 and out.max() <= 1
+
+
+def test_a_batch_does_not_mix_its_pictures():
+    """Instance normalisation: several pictures in one pass give what each gives alone."""
+    a, b = noise(2, 1, 32, 32, 3)
+    for model in (models.resnet_generator(4, 2), models.patch_discriminator(4)):
+        both = np.asarray(model(np.concatenate([a, b])))
+        np.testing.assert_allclose(both, np.concatenate([model(a), model(b)]), atol=1e-5)
+
+
+def test_a_patch_is_70_pixels_wide():
+    """The middle score sees a square of 70 pixels, apart from the normalisation, which sees all."""
+    model = models.patch_discriminator(2)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.GroupNormalization):
+            layer.call = lambda x: x
+    x = tf.Variable(noise(1, 128, 128, 3))
+    with tf.GradientTape() as tape:
+        score = model(x)[0, 6, 6, 0]
+    seen = np.argwhere(np.abs(tape.gradient(score, x)[0]).sum(axis=-1) > 0)
+    assert (np.ptp(seen, axis=0) + 1).tolist() == [70, 70]
+
+
+# losses, rate
+
+
+def test_losses():
+    assert cyclegan.adversarial_loss(np.float32([1, 1]), real=True) == 0
+    assert cyclegan.adversarial_loss(np.float32([1, 0]), real=True) == 0.5
+    assert cyclegan.adversarial_loss(np.float32([2, 0]), real=False) == 2
+    a = noise(2, 4, 4, 3)
+    assert cyclegan.absolute_loss(a, a) == 0
+    assert float(cyclegan.absolute_loss(a, a - 0.25)) == pytest.approx(0.25)
+
+
+def test_the_rate_stands_and_then_falls():
+    fall = cyclegan.LinearFall(2e-4, 100)
+    assert [float(fall(step)) for step in (0, 25, 50)] == pytest.approx([2e-4] * 3)
+    assert [float(fall(step)) for step in (75, 100, 120)] == pytest.approx([1e-4, 0, 0])
+    assert cyclegan.LinearFall.from_config(fall.get_config()).get_config() == fall.get_config()
+
+
+# pool
+
+
+def test_the_pool_gives_everything_back_once():
+    model, size = cycle_gan(pool=5), 5
+    shown = []
+    for k in range(40):
+        model.optimizer.iterations.assign(k)
+        fake = np.full((1, SIZE, SIZE, 3), k + 1, np.float32)
+        shown.append(float(model.from_pool(0, tf.constant(fake))[0, 0, 0, 0]))
+    left = [float(v) for v in np.asarray(model.pools[0])[:, 0, 0, 0]]
+    assert shown[:size] == [1, 2, 3, 4, 5]  # while it fills
+    late = [k for k, v in enumerate(shown) if v != k + 1]
+    assert 10 < len(late) < 30  # about half are older ones
+    assert not np.asarray(model.pools[1]).any()
+    assert len(set(shown[size:])) == len(shown[size:])  # once taken out it is gone
+    assert set(shown) | set(left) == set(range(1, 41))
+
+
+def test_the_pool_depends_on_seed_and_step_alone():
+    def run(seed):
+        model = cycle_gan(pool=3, seed=seed)
+        for k in range(12):
+            model.optimizer.iterations.assign(k)
+            out = model.from_pool(1, tf.constant(np.full((2, SIZE, SIZE, 3), k, np.float32)))
+        return np.asarray(out), np.asarray(model.pools[1])
+
+    np.testing.assert_array_equal(run(1)[1], run(1)[1])
+    assert not np.array_equal(run(1)[1], run(2)[1])
+
+
+# training
+
+
+def test_a_step_is_the_textbooks():
+    """The update equals that of four gradients and four Adams, computed one after the other."""
+    model, (a, b) = cycle_gan(), next(iter(unpaired(0)))
+    g, f, d_a, d_b = model.g, model.f, model.d_a, model.d_b
+    with tf.GradientTape(persistent=True) as tape:
+        fake_b, fake_a = g(a, training=True), f(b, training=True)
+        cycle = cyclegan.absolute_loss(a, f(fake_b)) + cyclegan.absolute_loss(b, g(fake_a))
+        total_g = cyclegan.adversarial_loss(d_b(fake_b), True) + 10 * cycle + 5 * cyclegan.absolute_loss(b, g(b))
+        total_f = cyclegan.adversarial_loss(d_a(fake_a), True) + 10 * cycle + 5 * cyclegan.absolute_loss(a, f(a))
+        tell_a = (cyclegan.adversarial_loss(d_a(a), True) + cyclegan.adversarial_loss(d_a(fake_a), False)) / 2
+        tell_b = (cyclegan.adversarial_loss(d_b(b), True) + cyclegan.adversarial_loss(d_b(fake_b), False)) / 2
+    before, expected = [], []
+    for network, loss in ((g, total_g), (f, total_f), (d_a, tell_a), (d_b, tell_b)):
+        copies = [keras.Variable(v, name=v.name) for v in network.trainable_variables]
+        adam = keras.optimizers.Adam(2e-4, beta_1=0.5)
+        adam.build(copies)
+        adam.apply(tape.gradient(loss, [v.value for v in network.trainable_variables]), copies)
+        before += [np.array(v) for v in network.trainable_variables]
+        expected += [np.array(c) for c in copies]
+
+    logs = model.train_step((a, b))
+    assert float(logs["cycle"]) == pytest.approx(float(cycle), abs=1e-5)
+    assert float(logs["tell_a"]) == pytest.approx(float(tell_a), abs=1e-5)
+    variables = [v for network in (g, f, d_a, d_b) for v in network.trainable_variables]
+    for v, old, new in zip(variables, before, expected, strict=True):
+        np.testing.assert_allclose(np.array(v) - old, new - old, atol=2e-5, err_msg=v.path)
+
+
+def test_a_known_change_is_learnt_without_pairs():
+    """B is A darkened. Training brings g's pictures nearer to the dark twins than the untouched ones are."""
+    model = cycle_gan(rate=5e-3)
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(lambda a, b: model.train_step((a, b)))
+    for a, b in unpaired(0, n=4).take(60):
+        step(a, b)
+    a = noise(8, SIZE, SIZE, 3, seed=9)
+    before, after = (np.abs(x - 0.5 * a).mean() for x in (a, np.asarray(model(a))))
+    assert after < 0.8 * before
+
+
+def run(folder, epochs):
+    """Train in a process of its own; prints the losses of each epoch."""
+    program = f"""
+import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "nbtests")!r}]
+from pathlib import Path
+from helpers import training
+import keras, test_cyclegan
+class Say(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        print(epoch, *(f"{{logs[k]:.7f}}" for k in sorted(logs)), flush=True)
+training.fit(test_cyclegan.cycle_gan(pool=4), test_cyclegan.unpaired, {epochs}, 10, Path({str(folder)!r}), [Say()])
+"""
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_and_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
+    whole, _ = run(tmp_path / "whole", 5).communicate()
+    process = run(tmp_path / "cut", 5)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cut").glob("last-000002*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = int(next((tmp_path / "cut").glob("last-*")).name[5:11])
+    assert done < 5, "it had ended before it was killed"
+    again, _ = run(tmp_path / "cut", 5).communicate()
+    wanted, got = ([line.split() for line in text.splitlines()] for text in (whole, again))
+    assert [line[0] for line in got] == [line[0] for line in wanted[done:]]
+    np.testing.assert_allclose(np.float32([r[1:] for r in got]), np.float32([r[1:] for r in wanted[done:]]), atol=1e-4)
+
+
+def test_a_generator_ships(tmp_path):
+    g = models.resnet_generator(4, 2)
+    card = {"builder": "resnet_generator", "arguments": {"width": 4, "blocks": 2}, "task": "change", "scale": 1}
+    training.save_weights(g, "dusk", card, tmp_path)
+    again, _ = training.load_weights("dusk", tmp_path)
+    x = noise(1, 32, 32, 3)
+    np.testing.assert_allclose(again(x), g(x), atol=2e-2)
