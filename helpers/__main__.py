@@ -39,8 +39,8 @@ def benchmark(args: argparse.Namespace) -> int:
 
     override = {"scale": args.scale, "downscale": args.downscale, "size": args.square}
     models, expected = benchmark.expectation(args.names, **override)
-    scale, downscale, damage, size = expected.values()
-    usable, small, made = benchmark.pairs(Path(args.folder), scale, downscale, size, args.fit, damage)
+    scale, size = expected["scale"], expected["size"]
+    usable, small, made = benchmark.pairs(Path(args.folder), **expected, fit=args.fit)
     rows = benchmark.benchmark(usable, scale, models)
     heading = f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}"
     heading += f", {args.fit} to {size}×{size}" if size else ""

@@ -54,8 +54,11 @@ def prepare(
     is as large as its picture allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures
     that cannot be read or are smaller than `size` are named in one warning and left out. The manifest is written
     last: where it stands, all its files do.
-    From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where nothing is left.
+    From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where nothing is left,
+    and for `low` with another scale or fit.
     """
+    if low and (scale != 1 or fit != "crop"):
+        raise ValueError(f"pictures with damaged twins are cut as they are, at scale 1, not at {scale} by {fit}")
     folder = Path(folder)
     rows, refused, names, stems = [], [], [], set()
     for path in pictures:

@@ -1,11 +1,11 @@
 """CycleGAN: a change learnt from two sets of pictures without pairs (Zhu et al. 2017, arXiv:1703.10593).
 
-The losses are pure functions of arrays, in `keras.ops`, so that another back end can drive them too; the training
-step is TensorFlow's. G turns A into B and F turns B into A; D_A and D_B tell drawn pictures from real ones.
+The losses are pure functions of arrays, in `keras.ops`, so that another back end can drive them too; only the
+training step is TensorFlow's, and imports it. G turns A into B and F turns B into A; D_A and D_B tell drawn pictures
+from real ones.
 """
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 
@@ -56,13 +56,14 @@ class CycleGAN(keras.Model):
         return self.g(a, training=training)
 
     def train_step(self, data):
+        import tensorflow as tf
+
         a, b = data
         generators = self.g.trainable_variables + self.f.trainable_variables
         with tf.GradientTape() as tape:
-            # one pass over both batches: instance normalisation keeps the pictures apart
-            fake_b, same_b = ops.split(self.g(ops.concatenate([a, b]), training=True), 2)
-            fake_a, same_a = ops.split(self.f(ops.concatenate([b, a]), training=True), 2)
-            back_a, back_b = self.f(fake_b, training=True), self.g(fake_a, training=True)
+            fake_b, fake_a = self.g(a, training=True), self.f(b, training=True)
+            back_b, back_a = self.g(fake_a, training=True), self.f(fake_b, training=True)
+            same_b, same_a = self.g(b, training=True), self.f(a, training=True)
             logs = {
                 "deceive_g": adversarial_loss(self.d_b(fake_b, training=True), True),
                 "deceive_f": adversarial_loss(self.d_a(fake_a, training=True), True),
@@ -76,8 +77,8 @@ class CycleGAN(keras.Model):
         for side, d, real, fake in [("a", self.d_a, a, fake_a), ("b", self.d_b, b, fake_b)]:
             shown = self.from_pool("ab".index(side), fake)
             with tf.GradientTape() as tape:
-                real_scores, fake_scores = ops.split(d(ops.concatenate([real, shown]), training=True), 2)
-                loss = 0.5 * (adversarial_loss(real_scores, True) + adversarial_loss(fake_scores, False))
+                loss = adversarial_loss(d(real, training=True), True) + adversarial_loss(d(shown, training=True), False)
+                loss = 0.5 * loss
             logs[f"tell_{side}"] = loss
             gradients += tape.gradient(loss, d.trainable_variables)
             variables += d.trainable_variables
@@ -89,6 +90,8 @@ class CycleGAN(keras.Model):
 
         While the pool is not full each picture is put into it and shown.
         """
+        import tensorflow as tf
+
         pool = self.pools[side]
         n, size = ops.shape(fake)[0], pool.shape[0]
         step = ops.cast(self.optimizer.iterations, "int32")

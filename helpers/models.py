@@ -54,10 +54,7 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
         x = two(x, width * 2 ** (level - 1), f"up{level}")
     start = "zeros" if output == "residual" else "glorot_uniform"
     x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, name="colours")(x)
-    if output != "residual":
-        x = layers.Activation(output, dtype="float32", name="output")(x)
-    else:  # float32 also under mixed precision: only the correction may be coarse
-        x = layers.Add(dtype="float32", name="sum")([low, x])
+    x = _sum(low, x) if output == "residual" else layers.Activation(output, dtype="float32", name="output")(x)
     return keras.Model(low, x, name="unet")
 
 
@@ -91,11 +88,8 @@ def cae(latent: int = 128, skips: bool = True, width: int = 32):
         x = conv(x, filters, f"decode{level}a")
         x = conv(x, max(filters // 2, width), f"decode{level}b")
     start = "zeros" if skips else "glorot_uniform"
-    # float32 also under mixed precision: only the correction may be coarse
     x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, dtype="float32", name="colours")(x)
-    if skips:
-        x = layers.Add(dtype="float32", name="sum")([damaged, x])
-    return keras.Model(damaged, x, name="cae")
+    return keras.Model(damaged, _sum(damaged, x) if skips else x, name="cae")
 
 
 def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu", output: str = "linear"):
@@ -197,6 +191,9 @@ def _on_top(lr, correction, scale: int, skip: str | None):
     """`correction` added to `lr` enlarged by `skip`; without a skip the correction alone."""
     if not skip:
         return correction
-    # float32 also under mixed precision: only the correction may be coarse
-    enlarged = layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr)
-    return layers.Add(dtype="float32", name="sum")([correction, enlarged])
+    return _sum(layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr), correction)
+
+
+def _sum(picture, correction):
+    """Both added, in float32 also under mixed precision: only the correction may be coarse."""
+    return layers.Add(dtype="float32", name="sum")([picture, correction])

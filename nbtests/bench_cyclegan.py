@@ -3,7 +3,7 @@
     .venv/bin/python nbtests/bench_cyclegan.py [--width 16] [--size 128] [--batch 1] [--rounds 7]
 
 The tutorial runs all forward passes in one `tf.function` under one persistent tape and asks it for four
-gradients; ours shares passes between losses and asks once for both generators. Both have the same networks, the
+gradients; ours asks once for both generators. Both have the same networks, the
 same weights and the same batches, and take turns; the ratio is of medians. The losses are compared. Not a test.
 """
 

@@ -154,6 +154,13 @@ def test_a_damaged_picture_of_another_size_is_named(raw, tmp_path):
     np.testing.assert_array_equal(batching.load(rows, "lr"), batching.load(rows, "hr"))
 
 
+@pytest.mark.parametrize("other", [{"scale": 4}, {"scale": 1, "fit": "resize"}])
+def test_damaged_twins_are_cut_as_they_are(raw, tmp_path, other):
+    low = {raw / "wide.png": raw / "wide.png"}
+    with pytest.raises(ValueError, match="damaged twins are cut as they are, at scale 1, not at"):
+        batching.prepare(dict.fromkeys(low, "train"), tmp_path / "out", size=32, low=low, **other)
+
+
 def test_load_keeps_rows_in_order(raw, tmp_path):
     rows = prepare(raw, GOOD, tmp_path / "out")
     hr, lr = batching.load(rows, "hr"), batching.load(rows, "lr")
