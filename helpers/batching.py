@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tensorflow as tf
+from sklearn.cluster import DBSCAN
 from tqdm.auto import tqdm
 
 from helpers import images, spread, write_csv
@@ -31,6 +33,23 @@ def split(names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int =
         raise ValueError(f"val {val} and test {test} of {len(names)} names leave none to train on")
     parts = ["val"] * n_val + ["test"] * n_test + ["train"] * (len(names) - n_val - n_test)
     return dict(zip(dealt.tolist(), parts, strict=True))
+
+
+def scenes(paths: Sequence[Path], alike: float = 0.4) -> list[int]:
+    """The number of the scene that each picture shows, for a split by scene; equal where two look alike.
+
+    Alike are pictures whose fine structure correlates by more than `alike`: 64×64 in grey, less what a blur leaves,
+    divided by its local contrast, so that light and season count less than edges. What is alike by way of a third
+    belongs together, too.
+    """
+    found = []
+    for path in tqdm(paths, "scenes", leave=False, delay=2):
+        grey = images.resize(images.read(path), (64, 64), "area") @ np.float32([0.299, 0.587, 0.114])
+        grey -= cv2.GaussianBlur(grey, (0, 0), 3)
+        grey /= np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), 8)) + 0.01
+        grey -= grey.mean()
+        found.append(grey.ravel() / max(np.linalg.norm(grey), 1e-6))
+    return DBSCAN(1 - alike, min_samples=1, metric="cosine").fit_predict(np.stack(found)).tolist()
 
 
 def prepare(
@@ -122,11 +141,13 @@ def batches(
     run that begins with batch number `start` sees what an uninterrupted one would have seen from there on.
     """
     n, height, width = lr.shape[:3]
+    same = lr is hr
     scale = hr.shape[1] // height
     patch = patch or min(height, width)
     if batch > n or patch > min(height, width):
         raise ValueError(f"no batch of {batch} patches of {patch}×{patch} in {n} pictures of {height}×{width}")
-    lr, hr = tf.constant(lr), tf.constant(hr)
+    hr = tf.constant(hr)
+    lr = hr if same else tf.constant(lr)
 
     def pair(epoch, i):
         draw = tf.random.stateless_uniform([4], [seed, epoch * n + i])

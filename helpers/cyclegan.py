@@ -5,8 +5,18 @@ training step is TensorFlow's, and imports it. G turns A into B and F turns B in
 from real ones.
 """
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
 import keras
+import numpy as np
+from IPython import get_ipython
+from IPython.display import display
 from keras import ops
+from PIL import Image
+
+from helpers import batching, images
 
 
 def adversarial_loss(scores, real: bool):
@@ -106,3 +116,95 @@ class CycleGAN(keras.Model):
             keep = ops.logical_or(count < size, swap)
             pool.assign(tf.tensor_scatter_nd_update(pool.value, [[place]], ops.where(keep, fake[k], old)[None]))
         return ops.stack(shown)
+
+
+class Scenes(keras.callbacks.Callback):
+    """After each epoch what both generators make of the same pictures, kept in `shown`, drawn, written to `folder`.
+
+    `a` and `b` are uint8 (n, h, w, 3): a column each, above the picture, below what it became.
+    """
+
+    def __init__(self, a: np.ndarray, b: np.ndarray, folder: Path | None = None):
+        super().__init__()
+        self.pictures, self.folder, self.shown = [images.to_float(a), images.to_float(b)], folder, {}
+
+    def on_train_begin(self, logs=None):
+        self.started = time.perf_counter()
+        self.handle = get_ipython() and display(Image.new("RGB", (1, 1)), display_id=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        made = [
+            network.predict(pictures, batch_size=1, verbose=0)
+            for network, pictures in zip([self.model.g, self.model.f], self.pictures, strict=True)
+        ]
+        self.shown[epoch + 1] = images.to_uint8(np.concatenate(made))
+        rows = np.hstack(np.concatenate(self.pictures)), np.hstack(np.concatenate(made))
+        sheet = Image.fromarray(images.to_uint8(np.vstack(rows)))
+        if self.folder:
+            images.write(self.folder / f"scenes-{epoch + 1:06d}.png", np.vstack(rows))
+        text = ", ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+        text = f"epoch {epoch + 1} of {self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {text}"
+        if self.handle is None:
+            print(text, flush=True)
+        else:
+            self.handle.update(sheet, metadata={"image/png": {"alt": f"The same scenes after {text}"}})
+
+
+def unpaired(folder: str | Path) -> dict[str, list[Path]]:
+    """The pictures of `folder` as "trainA", "trainB", "testA" and "testB".
+
+    These are its folders' names, as in the CycleGAN paper's sets; where there are only two, A before B in the
+    alphabet, a fifth of their scenes is held out, a scene from both at once. Raises FileNotFoundError for another
+    layout and empty folders.
+    """
+    folder, names = Path(folder), ["trainA", "trainB", "testA", "testB"]
+    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if {path.name for path in inside} >= set(names):
+        return {name: images.find(folder / name) for name in names}
+    if len(inside) != 2:
+        raise FileNotFoundError(f"expected {', '.join(names)} or just two folders, A and B, in {folder}")
+    paths = [images.find(side) for side in inside]
+    shown = batching.scenes(paths[0] + paths[1])
+    parts = batching.split([str(scene) for scene in shown], val=0, test=0.2)
+    sets = {name: [] for name in names}
+    for k, (path, scene) in enumerate(zip(paths[0] + paths[1], shown, strict=True)):
+        part = "test" if parts[str(scene)] == "test" else "train"
+        sets[part + ("A" if k < len(paths[0]) else "B")].append(path)
+    return sets
+
+
+def load(paths: Sequence[Path], size: int = 256) -> np.ndarray:
+    """The middle square of each picture, brought to `size`: (n, size, size, 3) uint8."""
+    squares = (images.square_crop(images.read(path)) for path in paths)
+    return np.stack([images.to_uint8(images.resize(square, (size, size), "area")) for square in squares])
+
+
+def batches(a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, seed: int = 0, start: int = 0):
+    """Endless training batches (a, b) of pictures without pairs, float32 (batch, size, size, 3) in [0, 1].
+
+    `a` and `b` are uint8 (n, h, w, 3). Each picture is flipped at random, a random square of `size` pixels up to all
+    that there is, brought to `size` (zoom), its saturation multiplied by 0.8 to 1.2. Each set has its own order,
+    anew each epoch; all depends on (`seed`, the number of the batch) alone, so that a run from batch number `start`
+    on sees what an uninterrupted one would have seen.
+    """
+    import tensorflow as tf
+
+    def in_order(pictures, seed):
+        return batching.batches(pictures, pictures, batch, turn=False, seed=seed, start=start).map(lambda x, _: x)
+
+    def augment(step, sides):
+        draws = tf.random.stateless_uniform([2, 4], [seed, step])
+        return tuple(zoomed(x, *tf.unstack(draw)) for x, draw in zip(sides, tf.unstack(draws), strict=True))
+
+    def zoomed(x, zoom, down, right, saturation):
+        height, width = x.shape[1:3]
+        side = size + tf.cast(zoom * (min(height, width) - size + 1), tf.int32)
+        top, left = (
+            tf.cast(u * tf.cast(n - side + 1, tf.float32), tf.int32) for u, n in ((down, height), (right, width))
+        )
+        x = tf.image.resize(x[:, top : top + side, left : left + side], (size, size), antialias=True)
+        grey = tf.image.rgb_to_grayscale(x)
+        return tf.clip_by_value(grey + (0.8 + 0.4 * saturation) * (x - grey), 0, 1)
+
+    sides = tf.data.Dataset.zip(in_order(a, 2 * seed), in_order(b, 2 * seed + 1))
+    return sides.enumerate(start).map(augment, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
