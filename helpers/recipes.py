@@ -83,10 +83,9 @@ RECIPES = {
 
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
-    ("summer_to_winter", "winter_to_summer"): {"steps": 24_000},
-    ("day_to_night", "night_to_day"): {"steps": 12_000},
+    ("summer_to_winter", "winter_to_summer"): {"arguments": {"width": 24, "blocks": 6}, "steps": 10_000},
+    ("day_to_night", "night_to_day"): {"arguments": {"width": 24, "blocks": 9}, "steps": 5_000},
 }
-GENERATOR = {"builder": "resnet_generator", "arguments": {"width": 24, "blocks": 9}}
 
 
 def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None) -> Path:
@@ -149,18 +148,19 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
 
 
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
-    """Train both generators of `UNPAIRED[names]` on the two sets in `folder` (`cyclegan.unpaired`); their weights' paths.
+    """Train both generators of `UNPAIRED[names]` on the sets in `folder` (see `cyclegan.unpaired`); their weights' paths.
 
     In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
     goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
     """
-    size, steps, work = 128, steps or UNPAIRED[names]["steps"], workplace(names[0])
+    recipe, size, work = UNPAIRED[names], 128, workplace(names[0])
+    steps = steps or recipe["steps"]
     sets = {part: cyclegan.load(paths) for part, paths in cyclegan.unpaired(folder).items()}
     keras.utils.set_random_seed(0)
     policy = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
-        generators = [models.resnet_generator(**GENERATOR["arguments"]) for _ in names]
+        generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
         model = cyclegan.CycleGAN(*generators, *(models.patch_discriminator(32) for _ in names), size)
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
@@ -172,5 +172,13 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     epoch = min(500, steps)
     scenes = cyclegan.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
-    card = GENERATOR | {"task": "change", "scale": 1, "downscale": None, "damage": None, "size": None}
+    card = {
+        "builder": "resnet_generator",
+        "arguments": recipe["arguments"],
+        "task": "change",
+        "scale": 1,
+        "downscale": None,
+        "damage": None,
+        "size": None,
+    }
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
