@@ -11,6 +11,7 @@ from helpers import ROOT, images, layers, metrics, models, restore
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
 SKIPS = ["bicubic", "nearest", None]
+SMALL_RDN = partial(models.rdn, 2, 2, 2, 8, 8, "subpixel")
 
 
 def noise(*shape, seed=0):
@@ -86,7 +87,7 @@ def test_deconv_cnn_has_the_projects_table(skip):
     assert run(model, noise(1, 7, 9, 3)).shape == (1, 14, 18, 3)
 
 
-@pytest.mark.parametrize("build", [models.deconv_cnn, models.espcn])
+@pytest.mark.parametrize("build", [models.deconv_cnn, models.espcn, SMALL_RDN])
 def test_under_mixed_precision_only_the_correction_is_coarse(build):
     policy = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
@@ -290,11 +291,134 @@ def test_espcn_survives_a_keras_file(tmp_path):
     np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
 
 
+# rdn, rrdn
+
+HEADS = ["subpixel", "shuffle", "nearest"]
+
+
+def parameters(c, d, g, g0, upsampling="nearest", scale=2):
+    """The formula of `models.rdn`, as a lesson's table takes it."""
+    s2 = scale**2
+    block = c * g * (9 * g0 + 1) + 9 * c * (c - 1) // 2 * g**2 + (g0 + c * g + 1) * g0
+    around = 28 * g0 + 2 * (9 * g0 + 1) * g0 + (d * g0 + 1) * g0
+    end = {"shuffle": 84, "nearest": 81 * s2 + 3}
+    published = 64 * (25 * g0 + 1) + 18_464 + 3 * s2 * 289
+    return d * block + around + (published + end[upsampling] if upsampling in end else 3 * s2 * (9 * g0 + 1))
+
+
+def convolve(x, weights, name):
+    return tf.nn.conv2d(x, weights[f"{name}/kernel"], 1, "SAME") + weights[f"{name}/bias"]
+
+
+def fused(x, weights, name, c):
+    seen = x
+    for k in range(1, c + 1):
+        seen = tf.concat([seen, tf.nn.relu(convolve(seen, weights, f"F_{name}_{k}"))], -1)
+    return convolve(seen, weights, f"LFF_{name}")
+
+
+def rdn_by_hand(x, weights, c, d, upsampling, scale):
+    """The network written a second time, from its description, on TensorFlow's own functions."""
+    shallow = convolve(x, weights, "F_m1")
+    x, blocks = convolve(shallow, weights, "F_0"), []
+    for k in range(1, d + 1):
+        x = x + fused(x, weights, str(k), c)
+        blocks.append(x)
+    x = shallow + convolve(convolve(tf.concat(blocks, -1), weights, "GFF_1"), weights, "GFF_2")
+    if upsampling == "subpixel":
+        return tf.nn.depth_to_space(convolve(x, weights, "SR"), scale)
+    for name in ("UPN1", "UPN2"):
+        x = tf.nn.relu(convolve(x, weights, name))
+    x = convolve(x, weights, "UPN3")
+    x = tf.nn.depth_to_space(x, scale) if upsampling == "shuffle" else tf.repeat(tf.repeat(x, scale, 1), scale, 2)
+    return convolve(x, weights, "SR")
+
+
+def rrdn_by_hand(x, weights, c, d, t, scale):
+    x = shallow = convolve(x, weights, "Pre_blocks_conv")
+    for i in range(1, t + 1):
+        inner = x
+        for k in range(1, d + 1):
+            inner = inner + 0.2 * fused(inner, weights, f"{i}_{k}", c)
+        x = x + 0.2 * inner
+    x = shallow + convolve(x, weights, "post_blocks_conv")
+    return convolve(tf.nn.depth_to_space(convolve(x, weights, "PreShuffle"), scale), weights, "SR")
+
+
+def shaken(model):
+    """Biases start at zero, where a forgotten one would not be seen."""
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([w + random.normal(0, 0.02, w.shape) for w in layer.get_weights()])
+    return {f"{layer.name}/{v.name}": v.numpy() for layer in model.layers for v in layer.weights}
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("upsampling", HEADS)
+def test_rdn_computes_what_its_description_says(upsampling, scale):
+    model, x = models.rdn(scale, 3, 2, 5, 6, upsampling), noise(2, 9, 7, 3)
+    expected = rdn_by_hand(x, shaken(model), 3, 2, upsampling, scale)
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+    assert expected.shape == (2, 9 * scale, 7 * scale, 3)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_rrdn_computes_what_its_description_says(scale):
+    model, x = models.rrdn(scale, 3, 2, 4, 6, 2), noise(2, 9, 7, 3)
+    expected = rrdn_by_hand(x, shaken(model), 3, 2, 2, scale)
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+    assert expected.shape == (2, 9 * scale, 7 * scale, 3)
+
+
+def test_published_sizes():
+    assert models.rdn().count_params() == parameters(3, 10, 64, 64) == 2_619_635
+    assert models.rrdn().count_params() == 4_176_100
+
+
+@pytest.mark.parametrize("upsampling", HEADS)
+@pytest.mark.parametrize("sizes", [(1, 1, 3, 4), (3, 4, 32, 32), (4, 2, 8, 6), (2, 3, 5, 7)])
+def test_parameters_are_a_function_of_c_d_g_and_g0(sizes, upsampling):
+    for scale in (2, 3):
+        built = models.rdn(scale, *sizes, upsampling).count_params()
+        assert built == models.rdn(scale, *sizes, upsampling, "bicubic").count_params()
+        assert built == parameters(*sizes, upsampling, scale)
+
+
+def test_the_layers_are_called_as_published():
+    names = [layer.name for layer in models.rdn(c=2, d=2, g=2, g0=2).layers if layer.weights]
+    inner = ["F_1_1", "F_1_2", "LFF_1", "F_2_1", "F_2_2", "LFF_2"]
+    assert names == ["F_m1", "F_0", *inner, "GFF_1", "GFF_2", "UPN1", "UPN2", "UPN3", "SR"]
+    names = [layer.name for layer in models.rrdn(c=1, d=2, g=2, g0=2, t=2).layers if layer.weights]
+    inner = [f"{kind}_{i}_{k}{end}" for i in (1, 2) for k in (1, 2) for kind, end in (("F", "_1"), ("LFF", ""))]
+    assert names == ["Pre_blocks_conv", *inner, "post_blocks_conv", "PreShuffle", "SR"]
+
+
+@pytest.mark.parametrize("build", [SMALL_RDN, *(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS[1:])])
+def test_untrained_rdn_with_a_skip_is_bicubic(build, picture):
+    inside = 0.2 + 0.6 * picture
+    sr = run(build(skip="bicubic"), inside[None])[0]
+    np.testing.assert_allclose(sr[4:-4, 4:-4], images.enlarge(inside, 2)[4:-4, 4:-4], atol=1e-5)
+
+
+def test_rdn_says_what_it_does_not_know():
+    with pytest.raises(ValueError, match="'ups'; choose subpixel, shuffle or nearest"):
+        models.rdn(upsampling="ups")
+
+
+@pytest.mark.parametrize("build", [*(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS), partial(models.rrdn, t=1)])
+def test_dense_networks_survive_a_keras_file(build, tmp_path):
+    model, x = build(), noise(1, 6, 8, 3)
+    assert [layer.name for layer in build().layers] == [layer.name for layer in model.layers]
+    model.save(tmp_path / "dense.keras")
+    again = keras.models.load_model(tmp_path / "dense.keras")  # safe mode: no Lambda
+    np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
+
+
 # training
 
 
 @pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4)])
+@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4), (SMALL_RDN, 2)])
 def test_one_step_lowers_the_loss(build, scale, skip):
     model = build(skip=skip)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
@@ -316,10 +440,13 @@ def discs(n, seed, scale=4):
     return np.stack([images.reduce(p, scale) for p in hr]), hr
 
 
-@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4)])
+LEAKY = [(partial(build, activation="leaky_relu"), k) for build, k in [(models.deconv_cnn, 2), (models.espcn, 4)]]
+
+
+@pytest.mark.parametrize(("build", "scale"), [*LEAKY, (SMALL_RDN, 2)])
 def test_a_short_training_beats_bicubic_on_unseen_pictures(build, scale):
     lr, hr = discs(64, 0, scale)
-    model = build(skip="bicubic", activation="leaky_relu")
+    model = build(skip="bicubic")
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     model.fit(lr, hr, batch_size=8, epochs=50, verbose=0)
     lr, hr = discs(12, 1, scale)
