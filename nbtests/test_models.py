@@ -1,12 +1,13 @@
 import ast
 from functools import partial
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, images, layers, metrics, models, restore
+from helpers import ROOT, images, layers, metrics, models, restore, training
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
@@ -412,6 +413,104 @@ def test_dense_networks_survive_a_keras_file(build, tmp_path):
     model.save(tmp_path / "dense.keras")
     again = keras.models.load_model(tmp_path / "dense.keras")  # safe mode: no Lambda
     np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
+
+
+# load_published
+
+
+def as_npz(path, arrays):
+    np.savez(path, **{n: a.astype(np.float16) for n, a in arrays.items()})
+
+
+def as_keras_2(path, arrays, group=""):
+    """Weights as Keras 2 wrote them: a group for each layer, which lists its arrays, nested once more."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group(group) if group else file
+        names = list(dict.fromkeys(n.split("/")[0] for n in arrays))
+        root.attrs["layer_names"] = [n.encode() for n in [*names, "an_activation"]]
+        root.create_group("an_activation").attrs["weight_names"] = np.zeros(0)
+        for layer in names:
+            own = root.create_group(layer)
+            held = [n for n in arrays if n.split("/")[0] == layer]
+            own.attrs["weight_names"] = [f"{n}:0".encode() for n in held]
+            for n in held:
+                own[f"{n}:0"] = arrays[n]
+        if group:
+            file["optimizer_weights/Adam/F_m1/kernel/m:0"] = arrays["F_m1/kernel"]
+
+
+WRITERS = {"w.npz": as_npz, "w.hdf5": as_keras_2, "w.h5": partial(as_keras_2, group="model_weights")}
+
+
+@pytest.fixture(params=WRITERS)
+def published(request, tmp_path):
+    """A file of weights for rdn(2, 2, 2, 5, 4), and its arrays."""
+    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    WRITERS[request.param](tmp_path / request.param, arrays)
+    return tmp_path / request.param, arrays
+
+
+def test_published_weights_give_the_published_picture(published):
+    path, arrays = published
+    model, x = models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    assert training.load_published(model, path) is model
+    np.testing.assert_allclose(run(model, x), rdn_by_hand(x, arrays, 2, 2, "nearest", 2), atol=5e-3)
+
+
+def test_the_old_layout_is_the_one_that_keras_reads(tmp_path):
+    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    as_keras_2(tmp_path / "w.hdf5", arrays)
+    theirs, ours, x = models.rdn(2, 2, 2, 5, 4), models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    theirs.load_weights(tmp_path / "w.hdf5", by_name=True)
+    np.testing.assert_array_equal(run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x))
+
+
+def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path, monkeypatch):
+    arrays, x = shaken(models.rrdn(4, 2, 1, 8, 8, 2)), noise(1, 9, 7, 3)
+    as_npz(tmp_path / "w.npz", arrays)
+    expected = rrdn_by_hand(x, arrays, 2, 1, 2, 4)
+    right = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    np.testing.assert_allclose(right, expected, atol=5e-3)
+    monkeypatch.setattr(models, "_fifth", lambda x, further, name: keras.layers.Add()([x, further]))
+    wrong = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    assert np.abs(wrong - expected).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (partial(models.rdn, 2, 2, 3, 5, 4), r"F_3_1/kernel is missing, expected \(3, 3, 4, 5\).*; and \d+ more"),
+        (partial(models.rdn, 2, 2, 1, 5, 4), r"F_2_1/\w+ is \(.*\), expected nothing"),
+        (partial(models.rdn, 2, 2, 2, 6, 4), r"F_1_1/kernel is \(3, 3, 4, 5\), expected \(3, 3, 4, 6\)"),
+        (partial(models.rdn, 2, 2, 2, 5, 4, "shuffle"), r"SR/kernel is \(3, 3, 12, 3\), expected \(3, 3, 3, 3\)$"),
+        (models.rrdn, r"not those of this rrdn.*Pre_blocks_conv/kernel is missing"),
+    ],
+    ids=["deeper", "shallower", "wider", "head", "rrdn"],
+)
+def test_another_network_s_weights_are_refused_and_change_nothing(published, other, words):
+    model = other()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=words):
+        training.load_published(model, published[0])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", None, {"F_m1/kernel": {"an object": 1}}], ids=repr)
+def test_what_holds_no_weights_is_said(published, content):
+    path, _ = published
+    if isinstance(content, dict):
+        path = path.with_suffix(".npz")
+        np.savez(path, **{n: np.array([o], object) for n, o in content.items()})
+    else:
+        path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    with pytest.raises(ValueError, match=r"is damaged, or neither \.npz nor \.hdf5"):
+        training.load_published(models.rdn(2, 2, 2, 5, 4), path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_missing_file_of_weights_is_named(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
+        training.load_published(models.rdn(2, 2, 2, 5, 4), tmp_path / name)
 
 
 # training
