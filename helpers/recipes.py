@@ -103,7 +103,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        how = card["downscale"] or card["damage"]
+        how = card["damage"] or card["downscale"]
         batching.prepare(paths, prepared, scale=card["scale"], how=how, low=low, **recipe["cut"])
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():
