@@ -19,6 +19,9 @@ CAE = {
     "rate": 1e-3,
     "steps": 7_000,
 }
+SIZES = {"scale": 2, "c": 3, "d": 6, "g": 32, "g0": 32, "upsampling": "subpixel", "skip": "bicubic"}
+TWICE = {"builder": "rdn", "arguments": SIZES, "scale": 2, "downscale": "bicubic", "size": None}
+RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 40_000}
 RECIPES = {
     "deconv_dogs_x2": {
         "card": {
@@ -78,6 +81,16 @@ RECIPES = {
         "loss": "mse",
         "rate": 2e-3,
         "steps": 24_000,
+    },
+    "rdn_photos_x2": {
+        "card": {**TWICE, "task": "enlarge", "damage": None},
+        "batches": {"batch": 16, "patch": 32},
+        **RDN,
+    },
+    "rdn_noise_cancel_x2": {
+        "card": {**TWICE, "task": "noise-cancel", "damage": images.NOISE},
+        "batches": {"batch": 16, "patch": 32, "damage": images.noisy},
+        **RDN,
     },
 }
 
