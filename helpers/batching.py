@@ -68,11 +68,11 @@ def prepare(
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    the same reduced by `scale` with `images.reduce(…, how)`, or the same square of its damaged twin in `low` ({path:
-    picture of the same size}, scale 1), or damaged where `how` is `images.DAMAGE`. With `fit="resize"` each square
-    is as large as its picture allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures
-    that cannot be read or are smaller than `size` are named in one warning and left out. The manifest is written
-    last: where it stands, all its files do.
+    what `images.degrade(…, scale, how)` makes of it, reduced or damaged, or the same square of its damaged twin in
+    `low` ({path: picture of the same size}, scale 1). With `fit="resize"` each square is as large as its picture
+    allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be read or are
+    smaller than `size` are named in one warning and left out. The manifest is written last: where it stands, all its
+    files do.
     From 500 pictures on all cores work, unless `processes` says how many. Raises ValueError where nothing is left,
     and for `low` with another scale or fit.
     """
@@ -136,9 +136,10 @@ def batches(
 
     `lr` (n, h, w, 3) and `hr` (n, h·scale, w·scale, 3) are uint8. Each epoch has `n // batch` batches. Every
     pair is a random `patch` (in LR pixels; the whole picture by default), flipped left to right at random and,
-    with `turn`, turned by quarters (not for faces). With `damage`, such as `images.damage`, each input is instead
-    `damage(target, (seed, number))`, drawn anew each epoch. Order and augmentation depend on (seed, epoch) alone: a
-    run that begins with batch number `start` sees what an uninterrupted one would have seen from there on.
+    with `turn`, turned by quarters (not for faces). With `damage`, such as `images.damage` or at scale 2
+    `images.noisy`, each input is instead `damage(target, (seed, number))`, drawn anew each epoch. Order and
+    augmentation depend on (seed, epoch) alone: a run that begins with batch number `start` sees what an uninterrupted
+    one would have seen from there on.
     """
     n, height, width = lr.shape[:3]
     same = lr is hr

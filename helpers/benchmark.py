@@ -35,13 +35,16 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
     Where the folder holds `*_HR` and `*_LR` files these are the pairs; otherwise every picture is a target and
     its input is made by `images.reduce(…, downscale)`, rounded to uint8. `size` cuts the centred square and
     brings it to size × size by `fit`: "crop", or "resize" by area. Where the networks expect a `damage` there must be
-    such files, or it is `images.DAMAGE`, seeded by each file's stem; otherwise ValueError.
+    such files, or it is one of `images.DAMAGES`, seeded by each file's stem, and `downscale` none or bicubic; otherwise
+    ValueError.
     """
     found = images.find(folder)
     low = {p.stem.removesuffix("_LR"): p for p in found if p.stem.endswith("_LR")}
     high = [p for p in found if p.stem.endswith("_HR") and p.stem.removesuffix("_HR") in low]
-    if damage not in (None, images.DAMAGE) and not high:
+    if damage not in (None, *images.DAMAGES) and not high:
         raise ValueError(f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files")
+    if damage and downscale not in (None, "bicubic") and not high:
+        raise ValueError(f"the damage {damage!r} cannot be made with --downscale {downscale}")
     usable, small = [], 0
     for path in high or found:
         hr = images.read(path)
@@ -61,12 +64,12 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(f"{path} is not {scale} times its _LR file; --scale and --square cannot change pairs")
         else:
-            lr = images.reduce(hr, scale, downscale) if scale > 1 else images.damage(hr, path.stem) if damage else hr
+            lr = images.degrade(hr, scale, damage or downscale, path.stem) if damage or scale > 1 else hr
             lr = images.to_float(images.to_uint8(lr))
         usable.append((lr, hr))
     if not usable:
         raise ValueError(f"no picture in {folder} is large enough ({small} are too small)")
-    made = f"reduced by {downscale}" if scale > 1 else f"with {damage}" if damage else "untouched"
+    made = ", ".join([f"reduced by {downscale}"] * (scale > 1) + [f"with {damage}"] * bool(damage)) or "untouched"
     made = "from the _LR files" if high else made
     return usable, small, made
 

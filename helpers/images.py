@@ -29,6 +29,7 @@ PILLOW = {
     "area": Image.Resampling.BOX,
 }
 DAMAGE = "blur, motion or mosaic"  # `damage`, as a network's card names it
+NOISE = "noise of σ 8, then JPEG at quality 40"  # `noisy`
 
 
 def find(folder: str | os.PathLike) -> list[Path]:
@@ -199,9 +200,9 @@ def cut(
     """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
     Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
-    damaged in blocks keeps its blocks; with `how` = `DAMAGE` damaged ones, seeded by their files' names. The first
-    square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top, left),
-    or none and why not.
+    damaged in blocks keeps its blocks; with `how` = `DAMAGE` or `NOISE` damaged ones, seeded by their files' names. The
+    first square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top,
+    left), or none and why not.
     """
     path, stem, low = named
     try:
@@ -225,7 +226,7 @@ def cut(
         if damaged is not None:
             lr = damaged[top : top + size, left : left + size]
         else:
-            lr = damage(hr, f"{stem}_{k:02d}") if how == DAMAGE else reduce(hr, scale, how)
+            lr = degrade(hr, scale, how, f"{stem}_{k:02d}")
         write(folder / "lr" / f"{stem}_{k:02d}.png", lr)
     return corners, None
 
@@ -384,12 +385,16 @@ def mosaic(picture: np.ndarray, block: int, box: Box | None = None) -> np.ndarra
     return result
 
 
+def _random(seed: str | int | Sequence[int]) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(seed.encode()) if isinstance(seed, str) else seed)
+
+
 def drawn(seed: str | int | Sequence[int]) -> Damage:
     """The damage that `seed` draws, one third each: blur of σ 1 to 3, motion of 5 to 15 pixels, mosaic of 3 to 6.
 
     A text, such as a file's stem, draws the same on every machine.
     """
-    random = np.random.default_rng(zlib.crc32(seed.encode()) if isinstance(seed, str) else seed)
+    random = _random(seed)
     kind = random.integers(3)
     if kind == 0:
         return Damage("blur", random.uniform(1, 3))
@@ -402,3 +407,49 @@ def damage(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
     """`picture` with the damage that `seed` draws; shape, range and dtype kept."""
     how = drawn(seed)
     return mosaic(picture, how.size) if how.kind == "mosaic" else convolve(picture, kernel(how))
+
+
+def noise(picture: np.ndarray, sigma: float, seed: str | int | Sequence[int]) -> np.ndarray:
+    """A dark or cheap camera: Gaussian noise of standard deviation `sigma`, of 1, on each channel of each pixel.
+
+    Drawn by `seed` as in `drawn`; clipped to [0, 1], shape and dtype kept.
+    """
+    check(picture)
+    grain = _random(seed).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + sigma * grain, 0, 1).astype(picture.dtype)
+
+
+def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """What a JPEG file of `quality` (1 to 95) shows of `picture`, by Pillow with half the resolution for colour.
+
+    Shape and dtype kept.
+    """
+    check(picture)
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(picture)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return to_float(np.asarray(Image.open(file))).astype(picture.dtype)
+
+
+def noisy(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
+    """(h, w, 3) → (h/2, w/2, 3): reduced by Pillow's bicubic, then noise of σ 8/255 drawn by `seed`, then JPEG.
+
+    The JPEG is of quality 40. ValueError where a side is odd.
+    """
+    return jpeg(noise(reduce(hr, 2), 8 / 255, seed), 40)
+
+
+DAMAGES = {DAMAGE: damage, NOISE: noisy}
+
+
+def degrade(hr: np.ndarray, scale: int, how: str, seed: str | int | Sequence[int]) -> np.ndarray:
+    """The input that belongs to a target: (h, w, 3) → (h/scale, w/scale, 3).
+
+    `how` names a damage, `DAMAGE` or `NOISE`, which `seed` draws, or a way to `reduce`. ValueError for the scale
+    of another damage, and what `reduce` raises.
+    """
+    if how not in DAMAGES:
+        return reduce(hr, scale, how)
+    lr = DAMAGES[how](hr, seed)
+    if lr.shape[0] * scale != hr.shape[0]:
+        raise ValueError(f"{how!r} is a damage of ×{hr.shape[0] // lr.shape[0]}, not of ×{scale}")
+    return lr

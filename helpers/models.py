@@ -187,6 +187,91 @@ def patch_discriminator(width: int = 64):
     return keras.Model(picture, x, name="patch_discriminator")
 
 
+def rdn(
+    scale: int = 2,
+    c: int = 3,
+    d: int = 10,
+    g: int = 64,
+    g0: int = 64,
+    upsampling: str = "nearest",
+    skip: str | None = None,
+):
+    """Residual dense network: (b, h, w, 3) → (b, h·scale, w·scale, 3).
+
+    `d` residual dense blocks of `c` convolutions to `g` channels, each on all that came before it in its block, between
+    layers of `g0` channels. A block has c·g·(9·g0 + 1) + 9·g²·c·(c − 1)/2 + (g0 + c·g + 1)·g0 parameters, what lies
+    around the blocks 28·g0 + 2·(9·g0 + 1)·g0 + (d·g0 + 1)·g0. `upsampling`, each of s = `scale`, adds
+
+    - "subpixel", one sub-pixel convolution: 3·s²·(9·g0 + 1);
+    - "shuffle", the published head: 64·(25·g0 + 1) + 18,464 + 3·s²·289 + 84;
+    - "nearest", its older form, with a nearest enlargement for the shuffle: the same, but 81·s² + 3 at the end.
+
+    `rdn()` is the network of the published weights, 2,619,635 parameters (`training.load_published`). `skip` as in
+    `espcn`; with it an untrained network is that enlargement. ValueError for another `upsampling`.
+    Source: Zhang et al. 2018, arXiv:1802.08797, with the head and the layers' names of idealo's image-super-resolution.
+    """
+    if upsampling not in ("subpixel", "shuffle", "nearest"):
+        raise ValueError(f"upsampling {upsampling!r}; choose subpixel, shuffle or nearest")
+
+    def conv(x, filters, kernel, name, **options):
+        return layers.Conv2D(filters, kernel, padding="same", name=name, **options)(x)
+
+    lr = keras.Input((None, None, 3), name="lr")
+    shallow = conv(lr, g0, 3, "F_m1")
+    x, blocks = conv(shallow, g0, 3, "F_0"), []
+    for k in range(1, d + 1):
+        x = layers.Add(name=f"block_{k}")([x, _dense(x, f"{k}", c, g, 1)])
+        blocks.append(x)
+    x = conv(layers.Concatenate(name="blocks")(blocks), g0, 1, "GFF_1")
+    x = layers.Add(name="global")([conv(x, g0, 3, "GFF_2"), shallow])
+    last = {"dtype": "float32", "name": "SR"} | ({"kernel_initializer": "zeros"} if skip else {})
+    if upsampling == "subpixel":
+        x = SubpixelConv2D(3, 3, scale, **last)(x)
+    else:
+        x = conv(conv(x, 64, 5, "UPN1", activation="relu"), 32, 3, "UPN2", activation="relu")
+        if upsampling == "shuffle":
+            x = SubpixelConv2D(3, 3, scale, name="UPN3")(x)
+        else:
+            x = layers.UpSampling2D(scale, name="nearest")(conv(x, 3 * scale**2, 3, "UPN3"))
+        x = conv(x, 3, 3, **last)
+    return keras.Model(lr, _on_top(lr, x, scale, skip), name="rdn")
+
+
+def rrdn(scale: int = 4, c: int = 4, d: int = 3, g: int = 32, g0: int = 32, t: int = 10):
+    """Residual in residual dense network, ESRGAN's generator: (b, h, w, 3) → (b, h·scale, w·scale, 3).
+
+    4,176,100 parameters, the published ones (`training.load_published`). `t` blocks of `d` dense blocks, in each `c`
+    convolutions to `g` channels as in `rdn` and a 3×3 one back to `g0`; a fifth of each dense block's output is added
+    to its input, and a fifth of what these give to the input of the block.
+    Source: Wang et al. 2018, arXiv:1809.00219, with the layers' names of idealo's image-super-resolution.
+    """
+    lr = keras.Input((None, None, 3), name="lr")
+    x = shallow = layers.Conv2D(g0, 3, padding="same", name="Pre_blocks_conv")(lr)
+    for i in range(1, t + 1):
+        start = x
+        for k in range(1, d + 1):
+            x = _fifth(x, _dense(x, f"{i}_{k}", c, g, 3), f"{i}_{k}")
+        x = _fifth(start, x, f"{i}")
+    x = layers.Conv2D(g0, 3, padding="same", name="post_blocks_conv")(x)
+    x = SubpixelConv2D(3, 3, scale, name="PreShuffle")(layers.Add(name="global")([x, shallow]))
+    return keras.Model(lr, layers.Conv2D(3, 3, padding="same", dtype="float32", name="SR")(x), name="rrdn")
+
+
+def _dense(x, name: str, c: int, g: int, kernel: int):
+    """Dense block: `c` convolutions to `g` channels, each on all before it, and one by `kernel` that fuses them."""
+    seen = [x]
+    for k in range(1, c + 1):
+        before = layers.Concatenate(name=f"seen_{name}_{k}")(seen) if k > 1 else x
+        seen.append(layers.Conv2D(g, 3, padding="same", activation="relu", name=f"F_{name}_{k}")(before))
+    fused = layers.Concatenate(name=f"seen_{name}")(seen)
+    return layers.Conv2D(x.shape[-1], kernel, padding="same", name=f"LFF_{name}")(fused)
+
+
+def _fifth(x, further, name: str):
+    """`x` and a fifth of `further`, ESRGAN's residual scaling."""
+    return layers.Add(name=f"block_{name}")([x, layers.Rescaling(0.2, name=f"fifth_{name}")(further)])
+
+
 def _on_top(lr, correction, scale: int, skip: str | None):
     """`correction` added to `lr` enlarged by `skip`; without a skip the correction alone."""
     if not skip:

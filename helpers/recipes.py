@@ -19,6 +19,9 @@ CAE = {
     "rate": 1e-3,
     "steps": 7_000,
 }
+SIZES = {"scale": 2, "c": 3, "d": 6, "g": 32, "g0": 32, "upsampling": "subpixel", "skip": "bicubic"}
+TWICE = {"builder": "rdn", "arguments": SIZES, "scale": 2, "downscale": "bicubic", "size": None}
+RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 40_000}
 RECIPES = {
     "deconv_dogs_x2": {
         "card": {
@@ -79,6 +82,16 @@ RECIPES = {
         "rate": 2e-3,
         "steps": 24_000,
     },
+    "rdn_photos_x2": {
+        "card": {**TWICE, "task": "enlarge", "damage": None},
+        "batches": {"batch": 16, "patch": 32},
+        **RDN,
+    },
+    "rdn_noise_cancel_x2": {
+        "card": {**TWICE, "task": "noise-cancel", "damage": images.NOISE},
+        "batches": {"batch": 16, "patch": 32, "damage": images.noisy},
+        **RDN,
+    },
 }
 
 # Two generators from one training without pairs: A → B, B → A
@@ -109,7 +122,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        how = card["downscale"] or card["damage"]
+        how = card["damage"] or card["downscale"]
         batching.prepare(paths, prepared, scale=card["scale"], how=how, low=low, **recipe["cut"])
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():

@@ -3,10 +3,12 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -153,12 +155,50 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     if not callable(builder) or getattr(builder, "__module__", "") != models.__name__:
         raise ValueError(f"{path}: helpers.models has no builder {card.get('builder')!r}")
     model = builder(**card["arguments"])
+    _fill(model, arrays, f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})")
+    return model, card
+
+
+def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
+    """Fill `model` with published weights from the reader's own copy, and return it.
+
+    `path` is a file of Keras 2 (`.hdf5`, `.h5`), or an `.npz` of arrays named `<layer>/kernel` and `<layer>/bias`; for
+    idealo's image-super-resolution `models.rdn()` and `models.rrdn()`. Names and shapes have to be the model's. They
+    do not tell a scaled residual from a plain one, nor in which order a shuffle lays out its channels: look at a
+    picture. Raises FileNotFoundError where there is no such file, and ValueError where it cannot be read or the
+    arrays are another network's; then nothing is changed.
+    """
+    path, arrays = Path(path), {}
+
+    def keep(name, node):
+        if isinstance(node, h5py.Dataset):
+            arrays["/".join(name.split("/")[-2:]).removesuffix(":0")] = node[...]
+
+    try:
+        if path.suffix == ".npz":
+            with np.load(path) as file:
+                arrays |= file
+        else:
+            with h5py.File(path) as file:
+                file.get("model_weights", file).visititems(keep)  # saved with or without the network itself
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except Exception as error:  # both readers raise whatever they like
+        raise ValueError(f"{path} is damaged, or neither .npz nor .hdf5 ({error}); get the file again") from error
+    _fill(model, arrays, f"{path}: the arrays are not those of this {model.name}")
+    return model
+
+
+def _fill(model: keras.Model, arrays: dict[str, np.ndarray], otherwise: str) -> None:
+    """Assign each variable its array; before anything is changed, ValueError where names or shapes differ."""
     variables = _variables(model)
-    if {n: v.shape for n, v in variables.items()} != {n: a.shape for n, a in arrays.items()}:
-        raise ValueError(f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})")
+    wanted, found = ({n: tuple(a.shape) for n, a in named.items()} for named in (variables, arrays))
+    wrong = [n for n in wanted | found if wanted.get(n) != found.get(n)]
+    if wrong:
+        listed = [f"{n} is {found.get(n, 'missing')}, expected {wanted.get(n, 'nothing')}" for n in wrong[:3]]
+        raise ValueError(f"{otherwise}: {'; '.join(listed)}" + f"; and {len(wrong) - 3} more" * (len(wrong) > 3))
     for n, variable in variables.items():
         variable.assign(arrays[n].astype(np.float32))
-    return model, card
 
 
 def _variables(model: keras.Model) -> dict:

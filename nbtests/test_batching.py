@@ -1,11 +1,12 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import batching, benchmark, images
+from helpers import batching, benchmark, images, metrics
 
 # split
 
@@ -103,6 +104,15 @@ def test_prepare_can_damage_by_name(tmp_path, picture):
     for k, row in enumerate(rows):
         expected = images.damage(images.read(row["hr"]), f"face_{k:02d}")
         np.testing.assert_allclose(images.read(row["lr"]), expected, atol=2 / 255)
+
+
+def test_prepare_can_damage_what_it_reduces(raw, tmp_path):
+    rows = prepare(raw, GOOD, tmp_path / "out", scale=2, how=images.NOISE)
+    for row in rows:
+        expected = images.noisy(images.read(row["hr"]), Path(row["hr"]).stem)
+        np.testing.assert_allclose(images.read(row["lr"]), expected, atol=2 / 255)
+    with pytest.raises(ValueError, match="is a damage of ×2, not of ×4"):
+        prepare(raw, GOOD, tmp_path / "other", scale=4, how=images.NOISE)
 
 
 def test_same_seed_same_crops(raw, tmp_path):
@@ -279,6 +289,26 @@ def test_damage_is_drawn_anew_each_epoch_and_depends_on_seed_and_step_alone():
     assert not np.allclose(np.concatenate(epochs[:2]), np.concatenate(epochs[2:4]))
     again = [np.asarray(lr) for lr, _ in batching.batches(hr, hr, start=3, **options).take(3)]
     np.testing.assert_array_equal(np.stack(again), np.stack([lr for lr, _ in whole[3:]]))
+
+
+def test_damage_reduces_the_target_as_cut_and_turned():
+    """Anew each epoch, and aligned with the target: JPEG's own blocks start at the patch's corner."""
+    y, x = np.mgrid[:64, :64]
+    hr = np.stack([[3 * x, 3 * y, 255 - x - y]] * 4).transpose(0, 2, 3, 1).astype(np.uint8)
+    lr = np.zeros((4, 32, 32, 3), np.uint8)  # never looked at
+    options = {"batch": 4, "patch": 16, "damage": images.noisy, "seed": 7}
+    whole = first(batching.batches(lr, hr, **options), 3)
+    for low, target in whole:
+        assert (low.shape, target.shape, low.dtype) == ((4, 16, 16, 3), (4, 32, 32, 3), np.float32)
+        for small, large in zip(low, target, strict=True):
+            clean = images.reduce(large, 2)
+            assert 0.01 < np.abs(small - clean).mean() < 0.05
+            assert metrics.psnr(clean, small) > metrics.psnr(clean, small[::-1]) + 3
+    grains = [np.std(low - [images.reduce(p, 2) for p in target], axis=(1, 2, 3)) for low, target in whole]
+    assert not np.allclose(np.sort(grains[0]), np.sort(grains[1]))
+    again = first(batching.batches(lr, hr, start=1, **options), 2)
+    for a, b in zip(whole[1:], again, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
 
 
 @pytest.mark.parametrize("batch, patch", [(7, None), (2, 13)], ids=["batch", "patch"])

@@ -112,6 +112,26 @@ def test_the_course_s_damage_is_made_from_any_folder_by_the_files_names(photos, 
     assert damaged["psnr_rgb"] == pytest.approx(np.mean(expected), abs=0.01)
 
 
+def test_noise_is_made_after_the_reduction_and_not_with_another(photos, weights, capsys, tmp_path):
+    sizes = {"c": 1, "d": 1, "g": 4, "g0": 4, "upsampling": "subpixel", "skip": "bicubic"}
+    card = {"builder": "rdn", "arguments": sizes, "task": "enlarge", "scale": 2}
+    card |= {"downscale": "bicubic", "damage": images.NOISE, "size": None}
+    training.save_weights(models.rdn(**sizes), "untrained", card, weights)
+    status, out, _ = run(capsys, photos, "--with", "untrained", "--json", tmp_path / "rows.json")
+    assert status == 0
+    assert "3 pictures ×2, 0 too small; inputs reduced by bicubic, with noise of σ 8, then JPEG at quality 40" in out
+    bicubic, same = json.loads((tmp_path / "rows.json").read_text())
+    assert bicubic["psnr_y"] == pytest.approx(same["psnr_y"], abs=0.1)
+    expected = []
+    for name in ("cat", "eye", "tiny"):
+        hr = images.crop_to_multiple(images.read(photos / f"{name}.png"), 2)
+        expected.append(metrics.psnr(hr, images.enlarge(images.noisy(hr, name), 2), border=2, y=True))
+    assert bicubic["psnr_y"] == pytest.approx(np.mean(expected), abs=1e-6)
+    for option, words in ((["--downscale", "area"], "cannot be made with --downscale area"), (["--scale", 4], "of ×2")):
+        status, _, err = run(capsys, photos, "--with", "untrained", *option)
+        assert status == 2 and words in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments", [["--square", "4000"], ["--with", "nobody"]])
 def test_what_cannot_be_measured_is_said_in_a_line(photos, arguments, capsys):
     status, _, err = run(capsys, photos, *arguments)

@@ -563,6 +563,56 @@ def test_a_name_draws_the_same_damage_everywhere(picture):
     assert len({images.drawn(str(k)) for k in range(30)}) > 20
 
 
+@given(h=sides, w=sides, seed=st.integers(0, 500))
+@few
+def test_noise_and_jpeg_keep_shape_range_and_type(h, w, seed):
+    random = np.random.default_rng(seed)
+    for dtype in (np.float32, np.float64):
+        picture = random.random((h, w, 3)).astype(dtype)
+        before = picture.copy()
+        for got in (images.noise(picture, 0.3, seed), images.jpeg(picture, 20)):
+            assert got.shape == picture.shape and got.dtype == dtype
+            assert got.min() >= 0 and got.max() <= 1
+        np.testing.assert_array_equal(picture, before)
+
+
+def test_noise_has_its_deviation_and_its_seed():
+    grey = np.full((96, 128, 3), 0.5, np.float32)
+    grain = images.noise(grey, 0.05, "a name") - grey
+    assert abs(grain.mean()) < 0.002 and grain.std() == pytest.approx(0.05, rel=0.02)
+    assert abs(np.corrcoef(grain.reshape(-1, 3).T)[0, 1]) < 0.05  # each channel its own
+    np.testing.assert_array_equal(images.noise(grey, 0.05, "a name"), grey + grain)
+    assert not np.array_equal(images.noise(grey, 0.05, "another"), grey + grain)
+    np.testing.assert_array_equal(images.noise(grey, 0.05, [3, 4]), images.noise(grey, 0.05, (3, 4)))
+
+
+def test_jpeg_is_the_file_s(tmp_path, picture):
+    Image.fromarray(images.to_uint8(picture)).save(tmp_path / "x.jpg", quality=40)
+    np.testing.assert_array_equal(images.jpeg(picture, 40), images.read(tmp_path / "x.jpg"))
+    errors = [np.abs(images.jpeg(picture, quality) - picture).mean() for quality in (10, 40, 95)]
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_noisy_is_reduced_then_grained_then_compressed(picture):
+    expected = images.jpeg(images.noise(images.reduce(picture, 2, "bicubic"), 8 / 255, "cat"), 40)
+    np.testing.assert_array_equal(images.noisy(picture, "cat"), expected)
+    assert expected.shape == (24, 32, 3)
+    for other in (images.jpeg(images.reduce(picture, 2), 40), images.noisy(picture, "dog")):
+        assert np.abs(other - expected).max() > 2 / 255
+    with pytest.raises(ValueError, match="47×64 picture does not divide by 2"):
+        images.noisy(picture[1:], "cat")
+
+
+def test_degrade_reduces_or_damages(picture):
+    for how in ("bicubic", "area", "pyramid"):
+        np.testing.assert_array_equal(images.degrade(picture, 4, how, "cat"), images.reduce(picture, 4, how))
+    np.testing.assert_array_equal(images.degrade(picture, 1, images.DAMAGE, "cat"), images.damage(picture, "cat"))
+    np.testing.assert_array_equal(images.degrade(picture, 2, images.NOISE, "cat"), images.noisy(picture, "cat"))
+    for scale, how, own in ((2, images.DAMAGE, 1), (4, images.NOISE, 2), (1, images.NOISE, 2)):
+        with pytest.raises(ValueError, match=f"is a damage of ×{own}, not of ×{scale}"):
+            images.degrade(picture, scale, how, "cat")
+
+
 @pytest.mark.parametrize("kind, size", [("blur", 0), ("blur", -1), ("motion", 0.5), ("mosaic", 2.5), ("fog", 3)])
 def test_what_is_no_damage_is_refused(kind, size):
     with pytest.raises(ValueError, match=f"no {kind} of {size} pixels; there are"):

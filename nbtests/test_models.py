@@ -1,16 +1,18 @@
 import ast
 from functools import partial
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, images, layers, metrics, models, restore
+from helpers import ROOT, images, layers, metrics, models, restore, training
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
 SKIPS = ["bicubic", "nearest", None]
+SMALL_RDN = partial(models.rdn, 2, 2, 2, 8, 8, "subpixel")
 
 
 def noise(*shape, seed=0):
@@ -86,7 +88,7 @@ def test_deconv_cnn_has_the_projects_table(skip):
     assert run(model, noise(1, 7, 9, 3)).shape == (1, 14, 18, 3)
 
 
-@pytest.mark.parametrize("build", [models.deconv_cnn, models.espcn])
+@pytest.mark.parametrize("build", [models.deconv_cnn, models.espcn, SMALL_RDN])
 def test_under_mixed_precision_only_the_correction_is_coarse(build):
     policy = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
@@ -290,11 +292,232 @@ def test_espcn_survives_a_keras_file(tmp_path):
     np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
 
 
+# rdn, rrdn
+
+HEADS = ["subpixel", "shuffle", "nearest"]
+
+
+def parameters(c, d, g, g0, upsampling="nearest", scale=2):
+    """The formula of `models.rdn`, as a lesson's table takes it."""
+    s2 = scale**2
+    block = c * g * (9 * g0 + 1) + 9 * c * (c - 1) // 2 * g**2 + (g0 + c * g + 1) * g0
+    around = 28 * g0 + 2 * (9 * g0 + 1) * g0 + (d * g0 + 1) * g0
+    end = {"shuffle": 84, "nearest": 81 * s2 + 3}
+    published = 64 * (25 * g0 + 1) + 18_464 + 3 * s2 * 289
+    return d * block + around + (published + end[upsampling] if upsampling in end else 3 * s2 * (9 * g0 + 1))
+
+
+def convolve(x, weights, name):
+    return tf.nn.conv2d(x, weights[f"{name}/kernel"], 1, "SAME") + weights[f"{name}/bias"]
+
+
+def fused(x, weights, name, c):
+    seen = x
+    for k in range(1, c + 1):
+        seen = tf.concat([seen, tf.nn.relu(convolve(seen, weights, f"F_{name}_{k}"))], -1)
+    return convolve(seen, weights, f"LFF_{name}")
+
+
+def rdn_by_hand(x, weights, c, d, upsampling, scale):
+    """The network written a second time, from its description, on TensorFlow's own functions."""
+    shallow = convolve(x, weights, "F_m1")
+    x, blocks = convolve(shallow, weights, "F_0"), []
+    for k in range(1, d + 1):
+        x = x + fused(x, weights, str(k), c)
+        blocks.append(x)
+    x = shallow + convolve(convolve(tf.concat(blocks, -1), weights, "GFF_1"), weights, "GFF_2")
+    if upsampling == "subpixel":
+        return tf.nn.depth_to_space(convolve(x, weights, "SR"), scale)
+    for name in ("UPN1", "UPN2"):
+        x = tf.nn.relu(convolve(x, weights, name))
+    x = convolve(x, weights, "UPN3")
+    x = tf.nn.depth_to_space(x, scale) if upsampling == "shuffle" else tf.repeat(tf.repeat(x, scale, 1), scale, 2)
+    return convolve(x, weights, "SR")
+
+
+def rrdn_by_hand(x, weights, c, d, t, scale):
+    x = shallow = convolve(x, weights, "Pre_blocks_conv")
+    for i in range(1, t + 1):
+        inner = x
+        for k in range(1, d + 1):
+            inner = inner + 0.2 * fused(inner, weights, f"{i}_{k}", c)
+        x = x + 0.2 * inner
+    x = shallow + convolve(x, weights, "post_blocks_conv")
+    return convolve(tf.nn.depth_to_space(convolve(x, weights, "PreShuffle"), scale), weights, "SR")
+
+
+def shaken(model):
+    """Biases start at zero, where a forgotten one would not be seen."""
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([w + random.normal(0, 0.02, w.shape) for w in layer.get_weights()])
+    return {f"{layer.name}/{v.name}": v.numpy() for layer in model.layers for v in layer.weights}
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("upsampling", HEADS)
+def test_rdn_computes_what_its_description_says(upsampling, scale):
+    model, x = models.rdn(scale, 3, 2, 5, 6, upsampling), noise(2, 9, 7, 3)
+    expected = rdn_by_hand(x, shaken(model), 3, 2, upsampling, scale)
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+    assert expected.shape == (2, 9 * scale, 7 * scale, 3)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_rrdn_computes_what_its_description_says(scale):
+    model, x = models.rrdn(scale, 3, 2, 4, 6, 2), noise(2, 9, 7, 3)
+    expected = rrdn_by_hand(x, shaken(model), 3, 2, 2, scale)
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+    assert expected.shape == (2, 9 * scale, 7 * scale, 3)
+
+
+def test_published_sizes():
+    assert models.rdn().count_params() == parameters(3, 10, 64, 64) == 2_619_635
+    assert models.rrdn().count_params() == 4_176_100
+
+
+@pytest.mark.parametrize("upsampling", HEADS)
+@pytest.mark.parametrize("sizes", [(1, 1, 3, 4), (3, 4, 32, 32), (4, 2, 8, 6), (2, 3, 5, 7)])
+def test_parameters_are_a_function_of_c_d_g_and_g0(sizes, upsampling):
+    for scale in (2, 3):
+        built = models.rdn(scale, *sizes, upsampling).count_params()
+        assert built == models.rdn(scale, *sizes, upsampling, "bicubic").count_params()
+        assert built == parameters(*sizes, upsampling, scale)
+
+
+def test_the_layers_are_called_as_published():
+    names = [layer.name for layer in models.rdn(c=2, d=2, g=2, g0=2).layers if layer.weights]
+    inner = ["F_1_1", "F_1_2", "LFF_1", "F_2_1", "F_2_2", "LFF_2"]
+    assert names == ["F_m1", "F_0", *inner, "GFF_1", "GFF_2", "UPN1", "UPN2", "UPN3", "SR"]
+    names = [layer.name for layer in models.rrdn(c=1, d=2, g=2, g0=2, t=2).layers if layer.weights]
+    inner = [f"{kind}_{i}_{k}{end}" for i in (1, 2) for k in (1, 2) for kind, end in (("F", "_1"), ("LFF", ""))]
+    assert names == ["Pre_blocks_conv", *inner, "post_blocks_conv", "PreShuffle", "SR"]
+
+
+@pytest.mark.parametrize("build", [SMALL_RDN, *(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS[1:])])
+def test_untrained_rdn_with_a_skip_is_bicubic(build, picture):
+    inside = 0.2 + 0.6 * picture
+    sr = run(build(skip="bicubic"), inside[None])[0]
+    np.testing.assert_allclose(sr[4:-4, 4:-4], images.enlarge(inside, 2)[4:-4, 4:-4], atol=1e-5)
+
+
+def test_rdn_says_what_it_does_not_know():
+    with pytest.raises(ValueError, match="'ups'; choose subpixel, shuffle or nearest"):
+        models.rdn(upsampling="ups")
+
+
+@pytest.mark.parametrize("build", [*(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS), partial(models.rrdn, t=1)])
+def test_dense_networks_survive_a_keras_file(build, tmp_path):
+    model, x = build(), noise(1, 6, 8, 3)
+    assert [layer.name for layer in build().layers] == [layer.name for layer in model.layers]
+    model.save(tmp_path / "dense.keras")
+    again = keras.models.load_model(tmp_path / "dense.keras")  # safe mode: no Lambda
+    np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
+
+
+# load_published
+
+
+def as_npz(path, arrays):
+    np.savez(path, **{n: a.astype(np.float16) for n, a in arrays.items()})
+
+
+def as_keras_2(path, arrays, group=""):
+    """Weights as Keras 2 wrote them: a group for each layer, which lists its arrays, nested once more."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group(group) if group else file
+        names = list(dict.fromkeys(n.split("/")[0] for n in arrays))
+        root.attrs["layer_names"] = [n.encode() for n in [*names, "an_activation"]]
+        root.create_group("an_activation").attrs["weight_names"] = np.zeros(0)
+        for layer in names:
+            own = root.create_group(layer)
+            held = [n for n in arrays if n.split("/")[0] == layer]
+            own.attrs["weight_names"] = [f"{n}:0".encode() for n in held]
+            for n in held:
+                own[f"{n}:0"] = arrays[n]
+        if group:
+            file["optimizer_weights/Adam/F_m1/kernel/m:0"] = arrays["F_m1/kernel"]
+
+
+WRITERS = {"w.npz": as_npz, "w.hdf5": as_keras_2, "w.h5": partial(as_keras_2, group="model_weights")}
+
+
+@pytest.fixture(params=WRITERS)
+def published(request, tmp_path):
+    """A file of weights for rdn(2, 2, 2, 5, 4), and its arrays."""
+    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    WRITERS[request.param](tmp_path / request.param, arrays)
+    return tmp_path / request.param, arrays
+
+
+def test_published_weights_give_the_published_picture(published):
+    path, arrays = published
+    model, x = models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    assert training.load_published(model, path) is model
+    np.testing.assert_allclose(run(model, x), rdn_by_hand(x, arrays, 2, 2, "nearest", 2), atol=5e-3)
+
+
+def test_the_old_layout_is_the_one_that_keras_reads(tmp_path):
+    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    as_keras_2(tmp_path / "w.hdf5", arrays)
+    theirs, ours, x = models.rdn(2, 2, 2, 5, 4), models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    theirs.load_weights(tmp_path / "w.hdf5", by_name=True)
+    np.testing.assert_array_equal(run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x))
+
+
+def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path, monkeypatch):
+    arrays, x = shaken(models.rrdn(4, 2, 1, 8, 8, 2)), noise(1, 9, 7, 3)
+    as_npz(tmp_path / "w.npz", arrays)
+    expected = rrdn_by_hand(x, arrays, 2, 1, 2, 4)
+    right = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    np.testing.assert_allclose(right, expected, atol=5e-3)
+    monkeypatch.setattr(models, "_fifth", lambda x, further, name: keras.layers.Add()([x, further]))
+    wrong = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    assert np.abs(wrong - expected).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (partial(models.rdn, 2, 2, 3, 5, 4), r"F_3_1/kernel is missing, expected \(3, 3, 4, 5\).*; and \d+ more"),
+        (partial(models.rdn, 2, 2, 1, 5, 4), r"F_2_1/\w+ is \(.*\), expected nothing"),
+        (partial(models.rdn, 2, 2, 2, 6, 4), r"F_1_1/kernel is \(3, 3, 4, 5\), expected \(3, 3, 4, 6\)"),
+        (partial(models.rdn, 2, 2, 2, 5, 4, "shuffle"), r"SR/kernel is \(3, 3, 12, 3\), expected \(3, 3, 3, 3\)$"),
+        (models.rrdn, r"not those of this rrdn.*Pre_blocks_conv/kernel is missing"),
+    ],
+    ids=["deeper", "shallower", "wider", "head", "rrdn"],
+)
+def test_another_network_s_weights_are_refused_and_change_nothing(published, other, words):
+    model = other()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=words):
+        training.load_published(model, published[0])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", None, {"F_m1/kernel": {"an object": 1}}], ids=repr)
+def test_what_holds_no_weights_is_said(published, content):
+    path, _ = published
+    if isinstance(content, dict):
+        path = path.with_suffix(".npz")
+        np.savez(path, **{n: np.array([o], object) for n, o in content.items()})
+    else:
+        path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    with pytest.raises(ValueError, match=r"is damaged, or neither \.npz nor \.hdf5"):
+        training.load_published(models.rdn(2, 2, 2, 5, 4), path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_missing_file_of_weights_is_named(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
+        training.load_published(models.rdn(2, 2, 2, 5, 4), tmp_path / name)
+
+
 # training
 
 
 @pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4)])
+@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4), (SMALL_RDN, 2)])
 def test_one_step_lowers_the_loss(build, scale, skip):
     model = build(skip=skip)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
@@ -316,10 +539,13 @@ def discs(n, seed, scale=4):
     return np.stack([images.reduce(p, scale) for p in hr]), hr
 
 
-@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4)])
+LEAKY = [(partial(build, activation="leaky_relu"), k) for build, k in [(models.deconv_cnn, 2), (models.espcn, 4)]]
+
+
+@pytest.mark.parametrize(("build", "scale"), [*LEAKY, (SMALL_RDN, 2)])
 def test_a_short_training_beats_bicubic_on_unseen_pictures(build, scale):
     lr, hr = discs(64, 0, scale)
-    model = build(skip="bicubic", activation="leaky_relu")
+    model = build(skip="bicubic")
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     model.fit(lr, hr, batch_size=8, epochs=50, verbose=0)
     lr, hr = discs(12, 1, scale)

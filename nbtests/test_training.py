@@ -186,11 +186,21 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
         recipes.train("nothing", pictures)
 
 
-@pytest.mark.parametrize("name", recipes.RECIPES)
+# The moment that one of these ships, its test passes, and this says to strike it
+AWAITED = {"rdn_photos_x2", "rdn_noise_cancel_x2"}
+TO_COME = pytest.mark.xfail(raises=FileNotFoundError, strict=True, reason="not trained yet")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=TO_COME if n in AWAITED else ()) for n in recipes.RECIPES])
 def test_what_ships_is_what_the_recipe_says(name):
     _, card = training.load_weights(name)
     assert recipes.RECIPES[name]["card"].items() <= card.items()
     assert (training.WEIGHTS / f"{name}.md").exists()
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=recipes.RECIPES)
+def test_training_draws_the_damage_that_the_card_names(recipe):
+    assert recipe["batches"].get("damage") is images.DAMAGES.get(recipe["card"]["damage"])
 
 
 @pytest.fixture
@@ -261,3 +271,28 @@ def test_a_recipe_that_damages_needs_no_pairs(tmp_path, monkeypatch):
     rows = batching.read_manifest(tmp_path / "data/prepared" / name)
     assert {row["picture"] for row in rows} == {"0.png", "1.png"}
     assert not any(np.array_equal(images.read(row["lr"]), images.read(row["hr"])) for row in rows)
+
+
+@pytest.mark.parametrize("name", ["rdn_photos_x2", "rdn_noise_cancel_x2"])
+def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, tmp_path, monkeypatch):
+    assert models.rdn(**recipes.RECIPES[name]["card"]["arguments"]).count_params() <= 600_000
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
+    monkeypatch.setitem(recipes.RECIPES[name], "cut", {"size": 64, "per_picture": 2})
+    for key, value in {"c": 2, "d": 2, "g": 4, "g0": 4}.items():
+        monkeypatch.setitem(recipes.SIZES, key, value)
+    for key, value in {"batch": 2, "patch": 16}.items():
+        monkeypatch.setitem(recipes.RECIPES[name]["batches"], key, value)
+    cat = images.to_float(data.chelsea())
+    for k in range(3):
+        images.write(tmp_path / f"{k}.png", cat[40 * k : 40 * k + 81, 100:180])
+    pictures = {tmp_path / "0.png": "train", tmp_path / "1.png": "val", tmp_path / "2.png": "test"}
+    path = recipes.train(name, pictures, steps=2)
+    _, card = training.load_weights(name, path.parent)
+    assert (card["scale"], card["downscale"]) == (2, "bicubic")
+    rows = batching.read_manifest(tmp_path / "data/prepared" / name)
+    assert {row["picture"] for row in rows} == {"0.png", "1.png"}
+    grained = [np.abs(images.read(r["lr"]) - images.reduce(images.read(r["hr"]), 2)).mean() > 0.01 for r in rows]
+    assert grained == [card["damage"] == images.NOISE] * 4
+    assert recipes.train(name, pictures, steps=2) == path  # finished: nothing is trained again
