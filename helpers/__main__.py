@@ -76,6 +76,11 @@ def train(args: argparse.Namespace) -> int:
     with quiet():
         from helpers import batching, download, images, recipes
 
+    if pair := next((names for names in recipes.UNPAIRED if args.name in names), None):
+        if len(args.origin) != 1:
+            raise ValueError(f"{args.name} is trained on one folder that holds both sets, A and B, each in its own")
+        print(*recipes.train_unpaired(pair, Path(args.origin[0]), args.steps), sep="\n")
+        return 0
     pictures, low = {}, {}
     for folder in args.origin:
         if (Path(folder) / "list_eval_partition.csv").exists():

@@ -16,7 +16,7 @@ from IPython.display import display
 from keras import ops
 from PIL import Image
 
-from helpers import batching, images
+from helpers import images
 
 
 def adversarial_loss(scores, real: bool):
@@ -157,6 +157,8 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
     alphabet, a fifth of their scenes is held out, a scene from both at once. Raises FileNotFoundError for another
     layout and empty folders.
     """
+    from helpers import batching
+
     folder, names = Path(folder), ["trainA", "trainB", "testA", "testB"]
     inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if {path.name for path in inside} >= set(names):
@@ -188,6 +190,8 @@ def batches(a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, seed: int =
     on sees what an uninterrupted one would have seen.
     """
     import tensorflow as tf
+
+    from helpers import batching
 
     def in_order(pictures, seed):
         return batching.batches(pictures, pictures, batch, turn=False, seed=seed, start=start).map(lambda x, _: x)

@@ -30,6 +30,7 @@ PILLOW = {
 }
 DAMAGE = "blur, motion or mosaic"  # `damage`, as a network's card names it
 NOISE = "noise of σ 8, then JPEG at quality 40"  # `noisy`
+AUTUMN = "recoloured as autumn"  # `autumn`
 
 
 def find(folder: str | os.PathLike) -> list[Path]:
@@ -438,7 +439,21 @@ def noisy(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
     return jpeg(noise(reduce(hr, 2), 8 / 255, seed), 40)
 
 
-DAMAGES = {DAMAGE: damage, NOISE: noisy}
+def autumn(picture: np.ndarray, seed=None) -> np.ndarray:
+    """Spring's foliage turned: greens become yellow to red, by hue alone; no leaf falls. Shape, range, dtype kept.
+
+    A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter, faded in at
+    both ends and with the saturation. `seed` changes nothing; it stands where the other damages have theirs.
+    """
+    check(picture)
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV), -1, 0)
+    green = np.clip((hue - 45) / 20, 0, 1) * np.clip((175 - hue) / 20, 0, 1) * np.clip((saturation - 0.08) / 0.15, 0, 1)
+    turned = np.clip(50 - 0.4 * (hue - 60), 8, 50), np.clip(1.3 * saturation + 0.1, 0, 1), np.clip(1.15 * value, 0, 1)
+    turned = cv2.cvtColor(np.stack(turned, axis=-1), cv2.COLOR_HSV2RGB)
+    return (picture + green[..., None] * (turned - picture)).astype(picture.dtype)
+
+
+DAMAGES = {DAMAGE: damage, NOISE: noisy, AUTUMN: autumn}
 
 
 def degrade(hr: np.ndarray, scale: int, how: str, seed: str | int | Sequence[int]) -> np.ndarray:

@@ -94,6 +94,20 @@ RECIPES = {
     },
 }
 
+CHANGE = {"builder": "resnet_generator", "task": "change", "scale": 1, "downscale": None, "size": None}
+for name in ("spring_to_autumn", "autumn_to_spring"):
+    RECIPES[name] = {
+        "card": CHANGE | {"arguments": {"width": 24, "blocks": 4}, "damage": None},
+        "how": images.AUTUMN,
+        "swap": name == "spring_to_autumn",
+        "cut": {"size": 128, "per_picture": 2, "fit": "resize"},
+        "batches": {"batch": 4, "turn": False},
+        "loss": "mae",
+        "rate": 1e-3,
+        "steps": 4_000,
+    }
+RECIPES["autumn_to_spring"]["card"]["damage"] = images.AUTUMN
+
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
     ("summer_to_winter", "winter_to_summer"): {"arguments": {"width": 24, "blocks": 6}, "steps": 10_000},
@@ -112,7 +126,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     was begun with other pictures.
     """
     if name not in RECIPES:
-        raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise ValueError(f"no recipe {name!r}; there are {', '.join([*RECIPES, *sum(UNPAIRED, ())])}")
     recipe, card = RECIPES[name], RECIPES[name]["card"]
     if "low" in recipe and not low:
         raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
@@ -122,7 +136,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        how = card["damage"] or card["downscale"]
+        how = recipe.get("how") or card["damage"] or card["downscale"]
         batching.prepare(paths, prepared, scale=card["scale"], how=how, low=low, **recipe["cut"])
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():
@@ -131,10 +145,11 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         with replacing(begun) as part:
             part.write_text(json.dumps(chosen), encoding="utf-8")
     rows = batching.read_manifest(prepared)
-    lr, hr = (batching.load([r for r in rows if r["split"] == "train"], side) for side in ("lr", "hr"))
+    sides = ("hr", "lr") if recipe.get("swap") else ("lr", "hr")
+    lr, hr = (batching.load([r for r in rows if r["split"] == "train"], side) for side in sides)
     val = [r for r in rows if r["split"] == "val"]
     val = val[:: max(1, len(val) // 100)]
-    val_lr, val_hr = (batching.load(val, side) for side in ("lr", "hr"))
+    val_lr, val_hr = (batching.load(val, side) for side in sides)
     pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
     baseline = float(np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs]))
 
@@ -161,10 +176,11 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
 
 
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
-    """Train both generators of `UNPAIRED[names]` on the sets in `folder` (see `cyclegan.unpaired`); their weights' paths.
+    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `cyclegan.unpaired`.
 
     In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
     goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
+    Returns the paths of both files of weights.
     """
     recipe, size, work = UNPAIRED[names], 128, workplace(names[0])
     steps = steps or recipe["steps"]
@@ -185,13 +201,5 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     epoch = min(500, steps)
     scenes = cyclegan.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
-    card = {
-        "builder": "resnet_generator",
-        "arguments": recipe["arguments"],
-        "task": "change",
-        "scale": 1,
-        "downscale": None,
-        "damage": None,
-        "size": None,
-    }
+    card = CHANGE | {"arguments": recipe["arguments"], "damage": None}
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]

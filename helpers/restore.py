@@ -26,6 +26,7 @@ WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "
 WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+MOST_WHOLE = 2_000_000  # pixels that a network with instance normalisation may see at once, in about 2 GB
 REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 # A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
@@ -104,12 +105,13 @@ def apply(
     """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
 
     The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
-    memory is bounded by the result and one tile's activations. For a network that pools, tiles begin where its
+    memory is bounded by the result and one tile's activations. A network with instance normalisation sees the whole
+    picture, of at most `MOST_WHOLE` pixels. For a network that pools, tiles begin where its
     squares do, and the picture is mirrored below and on the right until its sides divide (by 8 for `cae`, by 16
     for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the
     tiles are the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
     `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
-    enlarges by another factor than `scale`.
+    enlarges by another factor than `scale`; and for more pixels than a network may see at once.
     """
     images.check(picture)
     h, w = picture.shape[:2]
@@ -123,7 +125,17 @@ def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     """The result's tiles as (top, left, pixels)."""
     if tile < 1:
         raise ValueError(f"a tile of {tile} pixels; use at least 1")
-    reach, enlarged, grid = _reach(model)
+    height, width = picture.shape[:2]
+    if any(isinstance(layer, keras.layers.GroupNormalization) for layer in model.layers):
+        if height * width > MOST_WHOLE:
+            raise ValueError(
+                f"{model.name} must see the whole picture at once, and {width}×{height} is more than "
+                f"{MOST_WHOLE / 1e6:g} megapixels; reduce the picture first"
+            )
+        strides = [x.strides[0] for x in model.layers if type(x) is keras.layers.Conv2D]
+        reach, enlarged, grid, tile = 0, scale, math.prod(strides), max(height, width)
+    else:
+        reach, enlarged, grid = _reach(model)
     if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
         raise ValueError(
             f"{model.name} turns {model.input_shape} into {model.output_shape}; "
@@ -132,7 +144,6 @@ def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     if enlarged != scale:
         raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
     radius = math.ceil(reach)
-    height, width = picture.shape[:2]
     if height % grid or width % grid:
         picture = np.pad(picture, ((0, -height % grid), (0, -width % grid), (0, 0)), "symmetric")
     corners = list(product(range(0, height, tile), range(0, width, tile)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, cyclegan, models, training
+from helpers import ROOT, batching, cyclegan, images, models, recipes, training
 
 SIZE = 32
 
@@ -36,12 +36,96 @@ def cycle_gan(pool=50, seed=0, size=SIZE, rate=2e-4):
     return model
 
 
-def test_only_the_training_step_imports_tensorflow():
+def test_importing_it_imports_no_tensorflow():
     """So that the losses can be driven where there is none."""
     tree = ast.parse((ROOT / "helpers/cyclegan.py").read_text(encoding="utf-8"))
-    names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
-    assert names and all(name.startswith("keras") for name in names)
+    imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert "import keras" in imports and "from helpers import images" in imports
+    assert not any(name in line for line in imports for name in ("tensorflow", "batching", "training"))
+
+
+# pictures
+
+
+def drawn(folder, scenes, names="ab"):
+    """Two folders of the same scenes, blocks in grey, each in two lights."""
+    for side, light in zip(names, (1, 0.4), strict=True):
+        for k in range(scenes):
+            blocks = np.kron(noise(8, 8, 1, seed=k), np.ones((8, 8, 3), np.float32))
+            for take in range(2):
+                images.write(folder / side / f"{k}_{take}.png", light * np.roll(blocks, take, axis=1))
+    return folder
+
+
+def test_scenes_are_told_apart_by_what_they_show(tmp_path):
+    drawn(tmp_path, 6)
+    paths = images.find(tmp_path / "a") + images.find(tmp_path / "b")
+    found = batching.scenes(paths)
+    shown = [path.name.split("_")[0] for path in paths]
+    assert len(set(found)) == 6 and len(set(zip(found, shown, strict=True))) == 6
+    images.write(tmp_path / "c/flat.png", np.full((5, 7, 3), 0.5, np.float32))
+    assert batching.scenes([tmp_path / "c/flat.png"]) == [0]
+
+
+def test_two_folders_are_split_by_scene(tmp_path):
+    sets = cyclegan.unpaired(drawn(tmp_path, 10, ("day", "night")))
+    assert {name: len(paths) for name, paths in sets.items()} == {"trainA": 16, "trainB": 16, "testA": 4, "testB": 4}
+    scenes = {name: {path.name.split("_")[0] for path in paths} for name, paths in sets.items()}
+    assert scenes["testA"] == scenes["testB"] and not scenes["testA"] & (scenes["trainA"] | scenes["trainB"])
+    assert all(path.parent.name == ("day" if name.endswith("A") else "night") for name in sets for path in sets[name])
+
+
+def test_four_folders_are_taken_as_they_are(tmp_path):
+    drawn(tmp_path, 1, ("trainA", "trainB"))
+    drawn(tmp_path, 2, ("testA", "testB"))
+    assert {name: len(paths) for name, paths in cyclegan.unpaired(tmp_path).items()} == {
+        "trainA": 2,
+        "trainB": 2,
+        "testA": 4,
+        "testB": 4,
+    }
+
+
+def test_another_layout_is_named(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing", drawn(tmp_path / "one", 1, ("a", "a"))):
+        with pytest.raises(FileNotFoundError, match=r"expected trainA, trainB, testA, testB or just two folders"):
+            cyclegan.unpaired(folder)
+    (tmp_path / "two/a").mkdir(parents=True)
+    (tmp_path / "two/b").mkdir()
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        cyclegan.unpaired(tmp_path / "two")
+
+
+def test_batches_resume_where_they_were_cut():
+    a, b = (np.uint8(255 * noise(5, 48, 40, 3, seed=s)) for s in (1, 2))
+    whole = list(cyclegan.batches(a, b, SIZE, batch=2, seed=3).take(7))
+    again = list(cyclegan.batches(a, b, SIZE, batch=2, seed=3, start=4).take(3))
+    for old, new in zip(whole[4:], again, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert all(x.shape == (2, SIZE, SIZE, 3) and 0 <= np.min(x) <= np.max(x) <= 1 for pair in whole for x in pair)
+    other = next(iter(cyclegan.batches(a, b, SIZE, batch=2, seed=4)))
+    assert not np.array_equal(whole[0][0], other[0])
+
+
+def test_batches_keep_their_sets_apart_and_zoom():
+    ramp = np.tile(np.uint8(np.arange(0, 240, 3))[:, None, None], (6, 1, 80, 3))
+    spans = []
+    for a, b in cyclegan.batches(ramp, np.full_like(ramp, 250), SIZE).take(20):
+        assert np.min(b) > 0.97 and np.max(a) < 0.97
+        spans.append(float(np.max(a) - np.min(a)))
+    assert min(spans) < 0.6 < 0.8 < max(spans)
+
+
+def test_scenes_shows_both_ways_after_each_epoch(tmp_path, capsys):
+    a, b = (np.uint8(255 * noise(n, SIZE, SIZE, 3, seed=n)) for n in (2, 3))
+    scenes = cyclegan.Scenes(a, b, tmp_path)
+    model = cycle_gan(pool=4)
+    training.fit(model, unpaired, 2, 1, callbacks=[scenes])
+    assert list(scenes.shown) == [1, 2] and scenes.shown[2].shape == (5, SIZE, SIZE, 3)
+    assert np.abs(images.to_float(scenes.shown[2][:2]) - np.clip(model.g(images.to_float(a)), 0, 1)).max() < 0.01
+    assert np.abs(images.to_float(scenes.shown[2][2:]) - np.clip(model.f(images.to_float(b)), 0, 1)).max() < 0.01
+    assert [images.read(path).shape for path in images.find(tmp_path)] == [(2 * SIZE, 5 * SIZE, 3)] * 2
+    assert "epoch 2 of 2" in capsys.readouterr().out
 
 
 # networks
@@ -238,3 +322,18 @@ def test_a_generator_ships(tmp_path):
     again, _ = training.load_weights("dusk", tmp_path)
     x = noise(1, 32, 32, 3)
     np.testing.assert_allclose(again(x), g(x), atol=2e-2)
+
+
+def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
+    """The whole way from two folders to two files of weights, small."""
+    names = ("day_to_night", "night_to_day")
+    monkeypatch.setitem(recipes.UNPAIRED, names, {"arguments": {"width": 2, "blocks": 1}, "steps": 2})
+    monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
+    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / name)
+    paths = recipes.train_unpaired(names, drawn(tmp_path / "sets", 10))
+    assert [path.stem for path in paths] == list(names)
+    for path in paths:
+        _, card = training.load_weights(path.stem, path.parent)
+        assert card["task"] == "change" and card["arguments"] == {"width": 2, "blocks": 1}
+    assert list((tmp_path / "day_to_night").glob("scenes-*.png"))

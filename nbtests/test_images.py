@@ -603,6 +603,17 @@ def test_noisy_is_reduced_then_grained_then_compressed(picture):
         images.noisy(picture[1:], "cat")
 
 
+def test_autumn_turns_greens_and_nothing_else():
+    green, blue, grey, red = (
+        np.full((4, 4, 3), c, np.float32) for c in ([0.2, 0.5, 0.1], [0.3, 0.4, 0.8], 0.5, [0.7, 0.2, 0.1])
+    )
+    for same in (blue, grey, red):
+        np.testing.assert_allclose(images.autumn(same), same, atol=1e-6)
+    turned = images.autumn(green)
+    assert turned[0, 0, 0] > turned[0, 0, 1] > turned[0, 0, 2] and turned.dtype == np.float32
+    np.testing.assert_array_equal(images.degrade(green, 1, images.AUTUMN, "x"), turned)
+
+
 def test_degrade_reduces_or_damages(picture):
     for how in ("bicubic", "area", "pyramid"):
         np.testing.assert_array_equal(images.degrade(picture, 4, how, "cat"), images.reduce(picture, 4, how))

@@ -123,8 +123,6 @@ def test_radius_of_a_network_inside_a_network():
 
 
 WHOLE = {
-    "instance": lambda x: L.GroupNormalization(groups=-1, epsilon=1e-5, name="odd")(x),
-    "group": lambda x: L.GroupNormalization(groups=3, name="odd")(x),
     "global pooling": lambda x: x * L.GlobalAveragePooling2D(keepdims=True, name="odd")(x),
     "dense": lambda x: L.Dense(3, name="odd")(x),
     "attention": lambda x: L.Attention(name="odd")([x, x]),
@@ -157,6 +155,26 @@ def test_what_cannot_be_tiled_is_refused(tmp_path, body, words):
     with pytest.raises(ValueError, match=words):
         restore.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (37, 50), (8, 300)])
+def test_a_network_with_instance_normalisation_sees_the_whole_picture(shape, tmp_path):
+    model = models.resnet_generator(2, 1)
+    with pytest.raises(ValueError, match="call the network on the whole picture"):
+        restore.receptive_radius(model)
+    picture = noise(*shape, 3)
+    padded = np.pad(picture, ((0, -shape[0] % 4), (0, -shape[1] % 4), (0, 0)), "symmetric")
+    expected = whole(model, padded)[: shape[0], : shape[1]]
+    np.testing.assert_allclose(restore.apply(model, picture, 1, tile=16), expected, atol=1e-6)
+    images.write(tmp_path / "x.png", picture)
+    done = images.read(restore.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out"))
+    assert np.abs(done - expected).max() < 0.02
+
+
+def test_its_picture_may_not_be_too_large(monkeypatch):
+    monkeypatch.setattr(restore, "MOST_WHOLE", 1000)
+    with pytest.raises(ValueError, match=r"whole picture at once, and 50×40 is more than .* reduce the picture first"):
+        restore.apply(models.unet_generator(2, 3), noise(40, 50, 3), 1)
 
 
 def test_operations_in_a_graph_count_as_layers():

@@ -187,7 +187,7 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, monkeypatch):
 
 
 # The moment that one of these ships, its test passes, and this says to strike it
-AWAITED = {"rdn_photos_x2", "rdn_noise_cancel_x2"}
+AWAITED = {"rdn_photos_x2", "rdn_noise_cancel_x2", "spring_to_autumn", "autumn_to_spring"}
 TO_COME = pytest.mark.xfail(raises=FileNotFoundError, strict=True, reason="not trained yet")
 
 
@@ -200,7 +200,8 @@ def test_what_ships_is_what_the_recipe_says(name):
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=recipes.RECIPES)
 def test_training_draws_the_damage_that_the_card_names(recipe):
-    assert recipe["batches"].get("damage") is images.DAMAGES.get(recipe["card"]["damage"])
+    drawn = {how: images.DAMAGES[how] for how in (images.DAMAGE, images.NOISE)}  # autumn is the same each time
+    assert recipe["batches"].get("damage") is drawn.get(recipe["card"]["damage"])
 
 
 @pytest.fixture
