@@ -181,11 +181,13 @@ def load(paths: Sequence[Path], size: int = 256) -> np.ndarray:
     return np.stack([images.to_uint8(images.resize(square, (size, size), "area")) for square in squares])
 
 
-def batches(a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, seed: int = 0, start: int = 0):
+def batches(
+    a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, saturation: float = 0.2, seed: int = 0, start: int = 0
+):
     """Endless training batches (a, b) of pictures without pairs, float32 (batch, size, size, 3) in [0, 1].
 
     `a` and `b` are uint8 (n, h, w, 3). Each picture is flipped at random, a random square of `size` pixels up to all
-    that there is, brought to `size` (zoom), its saturation multiplied by 0.8 to 1.2. Each set has its own order,
+    that there is, brought to `size` (zoom), its saturation multiplied by 1 ± `saturation` at most. Each set has its own order,
     anew each epoch; all depends on (`seed`, the number of the batch) alone, so that a run from batch number `start`
     on sees what an uninterrupted one would have seen.
     """
@@ -200,7 +202,7 @@ def batches(a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, seed: int =
         draws = tf.random.stateless_uniform([2, 4], [seed, step])
         return tuple(zoomed(x, *tf.unstack(draw)) for x, draw in zip(sides, tf.unstack(draws), strict=True))
 
-    def zoomed(x, zoom, down, right, saturation):
+    def zoomed(x, zoom, down, right, colour):
         height, width = x.shape[1:3]
         side = size + tf.cast(zoom * (min(height, width) - size + 1), tf.int32)
         top, left = (
@@ -208,7 +210,7 @@ def batches(a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, seed: int =
         )
         x = tf.image.resize(x[:, top : top + side, left : left + side], (size, size), antialias=True)
         grey = tf.image.rgb_to_grayscale(x)
-        return tf.clip_by_value(grey + (0.8 + 0.4 * saturation) * (x - grey), 0, 1)
+        return tf.clip_by_value(grey + (1 + saturation * (2 * colour - 1)) * (x - grey), 0, 1)
 
     sides = tf.data.Dataset.zip(in_order(a, 2 * seed), in_order(b, 2 * seed + 1))
     return sides.enumerate(start).map(augment, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

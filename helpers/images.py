@@ -439,6 +439,19 @@ def noisy(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
     return jpeg(noise(reduce(hr, 2), 8 / 255, seed), 40)
 
 
+def night(picture: np.ndarray) -> np.ndarray:
+    """A known night of our own: darker and bluer, colours half gone, and what was bright lit by lamps.
+
+    Half of each colour and half of the luma, squared, times (0.3, 0.4, 0.65); where luma exceeds 0.65, fully from
+    0.8 on, four fifths of it become lamp light, (1, 0.8, 0.45), blurred by σ 1.5. Shape, range and dtype kept.
+    """
+    check(picture)
+    luma = picture @ np.float32([0.299, 0.587, 0.114])
+    dark = np.float32([0.3, 0.4, 0.65]) * (0.5 * luma[..., None] + 0.5 * picture) ** 2
+    lamps = cv2.GaussianBlur(np.clip((luma - 0.65) / 0.15, 0, 1), (0, 0), 1.5)[..., None]
+    return (dark + 0.8 * lamps * (np.float32([1, 0.8, 0.45]) - dark)).astype(picture.dtype)
+
+
 def autumn(picture: np.ndarray, seed=None) -> np.ndarray:
     """Spring's foliage turned: greens become yellow to red, by hue alone; no leaf falls. Shape, range, dtype kept.
 

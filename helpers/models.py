@@ -112,22 +112,24 @@ def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu"
     return keras.Model(lr, x, name="espcn")
 
 
-def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True):
+def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True, normalise: bool = True):
     """CycleGAN's generator: (b, h, w, 3) → (b, h, w, 3); h and w must be multiples of 4.
 
     11,383,427 parameters at width 64 with 9 blocks (published: 11,378,179, with biases where here a scale and a
     shift follow each normalisation). Two halvings, `blocks` residual blocks, two enlargements (nearest, then a
     convolution, which draws no checkerboard), a sigmoid. `skip` adds each encoder level to the decoder's. Instance
     normalisation looks at the whole picture, so there are no tiles; and in a square of one colour it divides by
-    nearly nothing, layer after layer, until the gradients overflow: leave such squares out.
+    nearly nothing, layer after layer, until the gradients overflow: leave such squares out. It also takes away how
+    bright a picture is. Without it (`normalise`) there are biases and leaky ReLUs, and the picture itself goes
+    to the last convolution, which starts at zero, without a sigmoid.
     Source: Zhu et al. 2017, arXiv:1703.10593, after Johnson et al. 2016.
     """
     picture = keras.Input((None, None, 3), name="picture")
 
-    def convolve(x, filters, kernel, name, strides=1, activation="relu"):
+    def convolve(x, filters, kernel, name, strides=1, activation="relu" if normalise else "leaky_relu"):
         x = ReflectionPadding2D(kernel // 2, name=f"{name}_border")(x)
-        x = layers.Conv2D(filters, kernel, strides=strides, use_bias=False, name=name)(x)
-        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_norm")(x)
+        x = layers.Conv2D(filters, kernel, strides=strides, use_bias=not normalise, name=name)(x)
+        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_norm")(x) if normalise else x
         return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
 
     wide = convolve(picture, width, 7, "start")
@@ -139,8 +141,11 @@ def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True):
     for k, (filters, level) in enumerate([(2 * width, half), (width, wide)], start=1):
         x = convolve(layers.UpSampling2D(2, name=f"enlarged{k}")(x), filters, 3, f"up{k}")
         x = layers.Add(name=f"skip{k}")([x, level]) if skip else x
-    x = layers.Conv2D(3, 7, name="colours")(ReflectionPadding2D(3, name="colours_border")(x))
-    x = layers.Activation("sigmoid", dtype="float32", name="output")(x)
+    x = x if normalise else layers.Concatenate(name="with_picture")([x, picture])
+    start = "glorot_uniform" if normalise else "zeros"
+    x = ReflectionPadding2D(3, name="colours_border")(x)
+    x = layers.Conv2D(3, 7, kernel_initializer=start, name="colours")(x)
+    x = layers.Activation("sigmoid" if normalise else "linear", dtype="float32", name="output")(x)
     return keras.Model(picture, x, name="resnet_generator")
 
 
@@ -170,20 +175,24 @@ def unet_generator(width: int = 64, levels: int = 6):
     return keras.Model(picture, x, name="unet_generator")
 
 
-def patch_discriminator(width: int = 64):
+def patch_discriminator(width: int = 64, strided: int = 3, normalise: bool = True):
     """PatchGAN: (b, h, w, 3) → (b, h/8 − 2, w/8 − 2, 1), a score for each overlapping patch of 70×70 pixels.
+
+    With fewer `strided` convolutions the patches are smaller: 34×34 with 2, 16×16 with 1.
 
     2,765,633 parameters at width 64 (published: 2,764,737). High for real, low for generated; least squares, so
     no activation at the end. Source: Isola et al. 2017, arXiv:1611.07004.
     """
     picture = keras.Input((None, None, 3), name="picture")
     x = picture
-    for k, (filters, strides) in enumerate([(1, 2), (2, 2), (4, 2), (8, 1)], start=1):
+    for k in range(1, strided + 2):
+        filters, strides = 2 ** (k - 1), 2 if k <= strided else 1
         x = layers.ZeroPadding2D(1, name=f"border{k}")(x)
-        x = layers.Conv2D(filters * width, 4, strides=strides, use_bias=k == 1, name=f"conv{k}")(x)
-        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"norm{k}")(x) if k > 1 else x
+        norm = normalise and k > 1
+        x = layers.Conv2D(filters * width, 4, strides=strides, use_bias=not norm, name=f"conv{k}")(x)
+        x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"norm{k}")(x) if norm else x
         x = layers.LeakyReLU(0.2, name=f"relu{k}")(x)
-    x = layers.Conv2D(1, 4, dtype="float32", name="scores")(layers.ZeroPadding2D(1, name="border5")(x))
+    x = layers.Conv2D(1, 4, dtype="float32", name="scores")(layers.ZeroPadding2D(1, name=f"border{strided + 2}")(x))
     return keras.Model(picture, x, name="patch_discriminator")
 
 

@@ -131,6 +131,19 @@ def test_scenes_shows_both_ways_after_each_epoch(tmp_path, capsys):
 # networks
 
 
+def test_patches_and_normalisation_can_be_left_out():
+    for strided, patch in ((3, 70), (2, 34), (1, 16)):
+        model = models.patch_discriminator(2, strided, normalise=False)
+        x = tf.Variable(noise(1, 128, 128, 3))
+        with tf.GradientTape() as tape:
+            score = model(x)[0, 6, 6, 0]
+        seen = np.argwhere(np.abs(tape.gradient(score, x)[0]).sum(axis=-1) > 0)
+        assert (np.ptp(seen, axis=0) + 1).tolist() == [patch, patch]
+    model = models.resnet_generator(2, 1, normalise=False)
+    assert not any(isinstance(x, keras.layers.GroupNormalization) for x in model.layers)
+    assert np.array_equal(model(noise(1, 16, 16, 3)), np.zeros((1, 16, 16, 3)))
+
+
 def test_published_sizes():
     assert models.resnet_generator().count_params() == 11_383_427
     assert models.patch_discriminator().count_params() == 2_765_633

@@ -603,6 +603,15 @@ def test_noisy_is_reduced_then_grained_then_compressed(picture):
         images.noisy(picture[1:], "cat")
 
 
+def test_night_is_dark_blue_and_lit_by_lamps():
+    grey, white = (np.full((16, 16, 3), c, np.float32) for c in (0.4, 1.0))
+    dark, lamp = images.night(grey)[8, 8], images.night(white)[8, 8]
+    np.testing.assert_allclose(dark, 0.16 * np.float32([0.3, 0.4, 0.65]), atol=1e-5)
+    assert lamp[0] > lamp[1] > lamp[2] and lamp.min() > 0.4
+    half = images.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.3, 0.4, 0.65])
+    assert 1 < np.sqrt(half[0] / half[1]) < 2  # of a colour three times as strong as the others, half is left
+
+
 def test_autumn_turns_greens_and_nothing_else():
     green, blue, grey, red = (
         np.full((4, 4, 3), c, np.float32) for c in ([0.2, 0.5, 0.1], [0.3, 0.4, 0.8], 0.5, [0.7, 0.2, 0.1])
