@@ -188,8 +188,8 @@ def batches(
 
     `a` and `b` are uint8 (n, h, w, 3). Each picture is flipped at random, a random square of `size` pixels up to all
     that there is, brought to `size` (zoom), its saturation multiplied by 1 ± `saturation` at most. Each set has its
-    own order, anew each epoch; all depends on (`seed`, the batch's number) alone, so that a run from batch number `start`
-    on sees what an uninterrupted one would have seen.
+    own order, anew each epoch. All depends on (`seed`, the batch's number) alone, so that a run from batch number
+    `start` on sees what an uninterrupted one would have seen.
     """
     import tensorflow as tf
 
