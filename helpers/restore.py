@@ -26,7 +26,7 @@ WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "
 WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-MOST_WHOLE = 2_000_000  # pixels that a network with instance normalisation may see at once, in about 2 GB
+MOST_WHOLE = 600_000  # pixels that a network with instance normalisation may see at once, in 3 GB
 REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 # A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
