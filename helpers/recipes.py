@@ -104,14 +104,14 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
         "batches": {"batch": 4, "turn": False},
         "loss": "mae",
         "rate": 1e-3,
-        "steps": 1_000,
+        "steps": 600,
     }
 RECIPES["autumn_to_spring"]["card"]["damage"] = images.AUTUMN
 
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
     ("summer_to_winter", "winter_to_summer"): {"arguments": {"width": 24, "blocks": 6}, "steps": 8_000},
-    ("day_to_night", "night_to_day"): {"arguments": {"width": 24, "blocks": 9}, "steps": 3_000},
+    ("day_to_night", "night_to_day"): {"arguments": {"width": 24, "blocks": 9}, "steps": 2_500},
 }
 
 
