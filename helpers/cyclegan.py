@@ -155,7 +155,7 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
 
     These are its folders' names, as in the CycleGAN paper's sets; where there are only two, A before B in the
     alphabet, a fifth of their scenes is held out, a scene from both at once. Raises FileNotFoundError for another
-    layout and empty folders.
+    layout and empty folders, ValueError for too few scenes and what `images.read` refuses.
     """
     from helpers import batching
 
@@ -172,6 +172,8 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
     for k, (path, scene) in enumerate(zip(paths[0] + paths[1], shown, strict=True)):
         part = "test" if parts[str(scene)] == "test" else "train"
         sets[part + ("A" if k < len(paths[0]) else "B")].append(path)
+    if empty := [name for name, found in sets.items() if not found]:
+        raise ValueError(f"of {max(shown) + 1} scenes in {folder} none is left for {', '.join(empty)}; more are needed")
     return sets
 
 

@@ -132,8 +132,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
     prepared, work = ROOT / "data/prepared" / name, workplace(name)
     begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
-    if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
-        raise ValueError(f"{work} holds a training begun with other pictures; delete or move it to start anew")
+    _check_begun(begun, chosen)
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
         how = recipe.get("how") or card["damage"] or card["downscale"]
@@ -142,8 +141,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
             for side, path in {"HR": high, "LR": low[high]}.items():
                 with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:
                     shutil.copyfile(path, part)
-        with replacing(begun) as part:
-            part.write_text(json.dumps(chosen), encoding="utf-8")
+        _write(begun, chosen)
     rows = batching.read_manifest(prepared)
     sides = ("hr", "lr") if recipe.get("swap") else ("lr", "hr")
     lr, hr = (batching.load([r for r in rows if r["split"] == "train"], side) for side in sides)
@@ -175,16 +173,31 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     return training.save_weights(model, name, card)
 
 
+def _check_begun(begun: Path, chosen: dict) -> None:
+    if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
+        raise ValueError(f"{begun.parent} holds a training begun with other pictures; delete or move it to start anew")
+
+
+def _write(begun: Path, chosen: dict) -> None:
+    with replacing(begun) as part:
+        part.write_text(json.dumps(chosen), encoding="utf-8")
+
+
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
     """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `cyclegan.unpaired`.
 
     In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
     goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
-    Returns the paths of both files of weights.
+    Returns the paths of both files of weights. Raises what `cyclegan.unpaired` does, and ValueError where an
+    unfinished training was begun with other pictures.
     """
     recipe, size, work = UNPAIRED[names], 128, workplace(names[0])
     steps = steps or recipe["steps"]
-    sets = {part: cyclegan.load(paths) for part, paths in cyclegan.unpaired(folder).items()}
+    paths = cyclegan.unpaired(folder)
+    chosen = {part: [str(path) for path in found] for part, found in paths.items()}
+    _check_begun(work / "pictures.json", chosen)
+    sets = {part: cyclegan.load(found) for part, found in paths.items()}
+    _write(work / "pictures.json", chosen)
     keras.utils.set_random_seed(0)
     policy = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")

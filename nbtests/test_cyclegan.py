@@ -94,6 +94,11 @@ def test_another_layout_is_named(tmp_path):
     (tmp_path / "two/b").mkdir()
     with pytest.raises(FileNotFoundError, match="no pictures"):
         cyclegan.unpaired(tmp_path / "two")
+    with pytest.raises(ValueError, match="at least"):
+        cyclegan.unpaired(drawn(tmp_path / "few", 2))
+    (drawn(tmp_path / "bad", 6) / "b/0_0.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"0_0\.png"):
+        cyclegan.unpaired(tmp_path / "bad")
 
 
 def test_batches_resume_where_they_were_cut():
@@ -350,3 +355,5 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
         _, card = training.load_weights(path.stem, path.parent)
         assert card["task"] == "change" and card["arguments"] == {"width": 2, "blocks": 1}
     assert list((tmp_path / "day_to_night").glob("scenes-*.png"))
+    with pytest.raises(ValueError, match="begun with other pictures"):
+        recipes.train_unpaired(names, drawn(tmp_path / "others", 10))
