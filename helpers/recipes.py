@@ -104,7 +104,7 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
         "batches": {"batch": 4, "turn": False},
         "loss": "mae",
         "rate": 1e-3,
-        "steps": 600,
+        "steps": 1_000,
     }
 RECIPES["autumn_to_spring"]["card"]["damage"] = images.AUTUMN
 
