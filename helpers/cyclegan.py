@@ -130,11 +130,11 @@ class Scenes(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.started = time.perf_counter()
-        self.handle = get_ipython() and display(Image.new("RGB", (1, 1)), display_id=True)
+        self.handle = get_ipython() and display(Image.new("RGB", (1, 1)), display_id=True, include=["image/jpeg"])
 
     def on_epoch_end(self, epoch, logs=None):
-        made = [
-            network.predict(pictures, batch_size=1, verbose=0)
+        made = [  # one at a time: less memory; and without predict, which would compile for seconds
+            np.concatenate([ops.convert_to_numpy(network(x[None], training=False)) for x in pictures])
             for network, pictures in zip([self.model.g, self.model.f], self.pictures, strict=True)
         ]
         self.shown[epoch + 1] = images.to_uint8(np.concatenate(made))
@@ -147,7 +147,8 @@ class Scenes(keras.callbacks.Callback):
         if self.handle is None:
             print(text, flush=True)
         else:
-            self.handle.update(sheet, metadata={"image/png": {"alt": f"The same scenes after {text}"}})
+            alt = {"image/jpeg": {"alt": f"The same scenes after {text}"}}
+            self.handle.update(sheet, include=["image/jpeg"], metadata=alt)
 
 
 def unpaired(folder: str | Path) -> dict[str, list[Path]]:

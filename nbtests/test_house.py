@@ -33,7 +33,7 @@ def outputs(notebook):
 
 
 def test_the_lessons_are_there():
-    assert {f"{number:02d}" for number in range(1, 8)} <= {path.stem[:2] for path in LESSONS}
+    assert {f"{number:02d}" for number in range(1, 9)} <= {path.stem[:2] for path in LESSONS}
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
@@ -116,9 +116,9 @@ def test_no_path_of_a_machine(lesson):
 
 
 def test_every_picture_has_a_text_for_who_cannot_see_it(lesson):
-    pictures = [o for o in outputs(lesson[1]) if "image/png" in o.get("data", {})]
+    pictures = [(o, kind) for o in outputs(lesson[1]) for kind in o.get("data", {}) if kind.startswith("image/")]
     assert pictures
-    assert all(len(o.metadata.get("image/png", {}).get("alt", "")) > 20 for o in pictures)
+    assert all(len(o.metadata.get(kind, {}).get("alt", "")) > 20 for o, kind in pictures)
     assert all(
         re.search(r"!\[[^\]]{20,}\]", line) for line in lesson[1].cells[0].source.splitlines() if "(attach" in line
     )
