@@ -97,14 +97,14 @@ RECIPES = {
 CHANGE = {"builder": "resnet_generator", "task": "change", "scale": 1, "downscale": None, "size": None}
 for name in ("spring_to_autumn", "autumn_to_spring"):
     RECIPES[name] = {
-        "card": CHANGE | {"arguments": {"width": 24, "blocks": 4}, "damage": None},
+        "card": CHANGE | {"builder": "cae", "arguments": {"latent": 64, "width": 16}, "damage": None},
         "how": images.AUTUMN,
         "swap": name == "spring_to_autumn",
         "cut": {"size": 128, "per_picture": 2, "fit": "resize"},
         "batches": {"batch": 4, "turn": False},
         "loss": "mae",
         "rate": 1e-3,
-        "steps": 1_000,
+        "steps": 1_500,
     }
 RECIPES["autumn_to_spring"]["card"]["damage"] = images.AUTUMN
 
