@@ -44,7 +44,7 @@ def scenes(paths: Sequence[Path], alike: float = 0.4) -> list[int]:
     """
     found = []
     for path in tqdm(paths, "scenes", leave=False, delay=2):
-        grey = images.resize(images.read(path), (64, 64), "area") @ np.float32([0.299, 0.587, 0.114])
+        grey = cv2.cvtColor(images.resize(images.read(path), (64, 64), "area"), cv2.COLOR_RGB2GRAY)
         grey -= cv2.GaussianBlur(grey, (0, 0), 3)
         grey /= np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), 8)) + 0.01
         grey -= grey.mean()

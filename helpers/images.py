@@ -201,7 +201,7 @@ def cut(
     """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
     Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
-    damaged in blocks keeps its blocks; with `how` = `DAMAGE` or `NOISE` damaged ones, seeded by their files' names. The
+    damaged in blocks keeps its blocks; with `how` one of `DAMAGES` damaged ones, seeded by their files' names. The
     first square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top,
     left), or none and why not.
     """
@@ -453,7 +453,7 @@ def night(picture: np.ndarray) -> np.ndarray:
 
 
 def autumn(picture: np.ndarray, seed=None) -> np.ndarray:
-    """Spring's foliage turned: greens become yellow to red, by hue alone; no leaf falls. Shape, range, dtype kept.
+    """Spring's foliage turned: greens become yellow to red, by colour alone; no leaf falls. Shape, range, dtype kept.
 
     A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter, faded in at
     both ends and with the saturation. `seed` changes nothing; it stands where the other damages have theirs.
@@ -472,7 +472,7 @@ DAMAGES = {DAMAGE: damage, NOISE: noisy, AUTUMN: autumn}
 def degrade(hr: np.ndarray, scale: int, how: str, seed: str | int | Sequence[int]) -> np.ndarray:
     """The input that belongs to a target: (h, w, 3) → (h/scale, w/scale, 3).
 
-    `how` names a damage, `DAMAGE` or `NOISE`, which `seed` draws, or a way to `reduce`. ValueError for the scale
+    `how` names one of `DAMAGES`, which `seed` draws, or a way to `reduce`. ValueError for the scale
     of another damage, and what `reduce` raises.
     """
     if how not in DAMAGES:

@@ -97,7 +97,9 @@ RECIPES = {
 CHANGE = {"builder": "resnet_generator", "task": "change", "scale": 1, "downscale": None, "size": None}
 for name in ("spring_to_autumn", "autumn_to_spring"):
     RECIPES[name] = {
-        "card": CHANGE | {"builder": "cae", "arguments": {"latent": 64, "width": 16}, "damage": None},
+        "card": CHANGE
+        | {"builder": "cae", "arguments": {"latent": 64, "width": 16}}
+        | {"damage": None if name == "spring_to_autumn" else images.AUTUMN},
         "how": images.AUTUMN,
         "swap": name == "spring_to_autumn",
         "cut": {"size": 128, "per_picture": 2, "fit": "resize"},
@@ -106,7 +108,6 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
         "rate": 1e-3,
         "steps": 1_500,
     }
-RECIPES["autumn_to_spring"]["card"]["damage"] = images.AUTUMN
 
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
