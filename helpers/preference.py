@@ -69,9 +69,9 @@ def chart(counts: Mapping[str, tuple[int, int]], title: str) -> Figure:
     figure = plots.bars(share, title, "preferred, % of its pairs; half is chance", ours=share, digits=0)
     (ax,) = figure.axes
     for text, (y, m) in zip(ax.texts, enumerate(share), strict=True):
-        low, high = (100 * end for end in wilson(*counts[m]))
-        ax.plot([low, high], [y, y], "|-", color=plots.BLACK)
-        text.set(text="{} of {}".format(*counts[m]), x=high)
+        text.set_text("{} of {}".format(*counts[m]))
+        text.xy = 101, y  # clear of its interval
+        ax.plot([100 * end for end in wilson(*counts[m])], [y, y], "|-", color=plots.BLACK)
     ax.axvline(50, color=plots.GREY, linestyle="--")
     ax.set_xlim(0, 115)
     return figure
