@@ -111,8 +111,16 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
 
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
-    ("summer_to_winter", "winter_to_summer"): {"arguments": {"width": 24, "blocks": 6}, "steps": 8_000},
-    ("day_to_night", "night_to_day"): {"arguments": {"width": 24, "blocks": 9}, "steps": 2_500},
+    ("summer_to_winter", "winter_to_summer"): {
+        "arguments": {"width": 24, "blocks": 6},
+        "losses": {"cycle": 3, "identity": 0},
+        "steps": 16_000,
+    },
+    ("day_to_night", "night_to_day"): {
+        "arguments": {"width": 24, "blocks": 9},
+        "losses": {"cycle": 10, "identity": 0.5},
+        "steps": 2_500,
+    },
 }
 
 
@@ -204,7 +212,9 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
         generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
-        model = cyclegan.CycleGAN(*generators, *(models.patch_discriminator(32) for _ in names), size)
+        model = cyclegan.CycleGAN(
+            *generators, *(models.patch_discriminator(32) for _ in names), size, **recipe["losses"]
+        )
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
     model.compile(keras.optimizers.Adam(cyclegan.LinearFall(3e-4, steps), beta_1=0.5))
