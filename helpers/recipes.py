@@ -107,7 +107,7 @@ RECIPES = {
         "cut": RDN["cut"],
         "start": "rdn_photos_x4",
         "against": {"width": 32, "strided": 2},
-        "rate": 3e-4,
+        "rate": 2e-4,
         "steps": 6_000,
     },
 }

@@ -23,7 +23,7 @@ class SRGAN(keras.Model):
     Calling the network runs `g`. What counts is the last state, not the best PSNR, which falls.
     """
 
-    def __init__(self, g, d, pixel: float = 0.1, reduced: float = 1, adversarial: float = 0.01):
+    def __init__(self, g, d, pixel: float = 0.3, reduced: float = 1, adversarial: float = 0.005):
         super().__init__(name="srgan")
         self.g, self.d = g, d
         self.pixel, self.reduced, self.adversarial = pixel, reduced, adversarial
