@@ -27,7 +27,9 @@ def show(figure: Figure, alt: str) -> None:
 def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> Figure:
     """A contact sheet: {caption: picture}, each at its own shape."""
     rows = -(-len(pictures) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(7.6, 1.65 * rows + 0.4), squeeze=False)
+    upright = max((p.shape[0] / p.shape[1] for p in pictures.values()), default=1)
+    height = min(1.65, 7.6 / columns * upright + 0.45)  # wide pictures want lower rows
+    figure, axes = plt.subplots(rows, columns, figsize=(7.6, height * rows + 0.4), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, (caption, picture) in zip(axes.flat, pictures.items(), strict=False):

@@ -2,13 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from helpers import ROOT, batching, cyclegan, images, metrics, models, replacing, training, workplace
+from helpers import ROOT, batching, cyclegan, images, metrics, models, replacing, srgan, training, workplace
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
 DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": images.DAMAGE, "size": 96}
@@ -21,6 +22,7 @@ CAE = {
 }
 SIZES = {"scale": 2, "c": 3, "d": 6, "g": 32, "g0": 32, "upsampling": "subpixel", "skip": "bicubic"}
 TWICE = {"builder": "rdn", "arguments": SIZES, "scale": 2, "downscale": "bicubic", "size": None}
+FOUR = TWICE | {"arguments": SIZES | {"scale": 4}, "scale": 4, "task": "enlarge", "damage": None}
 RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 40_000}
 RECIPES = {
     "deconv_dogs_x2": {
@@ -92,6 +94,22 @@ RECIPES = {
         "batches": {"batch": 16, "patch": 32, "damage": images.noisy},
         **RDN,
     },
+    "rdn_photos_x4": {
+        "card": FOUR,
+        "batches": {"batch": 16, "patch": 32},
+        **RDN,
+        "start": "rdn_photos_x2",
+        "steps": 8_000,
+    },
+    "srgan_photos_x4": {
+        "card": FOUR,
+        "batches": {"batch": 8, "patch": 32},
+        "cut": RDN["cut"],
+        "start": "rdn_photos_x4",
+        "against": {"width": 32, "strided": 2},
+        "rate": 2e-4,
+        "steps": 6_000,
+    },
 }
 
 CHANGE = {"builder": "resnet_generator", "task": "change", "scale": 1, "downscale": None, "size": None}
@@ -111,8 +129,16 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
 
 # Two generators from one training without pairs: A → B, B → A
 UNPAIRED = {
-    ("summer_to_winter", "winter_to_summer"): {"arguments": {"width": 24, "blocks": 6}, "steps": 8_000},
-    ("day_to_night", "night_to_day"): {"arguments": {"width": 24, "blocks": 9}, "steps": 2_500},
+    ("summer_to_winter", "winter_to_summer"): {
+        "arguments": {"width": 24, "blocks": 6},
+        "losses": {"cycle": 3, "identity": 0},
+        "steps": 16_000,
+    },
+    ("day_to_night", "night_to_day"): {
+        "arguments": {"width": 24, "blocks": 9},
+        "losses": {"cycle": 10, "identity": 0.5},
+        "steps": 2_500,
+    },
 }
 
 
@@ -120,17 +146,23 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
 
     Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
-    again it goes on. The checkpoint is chosen on the validation pictures alone. `steps` overrides the recipe's.
+    again it goes on. The checkpoint is chosen on the validation pictures alone; with a discriminator ("against")
+    it is the last. "start" names the weights to begin with. `steps` overrides the recipe's.
     A recipe that repairs needs `low`, {picture: its damaged one}; for it the test pictures are laid out in
     data/prepared/NAME/test as `benchmark` reads them.
     Raises ValueError for an unknown name, where `low` is lacking, and where an unfinished training
-    was begun with other pictures.
+    was begun with other pictures; and what `training.start_from` does.
     """
     if name not in RECIPES:
         raise ValueError(f"no recipe {name!r}; there are {', '.join([*RECIPES, *sum(UNPAIRED, ())])}")
     recipe, card = RECIPES[name], RECIPES[name]["card"]
     if "low" in recipe and not low:
         raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
+    with _mixed():
+        model = getattr(models, card["builder"])(**card["arguments"])
+        opponent = models.patch_discriminator(**recipe["against"]) if "against" in recipe else None
+    if "start" in recipe:
+        training.start_from(model, recipe["start"])
     prepared, work = ROOT / "data/prepared" / name, workplace(name)
     begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
     _check_begun(begun, chosen)
@@ -152,26 +184,35 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
     baseline = float(np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs]))
 
-    keras.utils.set_random_seed(0)
-    policy = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = getattr(models, card["builder"])(**card["arguments"])
-    finally:
-        keras.mixed_precision.set_dtype_policy(policy)
     steps = steps or recipe["steps"]
     rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500)
-    model.compile(keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05), recipe["loss"])
+    # two networks' gradients differ in size by orders, so that a common norm would hold back the smaller
+    clip = {"clipnorm": 0.05} if opponent else {"epsilon": 1e-6, "global_clipnorm": 0.05}
+    trained = srgan.SRGAN(model, opponent) if opponent else model
+    trained.compile(keras.optimizers.Adam(rate, **clip), recipe.get("loss"))
 
     def data(step):
         return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
 
     curve = training.LiveCurve(val_lr, val_hr, baseline, name)
     epoch = min(500, steps)
-    training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
-    (best,) = work.glob("best-*.weights.h5")
-    model.load_weights(best)
+    training.fit(trained, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
+    if not opponent:
+        (best,) = work.glob("best-*.weights.h5")
+        model.load_weights(best)
     return training.save_weights(model, name, card)
+
+
+@contextmanager
+def _mixed() -> Iterator[None]:
+    """Networks built inside compute in mixed bfloat16, and always begin with the same weights."""
+    keras.utils.set_random_seed(0)
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(policy)
 
 
 def _check_begun(begun: Path, chosen: dict) -> None:
@@ -199,14 +240,10 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     _check_begun(work / "pictures.json", chosen)
     sets = {part: cyclegan.load(found) for part, found in paths.items()}
     _write(work / "pictures.json", chosen)
-    keras.utils.set_random_seed(0)
-    policy = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
+    with _mixed():
         generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
-        model = cyclegan.CycleGAN(*generators, *(models.patch_discriminator(32) for _ in names), size)
-    finally:
-        keras.mixed_precision.set_dtype_policy(policy)
+        judges = [models.patch_discriminator(32) for _ in names]
+        model = cyclegan.CycleGAN(*generators, *judges, size, **recipe["losses"])
     model.compile(keras.optimizers.Adam(cyclegan.LinearFall(3e-4, steps), beta_1=0.5))
 
     def data(step):

@@ -159,6 +159,21 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     return model, card
 
 
+def start_from(model: keras.Model, name: str) -> keras.Model:
+    """Fill what `model` has in common with the weights `name`, by name and shape, and return it.
+
+    For a training that begins where another ended, such as ×4 with the body of ×2. Raises what `load_weights`
+    does, and ValueError where not one array fits.
+    """
+    trained = _variables(load_weights(name)[0])
+    alike = {n: v for n, v in _variables(model).items() if n in trained and trained[n].shape == v.shape}
+    if not alike:
+        raise ValueError(f"no array of {name} has name and shape of one of this {model.name}; start from another")
+    for n, variable in alike.items():
+        variable.assign(trained[n])
+    return model
+
+
 def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
     """Fill `model` with published weights from the reader's own copy, and return it.
 

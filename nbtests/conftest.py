@@ -132,3 +132,19 @@ def command(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A folder of three pictures, 81×80, to train recipes on; all that these read and write is in tmp_path."""
+    from skimage import data
+
+    from helpers import images, recipes, training
+
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    for function in (training.save_weights, training.load_weights):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path / "weights",))
+    for k in range(3):
+        images.write(tmp_path / f"toy/{k}.png", images.to_float(data.chelsea())[40 * k : 40 * k + 81, 100:180])
+    return tmp_path / "toy"
