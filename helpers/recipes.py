@@ -23,7 +23,7 @@ CAE = {
 SIZES = {"scale": 2, "c": 3, "d": 6, "g": 32, "g0": 32, "upsampling": "subpixel", "skip": "bicubic"}
 TWICE = {"builder": "rdn", "arguments": SIZES, "scale": 2, "downscale": "bicubic", "size": None}
 FOUR = TWICE | {"arguments": SIZES | {"scale": 4}, "scale": 4, "task": "enlarge", "damage": None}
-RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 40_000}
+RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 12_000}
 RECIPES = {
     "deconv_dogs_x2": {
         "card": {
@@ -99,7 +99,7 @@ RECIPES = {
         "batches": {"batch": 16, "patch": 32},
         **RDN,
         "start": "rdn_photos_x2",
-        "steps": 8_000,
+        "steps": 5_000,
     },
     "srgan_photos_x4": {
         "card": FOUR,
@@ -108,7 +108,7 @@ RECIPES = {
         "start": "rdn_photos_x4",
         "against": {"width": 32, "strided": 2},
         "rate": 2e-4,
-        "steps": 6_000,
+        "steps": 3_000,
     },
 }
 
