@@ -70,7 +70,7 @@ def restore(args: argparse.Namespace) -> int:
     one = partial(restore.restore_file, model, card["scale"], label=label, faces=faces)
     made, kept, failed = restore.restore_all(one, args.pictures, args.to, card["scale"], label)
     print(*made, sep="\n", end="\n" * bool(made))
-    if len(made) + len(kept) + len(failed) > 1 or kept:
+    if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
     for error in failed:
         complain(error)

@@ -322,15 +322,17 @@ def restore_all(one: Callable, sources: list, to: AnyPath | None, scale: int, la
     """`one(source, to_folder)` of each file, and of each picture, GIF and video in each folder, with a bar.
 
     A result goes beside its source, or into `to`, which mirrors a folder's tree. One that is newer than its source
-    and was `restored_by` the same `label` is kept; so a stopped run can be repeated. Of a folder's files those that
-    are themselves results are passed over. Returns the paths made, the paths kept, and an exception for each
-    file that failed; none of them stops the others. FileNotFoundError, before anything is done, for an empty folder.
+    and was `restored_by` the same `label` is kept; so a stopped run can be repeated. Where results go
+    into the folder that they come from, those in it are passed over. Returns the paths made, the paths kept, and an
+    exception for each file that failed; none stops the others. FileNotFoundError, before anything is done, for an
+    empty folder.
     """
     found, made, kept, failed, targets = [], [], [], [], {}
     for source in map(Path, sources):
         within = images.find(source, images.SUFFIXES | video.SUFFIXES) if source.is_dir() else [source]
         root = source if source.is_dir() else source.parent
-        within = [path for path in within if path == source or not restored_by(path)]
+        again = root.resolve() in (Path(to or root).resolve() / "x").parents  # results would become sources
+        within = [path for path in within if path == source or not (again and restored_by(path))]
         found += [(path, Path(to or root) / path.parent.relative_to(root)) for path in within]
     for source, folder in tqdm(found, "restore", unit="file", leave=False, delay=2):
         try:

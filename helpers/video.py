@@ -72,9 +72,7 @@ def flicker(before: Iterable[np.ndarray], after: Iterable[np.ndarray]) -> float:
     return float(new - old)
 
 
-def rewrite(
-    draw: Callable[[np.ndarray], np.ndarray], source: str | os.PathLike, target: str | os.PathLike, label: str
-) -> Path:
+def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike, label: str) -> Path:
     """Write `source` with each frame drawn anew by `draw` ((h, w, 3) float → (h·k, w·k, 3)) to `target`; returns it.
 
     One frame is in memory at a time (and of a GIF all its results, a byte a pixel, until it is written). Kept are each
@@ -90,7 +88,7 @@ def rewrite(
         output.metadata.update(container.metadata)
         output.metadata["comment"] = "; ".join([*comments(source), label])
         sound = {s.index: output.add_stream_from_template(s) for s in container.streams.audio}
-        written, held, pts, ends = None, [], None, 0.0
+        written, held, pts, ends = None, [], -(2**62), 0.0
         step = int(1 / ((stream.average_rate or 25) * stream.time_base))
         bar = tqdm(total=stream.frames or None, desc=source.name, unit="frame", leave=False, delay=2)
         for packet in container.demux(stream, *container.streams.audio):
@@ -102,8 +100,7 @@ def rewrite(
                     held.append(packet)
             else:
                 for frame in packet.decode():
-                    at = frame.pts if frame.pts is not None else (0 if pts is None else pts + step)
-                    pts = at if pts is None else max(at, pts + 1)
+                    pts = max(frame.pts if frame.pts is not None else max(pts + step, 0), pts + 1)
                     drawn = images.to_uint8(draw(_picture(frame)))
                     written = written or _add(output, target.suffix, drawn.shape, stream)
                     drawn = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), "rgb24")
@@ -151,8 +148,8 @@ def _video(path: Path):
             stream.thread_type = "AUTO"
             yield container, stream
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError):  # the disk's
-            raise
+        if isinstance(error, OSError):
+            raise  # the disk's
         raise ValueError(f"{path} is damaged or no video ({error}); get the file again") from error
 
 

@@ -195,6 +195,11 @@ def test_beside_the_source_results_are_no_sources(tmp_path, picture, one):
     made, kept, failed = restore.restore_all(one, [tmp_path], None, 2, "a")
     assert (made, [p.name for p in kept], failed) == ([], ["a_x2.png"], [])
     assert names(tmp_path) == ["a.png", "a_x2.png"]
+    assert len(restore.restore_all(one, [tmp_path], tmp_path / "in it", 2, "a")[0]) == 1
+    (tmp_path / "in it" / "a_x2.png").unlink()
+    elsewhere = tmp_path.parent / f"{tmp_path.name} elsewhere"  # but one network's results may be another's sources
+    made, *_ = restore.restore_all(one, [tmp_path], elsewhere, 2, "a")
+    assert sorted(p.name for p in made) == ["a_x2.png", "a_x2_x2.png"]
 
 
 def test_bad_files_do_not_stop_the_rest(tmp_path, picture, one, bomb):
