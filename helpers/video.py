@@ -87,7 +87,6 @@ def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike
     with _video(source) as (container, stream), replacing(target) as part, av.open(str(part), "w") as output:
         output.metadata.update(container.metadata)
         output.metadata["comment"] = "; ".join([*comments(source), label])
-        sound = {s.index: output.add_stream_from_template(s) for s in container.streams.audio}
         written, held, pts, ends = None, [], -(2**62), 0.0
         step = int(1 / ((stream.average_rate or 25) * stream.time_base))
         bar = tqdm(total=stream.frames or None, desc=source.name, unit="frame", leave=False, delay=2)
@@ -95,20 +94,22 @@ def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike
             if packet.pts is not None:
                 ends = max(ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream.type == "audio":
-                if packet.dts is not None:
-                    packet.stream = sound[packet.stream.index]
-                    held.append(packet)
+                held += [packet] if packet.dts is not None else []
             else:
                 for frame in packet.decode():
                     pts = max(frame.pts if frame.pts is not None else max(pts + step, 0), pts + 1)
                     drawn = images.to_uint8(draw(_picture(frame)))
-                    written = written or _add(output, target.suffix, drawn.shape, stream)
+                    if not written:  # first, so that players find it first
+                        written = _add(output, target.suffix, drawn.shape, stream)
+                        sound = {s.index: output.add_stream_from_template(s) for s in container.streams.audio}
                     drawn = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), "rgb24")
                     drawn = drawn.reformat(format=written.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED)
                     drawn.pts, drawn.time_base = pts, stream.time_base
                     held += written.encode(drawn)
                     bar.update()
-            if written:  # the header, which names the size, comes first
+            if written:  # the header names the size, so sound waits for it
+                for waiting in held:
+                    waiting.stream = sound[waiting.stream.index] if waiting.stream.type == "audio" else written
                 output.mux(held)
                 held = []
         bar.close()

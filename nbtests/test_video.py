@@ -84,6 +84,8 @@ def test_the_same_format_comes_out_with_times_and_sound_as_they_were(tmp_path, s
     result = rewritten(source, tmp_path)
     assert times(result) == times(source) == TIMES  # the rate varies, and still does
     assert packets(result) == packets(source)
+    with av.open(str(result)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
     before, after = list(video.frames(source)), list(video.frames(result))
     assert after[0].shape == (64, 96, 3)
     assert all(np.abs(b - twice(a)).mean() < 0.03 for a, b in zip(before, after, strict=True))
