@@ -1,6 +1,6 @@
 """What `restore` does with a reader's own files: hostile folders, a film's plumbing, an aged portrait and its seam.
 
-    .venv/bin/python nbtests/bench_own.py [--pictures 500] [--frames 60]
+    .venv/bin/python nbtests/bench_own.py [--pictures 500] [--frames 60] [--seconds 30]
 
 Memory and time of large pictures: `nbtests/bench_restore.py`. Not a test: nothing here is asserted.
 """
@@ -26,7 +26,7 @@ import test_hostile  # noqa: E402
 from helpers import images, metrics, quiet, video  # noqa: E402
 
 with quiet():
-    from helpers import restore, training
+    from helpers import recipes, restore, training
 
 ASTRONAUT = images.to_float(data.astronaut())
 
@@ -160,6 +160,18 @@ def portraits() -> None:
         print(f"seam, {name:<10}{255 * seam(result, damaged, square):+.2f} steps of 255; face {face:.2f} dB")
 
 
+def alone(seconds: float) -> None:
+    """×2 learned from the one picture, beside bicubic and the smallest shipped network, PSNR-Y."""
+    model, card = training.load_weights("deconv_dogs_x2")
+    for name, truth in {"astronaut": ASTRONAUT, "chelsea": images.to_float(data.chelsea())}.items():
+        truth = images.crop_to_multiple(truth, 2)
+        lr = images.reduce(truth, 2)
+        results = {"bicubic": images.enlarge(lr, 2), "deconv_dogs_x2": restore.apply(model, lr, card["scale"])}
+        results["zero-shot"] = restore.apply(recipes.zero_shot(lr, seconds=seconds), lr, 2)
+        scores = [f"{method} {metrics.psnr(truth, sr, 2, y=True):.2f}" for method, sr in results.items()]
+        print(f"alone, {name} ×2, {seconds:g} s: {', '.join(scores)} dB")
+
+
 def seam(result: np.ndarray, before: np.ndarray, square: images.Box) -> float:
     """How much higher the steps between neighbours are across the square's border than they were before."""
     top, left, n, _ = square
@@ -176,8 +188,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=30, help="for learning from one picture")
     args = parser.parse_args()
     portraits()
+    alone(args.seconds)
     with tempfile.TemporaryDirectory() as folder:
         plumbing(args.frames, Path(folder))
         hostile(args.pictures, Path(folder))
