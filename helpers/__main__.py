@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 
@@ -57,14 +58,20 @@ def restore(args: argparse.Namespace) -> int:
     with quiet():
         from helpers import restore, training
 
-    model, card = training.load_weights(args.name)
-    failed = []
-    for picture in args.pictures:
-        try:
-            folder = Path(args.to) if args.to else Path(picture).parent
-            print(restore.restore_file(model, card["scale"], picture, folder))
-        except (ValueError, OSError) as error:
-            failed.append(error)
+    name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
+    model, card = training.load_weights(name)
+    label, faces = f"{name} {card['sha256'][:8]}", None
+    if args.portrait:
+        faces = {"size": args.size}
+        label += " on faces" + f" of {args.size} pixels" * bool(args.size)
+        if args.around:
+            faces["around"], other = training.load_weights(args.around)
+            label += f", {args.around} {other['sha256'][:8]} around"
+    one = partial(restore.restore_file, model, card["scale"], label=label, faces=faces)
+    made, kept, failed = restore.restore_all(one, args.pictures, args.to, card["scale"], label)
+    print(*made, sep="\n", end="\n" * bool(made))
+    if len(made) + len(kept) + len(failed) != 1 or kept:
+        print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
     for error in failed:
         complain(error)
     return 2 if failed else 0
@@ -129,10 +136,13 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/")
     command.set_defaults(run=run)
 
-    command = commands.add_parser("restore", help="enlarge or repair pictures of any size")
-    command.add_argument("pictures", nargs="+", metavar="PICTURE")
-    command.add_argument("--with", dest="name", metavar="NAME", default="espcn_photos_x4", help="weights")
-    command.add_argument("--to", metavar="FOLDER", help="instead of beside each picture")
+    command = commands.add_parser("restore", help="enlarge or repair pictures, GIFs and videos of any size")
+    command.add_argument("pictures", nargs="+", metavar="FILE|FOLDER")
+    command.add_argument("--with", dest="name", metavar="NAME", help="weights; espcn_photos_x4 without")
+    command.add_argument("--to", metavar="FOLDER", help="instead of beside each picture; mirrors a folder's tree")
+    command.add_argument("--portrait", action="store_true", help="restore faces, by espcn_faces_x4 without --with")
+    command.add_argument("--around", metavar="NAME", help="with --portrait: weights for the rest, instead of bicubic")
+    command.add_argument("--size", type=int, metavar="N", help="with --portrait: reduce faces to N×N for the network")
     command.set_defaults(run=restore)
 
     command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")

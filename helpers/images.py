@@ -33,14 +33,14 @@ NOISE = "noise of σ 8, then JPEG at quality 40"  # `noisy`
 AUTUMN = "recoloured as autumn"  # `autumn`
 
 
-def find(folder: str | os.PathLike) -> list[Path]:
+def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
     """Picture files under `folder`, sorted; FileNotFoundError in words where there is none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
     if not found:
-        raise FileNotFoundError(f"no pictures in {folder}; put some there ({', '.join(sorted(SUFFIXES))})")
+        raise FileNotFoundError(f"no pictures in {folder}; put some there ({', '.join(sorted(suffixes))})")
     return found
 
 
@@ -138,6 +138,20 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
+
+
+def bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Give each hidden pixel the nearest visible one's colour, lest the enlarged edge take on what nobody saw."""
+    if not hidden.any():
+        return picture
+    if hidden.all():
+        return np.ones_like(picture)
+    _, nearest = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((nearest.max() + 1, 3), np.float32)
+    colours[nearest[~hidden]] = picture[~hidden]
+    return colours[nearest]
 
 
 def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
@@ -308,12 +322,18 @@ def _apart(box: Box, larger: Box) -> bool:
 
 
 def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
-    """The square around `box`, `margin` of its size wider on each side, shifted and cut to fit; a view."""
-    h, w = picture.shape[:2]
+    """`square_around` of the picture; a view."""
+    top, left, side, _ = square_around(box, picture.shape, margin)
+    return picture[top : top + side, left : left + side]
+
+
+def square_around(box: Box, shape: tuple[int, ...], margin: float = 0.0) -> Box:
+    """The square around `box`, `margin` of its size wider on each side, shifted and cut to fit the picture's shape."""
+    h, w = shape[:2]
     side = min(round(max(box.height, box.width) * (1 + 2 * margin)), h, w)
     top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)
     left = min(max(box.left + box.width // 2 - side // 2, 0), w - side)
-    return picture[top : top + side, left : left + side]
+    return Box(top, left, side, side)
 
 
 class Damage(NamedTuple):

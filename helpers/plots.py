@@ -1,15 +1,18 @@
 """Every figure of the course: contact sheets, comparisons with a zoom, bars, networks, and a lesson's result."""
 
+import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
-from helpers import ROOT
+from helpers import ROOT, images
 from helpers.images import Box
 
 plt.style.use(ROOT / "helpers" / "course.mplstyle")
@@ -68,6 +71,33 @@ def compare(
             ax.spines[:].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def slider(before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[str] = ("before", "after")) -> HTML:
+    """Two pictures one over the other, and a slider, for mouse and arrow keys, that moves the border between them.
+
+    For a notebook: `display(slider(lr, sr, "…"))`. Self-contained HTML with two JPEGs of at most 640 pixels, together
+    less than 1 MB whatever they show; the smaller picture is enlarged without smoothing to the larger one's size. `alt`
+    describes them to who cannot see them; without JavaScript both halves show. ValueError for different proportions.
+    """
+    h, w = max(before.shape, after.shape)[:2]
+    if any(abs(p.shape[0] * w - p.shape[1] * h) > max(h, w) for p in (before, after)):
+        raise ValueError(f"pictures of different proportions: {before.shape} and {after.shape}")
+    size, sources = tuple(max(1, round(n * min(1, 640 / max(h, w)))) for n in (h, w)), []
+    for picture in (before, after):
+        file, how = io.BytesIO(), "nearest" if picture.shape[0] < size[0] else "area"
+        Image.fromarray(images.to_uint8(images.resize(picture, size, how))).save(file, "JPEG", quality=85)
+        sources.append("data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode())
+    first, second, alt = (html.escape(text) for text in (*captions, alt))
+    cut = "position:absolute;inset:0;width:100%;clip-path:inset(0 0 0 var(--at,50%))"
+    move = "this.parentNode.style.setProperty('--at', this.value + '%')"
+    return HTML(
+        f'<figure style="margin:0;max-width:{size[1]}px"><div style="position:relative;line-height:0">'
+        f'<img src="{sources[0]}" alt="{alt}: {first}" style="width:100%">'
+        f'<img src="{sources[1]}" alt="{alt}: {second}" style="{cut}"></div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="{first} to the left, {second} to the right"'
+        f' style="width:100%;margin:4px 0" oninput="{move}"><figcaption>{first} | {second}</figcaption></figure>'
+    )
 
 
 def bars(values: Mapping[str, float], title: str, unit: str, ours: Sequence[str] = (), digits: int = 2) -> Figure:

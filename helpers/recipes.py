@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from helpers import ROOT, batching, cyclegan, images, metrics, models, replacing, srgan, training, workplace
 
@@ -254,3 +256,35 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
     card = CHANGE | {"arguments": recipe["arguments"], "damage": None}
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
+
+
+def zero_shot(picture: np.ndarray, scale: int = 2, steps: int = 1000, seconds: float = 60, seed: int = 0):
+    """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
+
+    "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo the reduction by
+    Pillow's bicubic of the picture and of smaller copies of it, and is then used one size up:
+    `restore.apply(zero_shot(picture), picture, 2)`. It trains `steps` steps on 8 squares, or `seconds`, whichever
+    ends first, with a bar; the rate falls to zero until then. ValueError for less than 16·scale pixels on a side.
+    """
+    images.check(picture)
+    if min(picture.shape[:2]) < 16 * scale:
+        raise ValueError(f"{picture.shape[:2]} pixels are too few to learn ×{scale} from; give a larger picture")
+    keras.utils.set_random_seed(seed)
+    model, random, pairs = models.espcn(scale, "bicubic", "leaky_relu"), np.random.default_rng(seed), []
+    side = min(48, min(picture.shape[:2]) // 2 // scale)
+    for share in (1, 0.8, 0.65, 0.5):
+        hr = images.resize(picture, tuple(round(n * share) for n in picture.shape[:2]), "bicubic")
+        hr = images.crop_to_multiple(hr, scale)
+        lr = images.reduce(hr, scale)
+        for top, left in random.integers(np.array(lr.shape[:2]) - side + 1, size=(100, 2)):
+            corners = (p[top * k :, left * k :][: side * k, : side * k] for p, k in ((lr, 1), (hr, scale)))
+            pairs.append([images.to_uint8(square) for square in corners])
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), "mae")
+    data = batching.batches(*map(np.stack, zip(*pairs, strict=True)), 8, patch=min(32, side), seed=seed)
+    start = time.perf_counter()
+    for step, batch in enumerate(tqdm(data.take(steps), "zero-shot", steps, leave=False)):
+        if (done := max(step / steps, (time.perf_counter() - start) / seconds)) >= 1:
+            break
+        model.optimizer.learning_rate = 1e-3 * (0.5 + 0.5 * np.cos(np.pi * done))
+        model.train_on_batch(*batch)
+    return model

@@ -1,7 +1,8 @@
-"""How long, and with how much memory, `restore` enlarges a large picture fourfold, beside Pillow and ONNX Runtime.
+"""How long, and with how much memory, `restore` takes for a large picture, beside Pillow and ONNX Runtime.
 
     .venv/bin/pip install onnx onnxruntime
     .venv/bin/python nbtests/bench_restore.py [--megapixels 12]
+    .venv/bin/python nbtests/bench_restore.py --megapixels 48 --with unet_photos --methods restore
 
 Each method runs in a process of its own, so that its peak memory is its own; the times are of the same run.
 Not a test: nothing here is asserted.
@@ -70,7 +71,7 @@ def onnx_network():
     return run
 
 
-def measure(method: str, picture: Path) -> None:
+def measure(method: str, picture: Path, name: str) -> None:
     """Run one method in this process and print its seconds and peak memory."""
     if method == "pillow":
         from PIL import Image
@@ -83,16 +84,16 @@ def measure(method: str, picture: Path) -> None:
     elif method == "restore":
         with quiet():
             from helpers import restore, training
-        model, card = training.load_weights(NAME)
+        model, card = training.load_weights(name)
         start = time.perf_counter()
         restore.restore_file(model, card["scale"], picture, picture.parent)
     elif method == "network":
         with quiet():
             from helpers import restore, training
-        model, _ = training.load_weights(NAME)
+        model, card = training.load_weights(name)
         lr = images.read(picture)
         start = time.perf_counter()
-        for _ in restore._tiles(model, lr, 4, TILE, False):
+        for _ in restore._tiles(model, lr, card["scale"], TILE, False):
             pass
     else:
         run, lr = onnx_network(), images.read(picture)
@@ -109,20 +110,18 @@ def measure(method: str, picture: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, default=12)
+    parser.add_argument("--with", dest="name", default=NAME, help="weights; pillow and onnx know the default alone")
+    parser.add_argument("--methods", nargs="+", default=["pillow", "restore", "network", "onnx"])
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measure(args.measure[0], Path(args.measure[1]))
+        measure(args.measure[0], Path(args.measure[1]), args.name)
     else:
         side = (args.megapixels * 1e6 / 12) ** 0.5
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / "large.jpg"
             astronaut = images.to_float(data.astronaut())[:384]
             images.write(picture, images.resize(astronaut, (round(3 * side), round(4 * side)), "bicubic"))
-            for method in (
-                "pillow",
-                "restore",
-                "network",
-                "onnx",
-            ):  # file to file, file to file, network only, network only
-                subprocess.run([sys.executable, __file__, "--measure", method, str(picture)], check=True)
+            for method in args.methods:  # pillow and restore file to file, the others the network only
+                command = [sys.executable, __file__, "--with", args.name, "--measure", method, str(picture)]
+                subprocess.run(command, check=True)

@@ -1,0 +1,356 @@
+"""The reader's own pictures: portraits, labels, folders, suggestions, learning from one picture, the slider."""
+
+import base64
+import io
+import os
+import re
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from skimage import data
+
+from helpers import __main__, images, metrics, plots, recipes, restore, training, video
+
+ASTRONAUT = images.to_float(data.astronaut())
+
+
+@pytest.fixture(scope="module")
+def copier():
+    """Enlarges by 2 and changes nothing else."""
+    x = keras.Input((None, None, 3))
+    return keras.Model(x, keras.layers.UpSampling2D(2, interpolation="bicubic")(x), name="copier")
+
+
+@pytest.fixture(scope="module")
+def inverter():
+    """Scale 1; what it has drawn is easily told."""
+    x = keras.Input((None, None, 3))
+    negative = keras.layers.Conv2D(
+        3, 1, padding="same", kernel_initializer=lambda *_, **__: -np.eye(3)[None, None], bias_initializer="ones"
+    )
+    return keras.Model(x, negative(x), name="inverter")
+
+
+@pytest.fixture
+def portrait(tmp_path):
+    return images.write(tmp_path / "portrait.png", ASTRONAUT[:256, 64:384])
+
+
+def photo_exif(**tags):
+    exif = Image.Exif()
+    exif[271], exif[305] = "Acme", "Phone 9"
+    return exif
+
+
+# portrait
+
+
+def test_only_the_face_is_drawn_and_no_seam_is_left(inverter):
+    picture = ASTRONAUT[:256, 64:384]
+    (box, *_) = images.faces(picture)
+    result = restore.portrait(inverter, picture, 1)
+    assert result.shape == picture.shape and result.dtype == np.float32
+    down, right, n = box.top + box.height // 4, box.left + box.width // 4, box.height // 2
+    middle = np.s_[down : down + n, right : right + n]
+    np.testing.assert_allclose(result[middle], 1 - picture[middle], atol=1e-5)
+    square = images.square_around(box, picture.shape, restore.MARGIN)
+    outside = np.ones(picture.shape[:2], bool)
+    outside[square.top : square.top + square.height, square.left : square.left + square.width] = False
+    np.testing.assert_allclose(result[outside], picture[outside], atol=1e-5)
+    weight = (result - picture).mean(-1) / (1 - 2 * picture).mean(-1)  # the mask itself, where it can be told
+    known = np.abs(1 - 2 * picture).mean(-1) > 0.2
+    for axis in (0, 1):
+        steps = np.abs(np.diff(weight, axis=axis))
+        both = np.take(known, range(1, known.shape[axis]), axis) & np.take(known, range(known.shape[axis] - 1), axis)
+        assert np.median(steps[both]) < 0.05
+
+
+def test_the_mask_falls_to_zero_but_not_at_the_pictures_own_border():
+    ramp = restore._ramp(100, 20, True, True)
+    assert ramp[0] == ramp[-1] == 0 and (ramp[20:80] == 1).all() and np.diff(ramp).max() < 0.09
+    assert restore._ramp(100, 20, False, True)[0] == 1
+    assert (restore._ramp(10, 20, False, False) == 1).all()
+
+
+def test_several_faces_and_a_network_around(copier, inverter):
+    picture = np.concatenate([ASTRONAUT[:256, 64:320]] * 2, axis=1)
+    found = images.faces(picture)
+    assert len(found) == 2
+    result = restore.portrait(inverter, picture, 1)
+    for box in found:
+        at = np.s_[box.top + 20 : box.top + box.height - 20, box.left + 20 : box.left + box.width - 20]
+        assert np.abs(result[at] - (1 - picture[at])).mean() < 0.01
+    assert restore.portrait(copier, picture, 2, around=copier).shape == (512, 1024, 3)
+    with pytest.raises(ValueError, match="enlarges 2 times, not 1"):
+        restore.portrait(inverter, picture, 1, around=copier)
+
+
+def test_a_shipped_network_brings_a_blurred_face_nearer():
+    truth = ASTRONAUT[:256, 64:384]
+    (box, *_) = images.faces(truth)
+    model, _ = training.load_weights("cae_faces")
+    for sigma, size in ((2, None), (4, 96)):  # a wide blur is one that a reduced face can be freed from
+        damaged = images.blur(truth, sigma)
+        before, after = (images.crop_box(p, box) for p in (damaged, restore.portrait(model, damaged, 1, size)))
+        assert metrics.psnr(images.crop_box(truth, box), after) > metrics.psnr(images.crop_box(truth, box), before) + 1
+
+
+@pytest.mark.parametrize("picture", [np.full((64, 64, 3), 0.5, np.float32), np.zeros((1, 1, 3), np.float32)])
+def test_no_face_is_said_and_nothing_written(tmp_path, copier, picture, capsys):
+    with pytest.raises(ValueError, match=r"no face found.*crop it nearer"):
+        restore.portrait(copier, picture, 2)
+    source = images.write(tmp_path / "flat.png", picture)
+    assert __main__.main(["restore", "--portrait", str(source), "--to", str(tmp_path / "out")]) == 2
+    assert re.search(r"^error: .*flat\.png: no face found", capsys.readouterr().err, re.MULTILINE)
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["flat.png"]
+
+
+def test_a_portrait_by_one_command(tmp_path, portrait, capsys):
+    arguments = ["restore", "--portrait", str(portrait), "--with", "cae_faces", "--to", str(tmp_path / "out")]
+    assert __main__.main(arguments) == 0
+    result = tmp_path / "out" / "portrait_restored.png"
+    assert capsys.readouterr().out == f"{result}\n"
+    expected = restore.portrait(training.load_weights("cae_faces")[0], images.read(portrait), 1)
+    assert np.abs(images.read(result) - expected).max() < 2.1 / 255
+    assert re.fullmatch(r"cae_faces \w{8} on faces", restore.restored_by(result))
+
+
+# labels
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, picture, suffix):
+    source = tmp_path / f"x{suffix}"
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
+        ' xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="attic"/></rdf:RDF></x:xmpmeta>'
+    )
+    options = {"xmp": packet.encode()} if suffix in (".jpg", ".webp") else {}
+    if suffix == ".png":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("Title", "Grandmother")
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet)
+    exif = photo_exif()
+    if suffix == ".tif":
+        exif[700] = packet.encode()
+    Image.fromarray(images.to_uint8(picture)).save(source, exif=exif, **options)
+    assert restore.restored_by(source) == ""
+    result = restore.restore_file(copier, 2, source, tmp_path, label="net_x2 1a2b3c4d")
+    assert restore.restored_by(result) == "net_x2 1a2b3c4d"
+    with Image.open(result) as file:
+        file.load()
+        assert file.getexif()[271] == "Acme"
+        assert file.getexif()[305] == "Phone 9; Restored with net_x2 1a2b3c4d by image-restoration-course"
+        xmp = file.info["xmp"].decode()
+        assert "digitalsourcetype/algorithmicallyEnhanced" in xmp
+        assert 'dc:source="attic"' in xmp and "Orientation" not in xmp
+        assert file.getxmp()["xmpmeta"]["RDF"]["Description"]  # well formed
+        if suffix == ".png":
+            assert file.text["Title"] == "Grandmother"
+            assert file.text["Software"].startswith("Restored with") or "; Restored with" in file.text["Software"]
+    again = restore.restore_file(copier, 2, result, tmp_path / "again")  # both are told, the last counts
+    assert restore.restored_by(again) == "copier"
+
+
+def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
+    result = restore.restore_file(copier, 2, images.write(tmp_path / "x.jpg", picture), tmp_path)
+    with Image.open(result) as file:
+        assert dict(file.getexif()) == {274: 1, 305: "Restored with copier by image-restoration-course"}
+
+
+# files and folders
+
+
+@pytest.fixture
+def one(copier):
+    return lambda source, folder: restore.restore_file(copier, 2, source, folder, label="a")
+
+
+def names(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_tree_is_mirrored_and_a_second_run_does_nothing(tmp_path, picture, one):
+    for name in ("a.png", "deep/b.jpg", "deep/er/c.webp"):
+        images.write(tmp_path / "in" / name, picture)
+    run = lambda label="a": restore.restore_all(one, [tmp_path / "in"], tmp_path / "out", 2, label)  # noqa: E731
+    made, kept, failed = run()
+    assert names(tmp_path / "out") == ["a_x2.png", "deep/b_x2.jpg", "deep/er/c_x2.webp"]
+    assert (sorted(made), kept, failed) == (sorted(p for p in (tmp_path / "out").rglob("*.*")), [], [])
+    made, kept, failed = run()
+    assert (made, len(kept), failed) == ([], 3, [])
+    later = time.time() + 5
+    os.utime(tmp_path / "in" / "a.png", (later, later))  # a source that is newer is done again
+    assert [p.name for p in run()[0]] == ["a_x2.png"]
+    assert len(run("another network")[0]) == 3  # so is one that another network made
+
+
+def test_beside_the_source_results_are_no_sources(tmp_path, picture, one):
+    images.write(tmp_path / "a.png", picture)
+    assert len(restore.restore_all(one, [tmp_path], None, 2, "a")[0]) == 1
+    made, kept, failed = restore.restore_all(one, [tmp_path], None, 2, "a")
+    assert (made, [p.name for p in kept], failed) == ([], ["a_x2.png"], [])
+    assert names(tmp_path) == ["a.png", "a_x2.png"]
+    assert len(restore.restore_all(one, [tmp_path], tmp_path / "in it", 2, "a")[0]) == 1
+    (tmp_path / "in it" / "a_x2.png").unlink()
+    elsewhere = tmp_path.parent / f"{tmp_path.name} elsewhere"  # but one network's results may be another's sources
+    made, *_ = restore.restore_all(one, [tmp_path], elsewhere, 2, "a")
+    assert sorted(p.name for p in made) == ["a_x2.png", "a_x2_x2.png"]
+
+
+def test_bad_files_do_not_stop_the_rest(tmp_path, picture, one, bomb):
+    (tmp_path / "in").mkdir()
+    bomb.rename(tmp_path / "in" / "bomb.png")
+    (tmp_path / "in" / "text.jpg").write_text("no picture")
+    (tmp_path / "in" / "text.mp4").write_text("no video")
+    (tmp_path / "in" / "empty.webp").touch()
+    images.write(tmp_path / "in" / "zgood.png", picture)
+    Image.fromarray(np.zeros((1, 1), np.uint16)).save(tmp_path / "in" / "deep.png")
+    Image.new("CMYK", (3, 2)).save(tmp_path / "in" / "cmyk.tif")
+    sources = [tmp_path / "in", tmp_path / "none.png"]
+    made, kept, failed = restore.restore_all(one, sources, tmp_path / "out", 2, "a")
+    assert sorted(p.name for p in made) == ["cmyk_x2.tif", "deep_x2.png", "zgood_x2.png"]
+    assert len(failed) == 5 and not kept
+    for name in ("bomb.png", "text.jpg", "text.mp4", "empty.webp", "none.png"):
+        assert sum(name in str(error) for error in failed) == 1, name
+    assert names(tmp_path / "out") == ["cmyk_x2.tif", "deep_x2.png", "zgood_x2.png"]
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(FileNotFoundError, match="no pictures in"):
+        restore.restore_all(one, [tmp_path / "in", tmp_path / "nothing"], tmp_path / "out", 2, "b")
+
+
+def test_whatever_is_raised_the_next_file_is_tried(tmp_path, picture, one):
+    for name in "abc":
+        images.write(tmp_path / f"{name}.png", picture)
+
+    def moody(source, folder):
+        if source.name == "b.png":
+            raise MemoryError
+        return one(source, folder)
+
+    made, _, failed = restore.restore_all(moody, sorted(tmp_path.glob("?.png")), tmp_path / "out", 2, "a")
+    assert [p.name for p in made] == ["a_x2.png", "c_x2.png"]
+    assert re.search(r"b\.png: MemoryError", str(failed[0]))
+
+
+def test_two_sources_of_one_result_are_named(tmp_path, picture, one):
+    for suffix in (".bmp", ".png"):
+        images.write(tmp_path / f"a{suffix}", picture)
+    made, _, failed = restore.restore_all(one, [tmp_path / "a.bmp", tmp_path / "a.png"], None, 2, "a")
+    assert len(made) == 1
+    assert re.search(r"a\.png: its result would replace that of .*a\.bmp", str(failed[0]))
+
+
+def test_the_command_lists_what_failed(tmp_path, picture, capsys):
+    images.write(tmp_path / "good.png", picture)
+    (tmp_path / "bad.png").write_text("no picture")
+    arguments = ["restore", str(tmp_path), "--to", str(tmp_path / "out"), "--with", "deconv_dogs_x2"]
+    assert __main__.main(arguments) == 2
+    done = capsys.readouterr()
+    assert done.out.splitlines() == [str(tmp_path / "out" / "good_x2.png"), "1 restored, 0 already there, 1 failed"]
+    assert re.search(r"^error: .*bad\.png is not a picture", done.err, re.MULTILINE)
+    (tmp_path / "bad.png").unlink()
+    assert __main__.main(arguments) == 0
+    assert capsys.readouterr().out == "0 restored, 1 already there, 0 failed\n"
+    (tmp_path / "empty").mkdir()
+    assert __main__.main(["restore", str(tmp_path / "empty")]) == 2
+    assert "no pictures in" in capsys.readouterr().err
+
+
+def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, picture):
+    frames = [Image.fromarray(images.to_uint8(np.roll(picture, 4 * k, axis=1))) for k in range(3)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:], duration=[50, 60, 70], loop=0)
+    result = restore.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, label="a")
+    assert result == tmp_path / "x_x2.gif" == restore.result_path(tmp_path / "x.gif", tmp_path, 2)
+    assert restore.restored_by(result) == "a"
+    pairs = zip(video.frames(tmp_path / "x.gif"), video.frames(result), strict=True)
+    assert all(np.abs(new - images.enlarge(old, 2)).mean() < 0.05 for old, new in pairs)
+    with pytest.raises(ValueError, match=r"x\.gif moves"):
+        restore.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, faces={})
+    assert restore.result_path("film.MOV", tmp_path, 2) == tmp_path / "film_x2.mov"
+    assert restore.result_path("film.avi", tmp_path, 1) == tmp_path / "film_restored.mkv"
+
+
+# which network
+
+
+def test_each_damage_is_told():
+    clean = metrics.damages(ASTRONAUT)
+    assert clean["noise"] < 3.5 and clean["blur"] < 0.5 and clean["jpeg"] < 1.2 and clean["mosaic"] < 1.2
+    assert metrics.damages(images.noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(8, abs=1)
+    assert metrics.damages(images.blur(ASTRONAUT, 2))["blur"] > 0.6
+    assert metrics.damages(images.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
+    assert metrics.damages(images.jpeg(images.blocks(ASTRONAUT), 90))["mosaic"] > 5
+    enlarged = metrics.damages(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
+    assert enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5  # even places differ from odd ones, and are no blocks
+    with pytest.raises(ValueError, match="at least 32×32"):
+        metrics.damages(ASTRONAUT[:1, :1])
+
+
+def test_the_suggestion_is_a_shipped_network_with_a_reason(tmp_path, monkeypatch):
+    face = ASTRONAUT[:256, 64:384]
+    for picture, name, why in (
+        (ASTRONAUT, "espcn_photos_x4", "no damage"),
+        (ASTRONAUT[40:200, 140:300], "espcn_faces_x4", "portrait"),
+        (images.blur(face, 2), "cae_faces", "blurred .* face"),
+        (images.blocks(ASTRONAUT), "unet_photos", "blocks of 4×4"),
+        (images.blur(ASTRONAUT[256:, :256], 3), None, "blurred .* reduce it"),
+    ):
+        measures, suggested, reason = restore.suggest(picture)
+        assert suggested == name and re.search(why, reason)
+        assert set(measures) == {"noise", "blur", "jpeg", "mosaic", "face"}
+    _, suggested, reason = restore.suggest(images.noise(ASTRONAUT, 8 / 255, 0))
+    assert suggested in ("rdn_noise_cancel_x2", None) and "noisy" in reason
+    monkeypatch.setattr(restore, "ROOT", tmp_path)
+    _, suggested, reason = restore.suggest(ASTRONAUT)
+    assert suggested is None and "espcn_photos_x4, made for that, is not in data/weights" in reason
+
+
+# from one picture alone
+
+
+def test_a_network_learns_from_one_picture_what_bicubic_cannot_draw():
+    """Stripes at many scales: what the picture shows large tells how its small ones ended."""
+    y, x = np.mgrid[:128, :128]
+    rings = 0.5 + 0.5 * np.sign(np.sin(np.hypot(y - 40, x - 30) ** 1.3 / 6))
+    truth = images.resize(np.repeat(rings[..., None], 3, -1).astype(np.float32), (128, 128), "area")
+    lr = images.reduce(truth, 2)
+    sr = restore.apply(recipes.zero_shot(lr, 2, steps=60), lr, 2)
+    assert metrics.psnr(truth, sr, 2) > metrics.psnr(truth, images.enlarge(lr, 2), 2) + 0.3
+
+
+def test_it_stops_in_time_and_refuses_too_little(monkeypatch):
+    calls = []
+    monkeypatch.setattr(keras.Model, "train_on_batch", lambda self, *_: calls.append(1))
+    recipes.zero_shot(ASTRONAUT[:64, :64], steps=10)
+    assert len(calls) == 10
+    recipes.zero_shot(ASTRONAUT[:64, :64], seconds=1e-9)
+    assert len(calls) == 10
+    with pytest.raises(ValueError, match="too few to learn ×4"):
+        recipes.zero_shot(ASTRONAUT[:63, :200], 4)
+
+
+# slider
+
+
+def test_the_slider_is_whole_small_and_for_everybody():
+    sr = images.enlarge(ASTRONAUT, 2)
+    html = plots.slider(ASTRONAUT, sr, 'A "portrait"', ("bicubic", "network")).data
+    assert len(html) < 2**20
+    sources = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    assert [Image.open(io.BytesIO(base64.b64decode(s))).size for s in sources] == [(640, 640)] * 2
+    assert html.count('alt="A &quot;portrait&quot;: ') == 2  # escaped
+    assert html.count('<input type="range"') == 1 and "aria-label=" in html
+    assert not re.search(r"https?://|<script", html)
+
+
+def test_the_slider_bounds_any_size():
+    noise = np.random.default_rng(0).random((900, 1600, 3), np.float32)
+    assert len(plots.slider(noise, noise, "noise").data) < 2**20
+    with pytest.raises(ValueError, match="different proportions"):
+        plots.slider(ASTRONAUT, ASTRONAUT[:100], "x")
+    plots.slider(ASTRONAUT[:1, :1], ASTRONAUT[:4, :4], "tiny")
