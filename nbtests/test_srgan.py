@@ -159,6 +159,14 @@ def test_the_recipe_starts_from_its_twin_and_ships_the_last_state(tiny, tmp_path
     assert moved(shipped, arrays(last.g)) < 1e-3
 
 
+def test_a_share_of_the_way_from_the_start_ships(tiny, monkeypatch):
+    start, command = tiny
+    monkeypatch.setitem(recipes.RECIPES["srgan_photos_x4"], "share", 0)
+    assert __main__.main(command) == 0
+    shipped, _ = training.load_weights("srgan_photos_x4")
+    assert moved(shipped, [np.float16(array) for array in arrays(start)]) == 0
+
+
 def test_without_its_start_the_recipe_says_what_to_train_first(tiny, tmp_path, capsys):
     (tmp_path / "weights/rdn_photos_x4.safetensors").unlink()
     assert __main__.main(tiny[1]) == 2

@@ -180,12 +180,7 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, toy, monkeypatch):
         recipes.train("nothing", pictures)
 
 
-# The moment that one of these ships, its test passes, and this says to strike it
-AWAITED = {"rdn_photos_x2", "rdn_photos_x4", "srgan_photos_x4"}
-TO_COME = pytest.mark.xfail(raises=FileNotFoundError, strict=True, reason="not trained yet")
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=TO_COME if n in AWAITED else ()) for n in recipes.RECIPES])
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_what_ships_is_what_the_recipe_says(name):
     _, card = training.load_weights(name)
     assert recipes.RECIPES[name]["card"].items() <= card.items()
