@@ -152,7 +152,8 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
     again it goes on. The checkpoint is chosen on the validation pictures alone; with a discriminator ("against")
     it is the last, and "share" of the way there from the start ships (network interpolation, Wang et al. 2018,
-    arXiv:1809.00219): as crisp to the eye, and less of a grid. "start" names the weights to begin with. `steps` overrides the recipe's.
+    arXiv:1809.00219), which takes off most of a grid. "start" names the weights to begin with. `steps` overrides
+    the recipe's.
     A recipe that repairs needs `low`, {picture: its damaged one}; for it the test pictures are laid out in
     data/prepared/NAME/test as `benchmark` reads them.
     Raises ValueError for an unknown name, where `low` is lacking, and where an unfinished training
