@@ -345,7 +345,8 @@ def test_a_generator_ships(tmp_path):
 def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
     """The whole way from two folders to two files of weights, small."""
     names = ("day_to_night", "night_to_day")
-    monkeypatch.setitem(recipes.UNPAIRED, names, {"arguments": {"width": 2, "blocks": 1}, "steps": 2})
+    small = {"arguments": {"width": 2, "blocks": 1}, "steps": 2}
+    monkeypatch.setitem(recipes.UNPAIRED, names, recipes.UNPAIRED[names] | small)
     monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
     monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / name)
