@@ -71,22 +71,22 @@ class CycleGAN(keras.Model):
         a, b = data
         generators = self.g.trainable_variables + self.f.trainable_variables
         with tf.GradientTape() as tape:
-            # What can wait for nothing goes through a network together: one pass over two is faster than two
-            if self.identity and self.cycle:
+            if self.identity and self.cycle:  # what has no weight is not computed
                 fake_b, same_b = ops.split(self.g(ops.concatenate([a, b]), training=True), 2)
                 fake_a, same_a = ops.split(self.f(ops.concatenate([b, a]), training=True), 2)
             else:
                 fake_b, fake_a = self.g(a, training=True), self.f(b, training=True)
-            back_b, back_a = self.g(fake_a, training=True), self.f(fake_b, training=True)
             logs = {
                 "deceive_g": adversarial_loss(self.d_b(fake_b, training=True), True),
                 "deceive_f": adversarial_loss(self.d_a(fake_a, training=True), True),
-                "cycle": absolute_loss(a, back_a) + absolute_loss(b, back_b),
             }
+            if self.cycle:
+                back_b, back_a = self.g(fake_a, training=True), self.f(fake_b, training=True)
+                logs["cycle"] = absolute_loss(a, back_a) + absolute_loss(b, back_b)
             if self.identity and self.cycle:
                 logs["same"] = absolute_loss(a, same_a) + absolute_loss(b, same_b)
             loss = logs["deceive_g"] + logs["deceive_f"]
-            loss += self.cycle * (logs["cycle"] + self.identity * logs.get("same", 0))
+            loss += self.cycle * (logs.get("cycle", 0) + self.identity * logs.get("same", 0))
         gradients = tape.gradient(loss, generators)
         variables = list(generators)
         for side, d, real, fake in [("a", self.d_a, a, fake_a), ("b", self.d_b, b, fake_b)]:
