@@ -71,19 +71,16 @@ class CycleGAN(keras.Model):
         a, b = data
         generators = self.g.trainable_variables + self.f.trainable_variables
         with tf.GradientTape() as tape:
-            if self.identity and self.cycle:  # what has no weight is not computed
-                fake_b, same_b = ops.split(self.g(ops.concatenate([a, b]), training=True), 2)
-                fake_a, same_a = ops.split(self.f(ops.concatenate([b, a]), training=True), 2)
-            else:
-                fake_b, fake_a = self.g(a, training=True), self.f(b, training=True)
+            fake_b, fake_a = self.g(a, training=True), self.f(b, training=True)
             logs = {
                 "deceive_g": adversarial_loss(self.d_b(fake_b, training=True), True),
                 "deceive_f": adversarial_loss(self.d_a(fake_a, training=True), True),
             }
-            if self.cycle:
+            if self.cycle:  # what has no weight is not computed
                 back_b, back_a = self.g(fake_a, training=True), self.f(fake_b, training=True)
                 logs["cycle"] = absolute_loss(a, back_a) + absolute_loss(b, back_b)
-            if self.identity and self.cycle:
+            if self.cycle and self.identity:
+                same_b, same_a = self.g(b, training=True), self.f(a, training=True)
                 logs["same"] = absolute_loss(a, same_a) + absolute_loss(b, same_b)
             loss = logs["deceive_g"] + logs["deceive_f"]
             loss += self.cycle * (logs.get("cycle", 0) + self.identity * logs.get("same", 0))
