@@ -28,7 +28,7 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv
-	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools \
+	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools --group web \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…
