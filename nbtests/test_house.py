@@ -16,7 +16,8 @@ from helpers import ROOT, lessons
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ADDRESS = PROJECT["project"]["urls"]["Repository"]
 LESSONS = sorted(lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
-DIRECT = [Requirement(r) for r in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["tools"]]
+GROUPS = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
+DIRECT = [Requirement(line) for group in GROUPS for line in group]
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
