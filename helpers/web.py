@@ -36,6 +36,14 @@ class _Asked(Exception):
     """A server asks to be left alone for longer than a reader would wait."""
 
 
+class _Refused(ValueError):
+    """A server's answer with a status of 400 or more."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
+
+
 class _Patience(Retry):
     def get_retry_after(self, response):
         wait = super().get_retry_after(response)
@@ -89,7 +97,8 @@ def get(http: requests.Session, url: str, **options) -> requests.Response:
         raise ConnectionError(f"{host} was asked too often (429); wait an hour; {KEPT}")
     meaning = {400: "does not understand the question", 401: "wants credentials", 403: "refuses"}
     meaning |= {404: "has no such file", 410: "has no such file any more"}
-    raise ValueError(f"{host} {meaning.get(response.status_code, 'fails')} ({response.status_code})")
+    status = response.status_code
+    raise _Refused(f"{host} {meaning.get(status, 'fails')} ({status})", status)
 
 
 def text(http: requests.Session, url: str, kind: str = "", **options) -> tuple[str, str]:
@@ -152,8 +161,8 @@ def _receive(http: requests.Session, url: str, part: Path, limit: float) -> None
                 headers |= {"Range": f"bytes={have}-"} | ({"If-Range": tag} if tag else {})
             try:
                 response = get(http, url, headers=headers, stream=True)
-            except ValueError as error:
-                if have and "(416)" in str(error):  # it is shorter than what we hold, or exactly that
+            except _Refused as error:
+                if have and error.status == 416:  # it is shorter than what we hold, or exactly that
                     if total == have:
                         return
                     part.unlink()
@@ -248,8 +257,8 @@ def pixabay(folder: Path, query: str, limit: int, category: str = "", smallest: 
         try:
             answer, _ = text(http, PIXABAY, params={**question, "key": key})
         except ValueError as error:
-            hint = "; is PIXABAY_API_KEY right?" if re.search(r"\((400|401|403)\)", str(error)) else "; try again later"
-            raise ValueError(f"{error}{hint}") from None
+            wrong = getattr(error, "status", None) in (400, 401, 403)
+            raise ValueError(f"{error}; {'is PIXABAY_API_KEY right?' if wrong else 'try again later'}") from None
         try:
             return [_pixabay_row(hit) for hit in json.loads(answer)["hits"]]
         except (ValueError, KeyError, TypeError):
@@ -313,7 +322,8 @@ def _allowed(http: requests.Session, url: str, rules: dict[str, RobotFileParser]
         try:
             rules[top].parse(text(http, f"{top}/robots.txt")[0].splitlines())
         except ValueError as error:
-            rules[top].allow_all = bool(re.search(r"\(40[04]|\(41\d", str(error)))
+            status = getattr(error, "status", 0)
+            rules[top].allow_all = status in (400, 404) or 410 <= status < 420
             rules[top].disallow_all = not rules[top].allow_all
     return rules[top].can_fetch(http.headers["User-Agent"], url)
 
