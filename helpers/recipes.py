@@ -254,7 +254,8 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
         generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
         judges = [models.patch_discriminator(32) for _ in names]
         model = cyclegan.CycleGAN(*generators, *judges, size, **recipe["losses"])
-    model.compile(keras.optimizers.Adam(cyclegan.LinearFall(3e-4, steps), beta_1=0.5))
+    rate = cyclegan.LinearFall(3e-4, steps)  # and a mean of the last thousand steps: single states swing
+    model.compile(keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=0.999))
 
     def data(step):
         return cyclegan.batches(sets["trainA"], sets["trainB"], size, start=step)
