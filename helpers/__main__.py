@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 
 
@@ -67,8 +66,7 @@ def restore(args: argparse.Namespace) -> int:
         if args.around:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
-    one = partial(restore.restore_file, model, card["scale"], label=label, faces=faces)
-    made, kept, failed = restore.restore_all(one, args.pictures, args.to, card["scale"], label)
+    made, kept, failed = restore.restore_all(model, card["scale"], args.pictures, args.to, label, faces)
     print(*made, sep="\n", end="\n" * bool(made))
     if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")

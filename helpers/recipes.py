@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -267,13 +267,21 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
 
 
-def zero_shot(picture: np.ndarray, scale: int = 2, steps: int = 1000, seconds: float = 60, seed: int = 0):
+def zero_shot(
+    picture: np.ndarray,
+    scale: int = 2,
+    steps: int = 1000,
+    seconds: float = 60,
+    seed: int = 0,
+    reduce: Callable = images.reduce,
+) -> keras.Model:
     """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
 
-    "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo the reduction by
-    Pillow's bicubic of the picture and of smaller copies of it, and is then used one size up:
-    `restore.apply(zero_shot(picture), picture, 2)`. It trains `steps` steps on 8 squares, or `seconds`, whichever
-    ends first, with a bar; the rate falls to zero until then. ValueError for less than 16·scale pixels on a side.
+    "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo `reduce` on the
+    picture and on smaller copies of it, and is then used one size up: `restore.apply(zero_shot(picture), picture, 2)`.
+    `reduce(picture, scale)` is Pillow's bicubic, unless you know how yours became small. It trains `steps` steps on 8
+    squares, or `seconds`, whichever ends first, with a bar; the rate falls to zero until then. ValueError for less than
+    16·scale pixels on a side.
     """
     images.check(picture)
     if min(picture.shape[:2]) < 16 * scale:
@@ -284,7 +292,7 @@ def zero_shot(picture: np.ndarray, scale: int = 2, steps: int = 1000, seconds: f
     for share in (1, 0.8, 0.65, 0.5):
         hr = images.resize(picture, tuple(round(n * share) for n in picture.shape[:2]), "bicubic")
         hr = images.crop_to_multiple(hr, scale)
-        lr = images.reduce(hr, scale)
+        lr = reduce(hr, scale)
         for top, left in random.integers(np.array(lr.shape[:2]) - side + 1, size=(100, 2)):
             corners = (p[top * k :, left * k :][: side * k, : side * k] for p, k in ((lr, 1), (hr, scale)))
             pairs.append([images.to_uint8(square) for square in corners])

@@ -5,7 +5,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from itertools import product
@@ -318,8 +318,10 @@ def restored_by(path: AnyPath) -> str:
     return "".join(re.findall(LABEL.format("([^;]+?)"), " ".join(map(str, said)))[-1:])
 
 
-def restore_all(one: Callable, sources: list, to: AnyPath | None, scale: int, label: str) -> tuple[list, list, list]:
-    """`one(source, to_folder)` of each file, and of each picture, GIF and video in each folder, with a bar.
+def restore_all(
+    model, scale: int, sources: Iterable[AnyPath], to: AnyPath | None = None, label: str = "", faces: dict | None = None
+) -> tuple[list[Path], list[Path], list[Exception]]:
+    """`restore_file` of each file, and of each picture, GIF and video in each folder, with a bar.
 
     A result goes beside its source, or into `to`, which mirrors a folder's tree. One that is newer than its source
     and was `restored_by` the same `label` is kept; so a stopped run can be repeated. Where results go
@@ -327,7 +329,7 @@ def restore_all(one: Callable, sources: list, to: AnyPath | None, scale: int, la
     exception for each file that failed; none stops the others. FileNotFoundError, before anything is done, for an
     empty folder.
     """
-    found, made, kept, failed, targets = [], [], [], [], {}
+    label, found, made, kept, failed, targets = label or model.name, [], [], [], [], {}
     for source in map(Path, sources):
         within = images.find(source, images.SUFFIXES | video.SUFFIXES) if source.is_dir() else [source]
         root = source if source.is_dir() else source.parent
@@ -342,7 +344,7 @@ def restore_all(one: Callable, sources: list, to: AnyPath | None, scale: int, la
             if target.exists() and target.stat().st_mtime > source.stat().st_mtime and restored_by(target) == label:
                 kept.append(target)
             else:
-                made.append(one(source, folder))
+                made.append(restore_file(model, scale, source, folder, label=label, faces=faces))
         except Exception as error:  # whatever it is, the next file may be good
             named = str(source) in str(error)
             failed.append(error if named else ValueError(f"{source}: {str(error) or type(error).__name__}"))

@@ -166,43 +166,43 @@ def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
 
 
 @pytest.fixture
-def one(copier):
-    return lambda source, folder: restore.restore_file(copier, 2, source, folder, label="a")
+def restored(copier):
+    return lambda sources, to=None, label="a": restore.restore_all(copier, 2, sources, to, label)
 
 
 def names(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def test_a_tree_is_mirrored_and_a_second_run_does_nothing(tmp_path, picture, one):
+def test_a_tree_is_mirrored_and_a_second_run_does_nothing(tmp_path, picture, restored):
     for name in ("a.png", "deep/b.jpg", "deep/er/c.webp"):
         images.write(tmp_path / "in" / name, picture)
-    run = lambda label="a": restore.restore_all(one, [tmp_path / "in"], tmp_path / "out", 2, label)  # noqa: E731
-    made, kept, failed = run()
+    made, kept, failed = restored([tmp_path / "in"], tmp_path / "out")
     assert names(tmp_path / "out") == ["a_x2.png", "deep/b_x2.jpg", "deep/er/c_x2.webp"]
     assert (sorted(made), kept, failed) == (sorted(p for p in (tmp_path / "out").rglob("*.*")), [], [])
-    made, kept, failed = run()
+    made, kept, failed = restored([tmp_path / "in"], tmp_path / "out")
     assert (made, len(kept), failed) == ([], 3, [])
     later = time.time() + 5
     os.utime(tmp_path / "in" / "a.png", (later, later))  # a source that is newer is done again
-    assert [p.name for p in run()[0]] == ["a_x2.png"]
-    assert len(run("another network")[0]) == 3  # so is one that another network made
+    assert [p.name for p in restored([tmp_path / "in"], tmp_path / "out")[0]] == ["a_x2.png"]
+    made, *_ = restored([tmp_path / "in"], tmp_path / "out", "another network")
+    assert len(made) == 3  # so is one that another network made
 
 
-def test_beside_the_source_results_are_no_sources(tmp_path, picture, one):
+def test_beside_the_source_results_are_no_sources(tmp_path, picture, restored):
     images.write(tmp_path / "a.png", picture)
-    assert len(restore.restore_all(one, [tmp_path], None, 2, "a")[0]) == 1
-    made, kept, failed = restore.restore_all(one, [tmp_path], None, 2, "a")
+    assert len(restored([tmp_path])[0]) == 1
+    made, kept, failed = restored([tmp_path])
     assert (made, [p.name for p in kept], failed) == ([], ["a_x2.png"], [])
     assert names(tmp_path) == ["a.png", "a_x2.png"]
-    assert len(restore.restore_all(one, [tmp_path], tmp_path / "in it", 2, "a")[0]) == 1
+    assert len(restored([tmp_path], tmp_path / "in it")[0]) == 1
     (tmp_path / "in it" / "a_x2.png").unlink()
     elsewhere = tmp_path.parent / f"{tmp_path.name} elsewhere"  # but one network's results may be another's sources
-    made, *_ = restore.restore_all(one, [tmp_path], elsewhere, 2, "a")
+    made, *_ = restored([tmp_path], elsewhere)
     assert sorted(p.name for p in made) == ["a_x2.png", "a_x2_x2.png"]
 
 
-def test_bad_files_do_not_stop_the_rest(tmp_path, picture, one, bomb):
+def test_bad_files_do_not_stop_the_rest(tmp_path, picture, restored, bomb):
     (tmp_path / "in").mkdir()
     bomb.rename(tmp_path / "in" / "bomb.png")
     (tmp_path / "in" / "text.jpg").write_text("no picture")
@@ -212,7 +212,7 @@ def test_bad_files_do_not_stop_the_rest(tmp_path, picture, one, bomb):
     Image.fromarray(np.zeros((1, 1), np.uint16)).save(tmp_path / "in" / "deep.png")
     Image.new("CMYK", (3, 2)).save(tmp_path / "in" / "cmyk.tif")
     sources = [tmp_path / "in", tmp_path / "none.png"]
-    made, kept, failed = restore.restore_all(one, sources, tmp_path / "out", 2, "a")
+    made, kept, failed = restored(sources, tmp_path / "out")
     assert sorted(p.name for p in made) == ["cmyk_x2.tif", "deep_x2.png", "zgood_x2.png"]
     assert len(failed) == 5 and not kept
     for name in ("bomb.png", "text.jpg", "text.mp4", "empty.webp", "none.png"):
@@ -220,27 +220,29 @@ def test_bad_files_do_not_stop_the_rest(tmp_path, picture, one, bomb):
     assert names(tmp_path / "out") == ["cmyk_x2.tif", "deep_x2.png", "zgood_x2.png"]
     (tmp_path / "nothing").mkdir()
     with pytest.raises(FileNotFoundError, match="no pictures in"):
-        restore.restore_all(one, [tmp_path / "in", tmp_path / "nothing"], tmp_path / "out", 2, "b")
+        restored([tmp_path / "in", tmp_path / "nothing"], tmp_path / "out")
 
 
-def test_whatever_is_raised_the_next_file_is_tried(tmp_path, picture, one):
+def test_whatever_is_raised_the_next_file_is_tried(tmp_path, picture, restored, monkeypatch):
     for name in "abc":
         images.write(tmp_path / f"{name}.png", picture)
 
-    def moody(source, folder):
+    def moody(model, scale, source, *others, **options):
         if source.name == "b.png":
             raise MemoryError
-        return one(source, folder)
+        return whole(model, scale, source, *others, **options)
 
-    made, _, failed = restore.restore_all(moody, sorted(tmp_path.glob("?.png")), tmp_path / "out", 2, "a")
+    whole = restore.restore_file
+    monkeypatch.setattr(restore, "restore_file", moody)
+    made, _, failed = restored(sorted(tmp_path.glob("?.png")), tmp_path / "out")
     assert [p.name for p in made] == ["a_x2.png", "c_x2.png"]
     assert re.search(r"b\.png: MemoryError", str(failed[0]))
 
 
-def test_two_sources_of_one_result_are_named(tmp_path, picture, one):
+def test_two_sources_of_one_result_are_named(tmp_path, picture, restored):
     for suffix in (".bmp", ".png"):
         images.write(tmp_path / f"a{suffix}", picture)
-    made, _, failed = restore.restore_all(one, [tmp_path / "a.bmp", tmp_path / "a.png"], None, 2, "a")
+    made, _, failed = restored([tmp_path / "a.bmp", tmp_path / "a.png"])
     assert len(made) == 1
     assert re.search(r"a\.png: its result would replace that of .*a\.bmp", str(failed[0]))
 
@@ -321,6 +323,21 @@ def test_a_network_learns_from_one_picture_what_bicubic_cannot_draw():
     lr = images.reduce(truth, 2)
     sr = restore.apply(recipes.zero_shot(lr, 2, steps=60), lr, 2)
     assert metrics.psnr(truth, sr, 2) > metrics.psnr(truth, images.enlarge(lr, 2), 2) + 0.3
+
+
+def test_it_learns_the_reduction_that_it_is_told():
+    """A blur that bicubic knows nothing of is undone only where it is known."""
+
+    def soft(picture, scale):
+        return images.reduce(images.blur(picture, 1.5), scale)
+
+    truth = images.resize(ASTRONAUT[:256, 64:320], (128, 128), "area")
+    lr = soft(truth, 2)
+    scores = [
+        metrics.psnr(truth, restore.apply(recipes.zero_shot(lr, 2, steps=60, reduce=reduce), lr, 2), 2)
+        for reduce in (images.reduce, soft)
+    ]
+    assert scores[1] > scores[0] + 0.3
 
 
 def test_it_stops_in_time_and_refuses_too_little(monkeypatch):
