@@ -73,6 +73,12 @@ def compare(
     return figure
 
 
+def jpeg_uri(picture: np.ndarray, quality: int = 95) -> str:
+    """(h, w, 3) in [0, 1] as a JPEG inside an address, for HTML that needs no other file; colour at full resolution."""
+    Image.fromarray(images.to_uint8(picture)).save(file := io.BytesIO(), "JPEG", quality=quality, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def slider(before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[str] = ("before", "after")) -> HTML:
     """Two pictures one over the other, and a slider, for mouse and arrow keys, that moves the border between them.
 
@@ -85,9 +91,8 @@ def slider(before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[s
         raise ValueError(f"pictures of different proportions: {before.shape} and {after.shape}")
     size, sources = tuple(max(1, round(n * min(1, 640 / max(h, w)))) for n in (h, w)), []
     for picture in (before, after):
-        file, how = io.BytesIO(), "nearest" if picture.shape[0] < size[0] else "area"
-        Image.fromarray(images.to_uint8(images.resize(picture, size, how))).save(file, "JPEG", quality=85)
-        sources.append("data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode())
+        how = "nearest" if picture.shape[0] < size[0] else "area"
+        sources.append(jpeg_uri(images.resize(picture, size, how), 85))
     first, second, alt = (html.escape(text) for text in (*captions, alt))
     cut = "position:absolute;inset:0;width:100%;clip-path:inset(0 0 0 var(--at,50%))"
     move = "this.parentNode.style.setProperty('--at', this.value + '%')"

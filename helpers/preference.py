@@ -1,7 +1,6 @@
 """A blind survey: which of two pictures do you prefer? Asked in the notebook, or on a page that needs nothing else."""
 
 import base64
-import io
 import json
 import os
 import zlib
@@ -14,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from IPython import get_ipython
 from matplotlib.figure import Figure
-from PIL import Image
 
-from helpers import ROOT, images, on_colab, plots, replacing
+from helpers import ROOT, on_colab, plots, replacing
 
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # {scene: {method: (h, w, 3) in [0, 1]}}
 BUTTONS = {"A": "Prefer picture A", "B": "Prefer picture B", "Undo": "Take back the last answer"}
@@ -104,12 +102,6 @@ def save(path: str | os.PathLike, asked: Sequence[Question], answers: Sequence[s
         part.write_text(json.dumps({"survey": _survey(asked), "note": note, "answers": answers}), encoding="utf-8")
 
 
-def _jpeg(picture: np.ndarray) -> str:
-    """A picture as a data URI, of a quality that shows no damage of its own."""
-    Image.fromarray(images.to_uint8(picture)).save(file := io.BytesIO(), "JPEG", quality=95, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
 def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
     """The survey as an ipywidgets box: A, B and Undo, saved to `path` after each click; it goes on where it stopped.
 
@@ -126,7 +118,7 @@ def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
         done, over, shown = len(answers), len(answers) == len(asked), []
         progress.value, progress.description = done, f"{done} of {len(asked)}"
         for side, method in zip("AB", () if over else asked[done][1:], strict=False):
-            uri = _jpeg(pictures[asked[done].scene][method])
+            uri = plots.jpeg_uri(pictures[asked[done].scene][method])
             shown.append(f'<figure>{side}<br><img src="{uri}" alt="Picture {side} of pair {done + 1}"></figure>')
         view.value = f'<div style="display:flex">{"".join(shown)}</div>'
         for button in buttons:
@@ -155,7 +147,7 @@ def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
     """
     asked = questions(pictures, seed)
     made = list(dict.fromkeys((q.scene, method) for q in asked for method in q[1:]))
-    data = {"survey": _survey(asked), "pictures": [_jpeg(pictures[scene][method]) for scene, method in made]}
+    data = {"survey": _survey(asked), "pictures": [plots.jpeg_uri(pictures[s][m]) for s, m in made]}
     data["pairs"] = [[made.index((q.scene, method)) for method in q[1:]] for q in asked]
     data["key"] = base64.b64encode(json.dumps([q[1:] for q in asked]).encode()).decode()
     template = (ROOT / "helpers" / "preference.html").read_text(encoding="utf-8")
