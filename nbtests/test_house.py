@@ -34,7 +34,7 @@ def outputs(notebook):
 
 
 def test_the_lessons_are_there():
-    assert {f"{number:02d}" for number in range(1, 10)} <= {path.stem[:2] for path in LESSONS}
+    assert {f"{number:02d}" for number in range(1, 11)} <= {path.stem[:2] for path in LESSONS}
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
