@@ -31,8 +31,8 @@ def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> F
     """A contact sheet: {caption: picture}, each at its own shape."""
     rows = -(-len(pictures) // columns)
     upright = max((p.shape[0] / p.shape[1] for p in pictures.values()), default=1)
-    height = min(1.65, 7.6 / columns * upright + 0.45)  # wide pictures want lower rows
-    height += 0.17 * any("\n" in caption for caption in pictures)
+    # wide pictures want lower rows, captions of two lines higher ones
+    height = min(1.65, 7.6 / columns * upright + 0.45) + 0.17 * any("\n" in caption for caption in pictures)
     figure, axes = plt.subplots(rows, columns, figsize=(7.6, height * rows + 0.4), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
