@@ -1,0 +1,141 @@
+"""The exercise notebooks of `source/`, taken apart: what is given, what is asked, what is tested."""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+
+from helpers import ROOT
+
+SOURCE = ROOT / "instructors" / "source"
+STUDENT = ROOT / "notebooks" / "exercises"
+HEADING = re.compile(r"## (\d) · (.+)\n\n\*(\d+) points? · (\d+) minutes\*")
+SOLUTION = re.compile(r"^.*BEGIN SOLUTION.*\n((?:.*\n)*?).*END SOLUTION.*$", re.MULTILINE)
+
+
+class Test(NamedTuple):
+    """A graded cell: its id, points, the promise in its first line, and the code that holds the student to it."""
+
+    id: str
+    points: float
+    promise: str
+    code: str
+
+
+class Manual(NamedTuple):
+    """A cell graded by hand: its id, points, and the model answer with the rubric."""
+
+    id: str
+    points: float
+    rubric: str
+
+
+class Exercise(NamedTuple):
+    """One exercise. `given` runs on both sides of the pipe, `wrappers` on the student's only."""
+
+    number: int
+    title: str
+    points: float
+    minutes: int
+    text: str
+    given: list[str]
+    wrappers: list[str]
+    solution: nbformat.NotebookNode | None
+    tests: list[Test]
+    manual: list[Manual]
+
+    @property
+    def id(self) -> str:
+        return self.solution.metadata.nbgrader.grade_id if self.solution else self.manual[0].id
+
+    @property
+    def names(self) -> dict[str, bool]:
+        """What the tests may ask the student's process for, and whether it is a function."""
+        return {name: kind for cell in [*self.wrappers, self.solution.source] for name, kind in defined(cell).items()}
+
+
+class Lesson(NamedTuple):
+    """A source notebook: the cells before the first exercise, and the exercises."""
+
+    name: str
+    path: Path
+    given: list[str]
+    exercises: list[Exercise]
+
+    @property
+    def machine(self) -> float:
+        return sum(test.points for exercise in self.exercises for test in exercise.tests)
+
+    @property
+    def manual(self) -> float:
+        return sum(cell.points for exercise in self.exercises for cell in exercise.manual)
+
+
+def names() -> list[str]:
+    """The lessons that have exercises."""
+    return sorted(path.stem for path in SOURCE.glob("*/[0-9]*.ipynb"))
+
+
+def source(name: str) -> Path:
+    return SOURCE / name / f"{name}.ipynb"
+
+
+def defined(code: str) -> dict[str, bool]:
+    """The functions (True) and the values (False) that a cell defines at its top level."""
+    found: dict[str, bool] = {}
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef):
+            found[node.name] = True
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {n.id: False for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return found
+
+
+def read(path: Path) -> Lesson:
+    """A source notebook, taken apart. ValueError that names the cell where it breaks the rules of `README.md`."""
+    notebook = nbformat.read(path, as_version=4)
+    given: list[str] = []
+    exercises: list[Exercise] = []
+    for cell in notebook.cells:
+        where, about = f"{path.name}, cell {cell.id}", cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "markdown" and not about:
+            if cell.source.startswith("## ") and cell.source[3].isdigit():
+                if not (match := HEADING.match(cell.source)):
+                    raise ValueError(f"{where}: a heading is '## 1 · Title', a blank line, '*3 points · 10 minutes*'")
+                number, title, points, minutes = match.groups()
+                text = cell.source[match.end() :].strip()
+                exercises.append(Exercise(int(number), title, int(points), int(minutes), text, [], [], None, [], []))
+            continue
+        if not exercises:
+            if about:
+                raise ValueError(f"{where}: a graded cell before the first heading '## 1 · Title'")
+            given.append(cell.source)
+            continue
+        last = exercises[-1]
+        if about.get("solution") and about.get("grade"):
+            rubric = SOLUTION.search(cell.source)
+            last.manual.append(Manual(about.grade_id, about.points, rubric[1].strip() if rubric else ""))
+        elif about.get("solution"):
+            if last.solution:
+                raise ValueError(f"{where}: an exercise has one solution cell; make it a second exercise")
+            exercises[-1] = last._replace(solution=cell)
+        elif about.get("grade"):
+            promise = cell.source.split("\n", 1)[0].lstrip("# ")
+            last.tests.append(Test(about.grade_id, about.points, promise, cell.source))
+        elif "wrapper" in cell.metadata.get("tags", []):
+            last.wrappers.append(cell.source)
+        elif not last.solution:
+            last.given.append(cell.source)
+    for number, exercise in enumerate(exercises, 1):
+        points = sum(part.points for part in [*exercise.tests, *exercise.manual])
+        if (exercise.number, exercise.points) != (number, points):
+            raise ValueError(
+                f"{path.name}: the heading of exercise {number} says {exercise.number} and {exercise.points}"
+                f" points; its cells have {points}"
+            )
+        if exercise.tests and not exercise.solution:
+            raise ValueError(f"{path.name}: exercise {number} has tests and no solution cell")
+    return Lesson(path.stem, path, given, exercises)

@@ -1,0 +1,82 @@
+"""Pages for students and instructors. What a student wrote is text here, never markup."""
+
+import html
+from collections.abc import Callable
+
+from nbconvert.filters import markdown2html
+
+from instructors.exercises import Lesson
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+h2 { margin-top: 2.5rem } .points { color: #555; font-weight: normal; font-size: 1rem }
+pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere }
+details { color: #444 } .task { border-left: 3px solid #ddd; padding-left: 1rem }
+li { margin: .4rem 0 } .yes::marker { content: "✓  " } .no::marker { content: "✗  " } .no { color: #8a3b00 }
+.said { white-space: pre-wrap; overflow-wrap: anywhere; display: block } img { max-width: 100% }
+"""
+# No script runs on these pages, and nothing is fetched, whatever a student wrote.
+HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width"><title>{title}</title><style>{style}</style></head><body>
+"""
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def page(lesson: Lesson, result: dict, row: dict) -> str:
+    """The feedback on one submission: what was asked, what was written, what holds, and the points."""
+    title = f"{result['student']}: {lesson.name}"
+    parts = [HEAD.format(title=_text(title), style=STYLE), f"<h1>{_text(title)}</h1>"]
+    waiting = f", and {row['waiting']} more to be given by hand" if row["waiting"] != "0" else ""
+    parts.append(f"<p><b>{row['total']} of {row['of']} points</b>{waiting}.")
+    parts += [f"<p>{_text(note)}." for note in result["notes"]]
+    for exercise, mark in zip(lesson.exercises, result["marks"], strict=False):
+        parts.append(
+            f'<h2>{exercise.number} · {_text(exercise.title)} <span class="points">'
+            f"{row[f'exercise {exercise.number}']} of {exercise.points} points</span></h2>"
+            f'<details class="task"><summary>what was asked</summary>{markdown2html(exercise.text)}</details>'
+        )
+        if exercise.solution:
+            parts.append(f"<pre>{_text(mark['written'])}</pre>")
+        if mark["printed"].strip():
+            parts.append(f"<details><summary>what it printed</summary><pre>{_text(mark['printed'])}</pre></details>")
+        if exercise.tests:
+            parts.append("<ul>")
+            for test in exercise.tests:
+                points, said = mark["tests"][test.id]
+                parts.append(
+                    f'<li class="{"no" if said else "yes"}">{_text(test.promise)}'
+                    f' <span class="points">{points:g} of {test.points:g}</span>'
+                    + (f'<span class="said">{_text(said)}</span>' if said else "")
+                )
+            parts.append("</ul>")
+        for cell in exercise.manual:
+            answer = mark["manual"][cell.id]
+            points = answer.get("points") or "–"
+            parts.append(f'<pre>{_text(answer["answer"])}</pre><p class="points">{points} of {cell.points:g}, by hand')
+            if answer.get("comment"):
+                parts.append(f": {_text(answer['comment'])}")
+    return "\n".join(parts) + "</body></html>\n"
+
+
+def answers(results: list[dict], lesson: Callable) -> str:
+    """All answers that a person has to grade on one page, question by question, each beside its rubric."""
+    parts = [HEAD.format(title="To be graded by hand", style=STYLE), "<h1>To be graded by hand</h1>"]
+    parts.append("<p>Points and comments go into <code>manual.csv</code>; then run the same command again.")
+    for name in sorted({result["lesson"] for result in results}):
+        known, _ = lesson(name)
+        for exercise in known.exercises:
+            for cell in exercise.manual:
+                parts.append(f"<h2>{_text(name)} · {cell.id} <span class='points'>{cell.points:g} points</span></h2>")
+                parts.append(f'<div class="task">{markdown2html(exercise.text)}{markdown2html(cell.rubric)}</div>')
+                for result in sorted(results, key=lambda r: r["student"]):
+                    if result["lesson"] == name and len(result["marks"]) >= exercise.number:
+                        answer = result["marks"][exercise.number - 1]["manual"][cell.id]
+                        if answer["answered"]:
+                            given = answer.get("points") or "not yet graded"
+                            parts.append(f"<h3>{_text(result['student'])} <span class='points'>{given}</span></h3>")
+                            parts.append(f"<pre>{_text(answer['answer'])}</pre>")
+    return "\n".join(parts) + "</body></html>\n"

@@ -1,0 +1,176 @@
+"""One submission against its lesson: the student's cells in their sandbox, the tests here, a pipe between."""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import io
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from helpers import quiet
+from instructors import exercises
+from instructors.exercises import Exercise, Lesson
+from instructors.sandbox import START, Ended, Failed, Process
+
+SHOWN = 600  # characters of what a failed test says
+
+
+class TookTooLong(BaseException):  # no test shall catch it
+    """A test itself did not end."""
+
+
+@functools.cache
+def space(path: Path, number: int) -> dict[str, object]:
+    """The names that the cells given up to exercise `number` define, on the tests' side."""
+    lesson = exercises.read(path)
+    names = dict(space(path, number - 1)) if number else {"__name__": "__main__"}
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):
+        for code in lesson.exercises[number - 1].given if number else lesson.given:
+            try:
+                exec(compile(code, f"<given in {lesson.name}>", "exec"), names)
+            except Exception as error:
+                where = f"a given cell of exercise {number}" if number else "a cell above the exercises"
+                raise Failed(f"{path.name}: {where} fails here: {type(error).__name__}: {error}") from error
+    return names
+
+
+def collect(submission: Path, **options) -> dict[str, str]:
+    """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where there are none."""
+    try:
+        with Process(30, submission=submission, **options) as process:
+            found = process.first
+    except Ended as ended:
+        raise ValueError(f"the notebook cannot be read: {ended}") from None
+    except Failed as failed:
+        raise ValueError(str(failed)) from None
+    if not isinstance(found, dict) or not all(isinstance(x, str) for pair in found.items() for x in pair):
+        raise ValueError("the notebook cannot be read")
+    return found
+
+
+class Student:
+    """The student's process through all exercises: made when needed, made anew where one ended it."""
+
+    def __init__(self, lesson: Lesson, start: Callable[[], Process], seconds: float):
+        self.start, self.seconds, self.process = start, seconds, None
+        self.first, self.ran = lesson.given, []  # what a new process has to be told
+
+    def __enter__(self) -> "Student":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.close()
+        self.process = None
+
+    def give(self, cells: list[str]) -> None:
+        """Run cells of the course's own. Failed where those at the top fail, before a student had a say."""
+        if self.process is None:
+            self.process = self.start()
+            self.process.within(START)
+            for code in self.first:
+                self.process.ask({"do": "run", "source": code})
+            cells = self.ran + cells
+        self.process.within(START)
+        for code in cells:
+            with contextlib.suppress(Failed):  # an earlier solution's error, or what follows from it
+                self.process.ask({"do": "run", "source": code})
+
+    def test(self, lesson: Lesson, exercise: Exercise, source: str | None) -> dict:
+        """Run an exercise's solution and tests: each test's points, and what is to be said; what was printed."""
+        done = {test.id: (0, "not reached") for test in exercise.tests}
+        result = {"tests": done, "printed": ""}
+        if source is None:
+            return result | {"tests": dict.fromkeys(done, (0, "its cell is missing in what was handed in"))}
+        said = ""
+        space(lesson.path, exercise.number)
+        try:
+            self.give([*exercise.given, *exercise.wrappers])
+            self.process.within(self.seconds)
+            try:
+                self.process.ask({"do": "run", "source": source})
+            except Failed as failed:
+                said = f"; the cell itself ended with {failed}"
+            result["printed"] = self.process.printed
+            for test in exercise.tests:
+                message = self.hold(lesson, exercise, test)
+                done[test.id] = (0, message + said) if message else (test.points, "")
+            self.ran += [*exercise.given, *exercise.wrappers, source]
+        except Ended as ended:
+            self.stop()
+            self.ran += [*exercise.given, *exercise.wrappers]
+            for test in exercise.tests:
+                if done[test.id][1] == "not reached":
+                    done[test.id] = (0, f"ended: {ended}")
+        return result
+
+    def hold(self, lesson: Lesson, exercise: Exercise, test) -> str:
+        """What is wrong by this test; nothing where all is well."""
+        try:
+            wanted = {node.id for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Name)}
+            names = dict(space(lesson.path, exercise.number))
+            for name, function in exercise.names.items():
+                if name in wanted:
+                    names[name] = self.function(name) if function else self.process.ask({"do": "value", "name": name})
+            with alarm(self.seconds + 30), contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(test.code, f"<{test.id}>", "exec"), names)
+        except Ended:
+            raise
+        except Failed as failed:
+            return str(failed)
+        except AssertionError as error:
+            return str(error)[:SHOWN] or "that does not hold"
+        except TookTooLong:
+            raise Ended("the test did not come to an end with what your code gave") from None
+        except Exception as error:
+            return f"what your code gave cannot be tested ({type(error).__name__}: {error})"[:SHOWN]
+        return ""
+
+    def function(self, name: str) -> Callable:
+        def ask(*args, **kwargs):
+            return self.process.ask({"do": "call", "name": name, "args": args, "kwargs": kwargs})
+
+        return ask
+
+
+@contextlib.contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    def ring(*_):
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def mark(
+    lesson: Lesson, edition: dict[str, str], cells: dict[str, str], start: Callable[[], Process], seconds: float
+) -> list:
+    """Every exercise of a submission: points and words for each test, what was written, what waits for a person.
+
+    `cells` are the submission's solution cells by id, `edition` those of the student edition: no answers.
+    """
+    marks = []
+    with Student(lesson, start, seconds) as student:
+        for exercise in lesson.exercises:
+            mark = {"number": exercise.number, "tests": {}, "printed": "", "written": "", "manual": {}}
+            if exercise.solution:
+                mark["written"] = cells.get(exercise.id, "")
+            if exercise.tests:
+                mark |= student.test(lesson, exercise, cells.get(exercise.id))
+            for cell in exercise.manual:
+                answer = cells.get(cell.id, "")
+                answered = bool(answer.strip()) and answer.strip() != edition[cell.id].strip()
+                digest = hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
+                mark["manual"][cell.id] = {"answer": answer, "answered": answered, "hash": digest}
+            marks.append(mark)
+    return marks

@@ -1,0 +1,6 @@
+"""nbgrader's settings, read by `make student`, and by nbgrader itself where it is started in this folder."""
+
+c = get_config()  # noqa: F821  it comes with traitlets
+
+c.ClearSolutions.code_stub = {"python": "# your code here"}
+c.ClearSolutions.text_stub = "*Your answer here, instead of this line.*"

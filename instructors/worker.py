@@ -1,0 +1,225 @@
+"""The student's side: runs a submission's cells inside the sandbox, and answers over a pipe with plain values only.
+
+This file alone is laid into the sandbox. `encode` and `decode` are the language of the pipe, which the trusted side in
+`sandbox.py` speaks, too: JSON, and the bytes of arrays behind it. Nothing that comes over it is unpickled or evaluated.
+"""
+
+import contextlib
+import io
+import json
+import math
+import os
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+HEAD = struct.Struct(">IQ")  # lengths of the JSON and of the arrays' bytes
+MOST_TEXT, MOST_BYTES = 4 << 20, 128 << 20
+DTYPES = {np.dtype(t).str for t in "?bBhHiIlLqQefdFD"}
+SHOWN = 4_000  # characters of what a cell prints
+LONGEST = 100_000  # characters of a cell
+
+
+def encode(value: object) -> bytes:
+    """A plain value as a message: None, truth values, numbers, strings, arrays, and lists, tuples, dicts of these.
+
+    Whatever numpy makes an array of numbers of is an array: a TensorFlow tensor, too. TypeError for other things.
+    """
+    arrays: list[np.ndarray] = []
+    text = json.dumps(_flat(value, arrays)).encode()
+    raw = b"".join(a.tobytes() for a in arrays)
+    if len(text) > MOST_TEXT or len(raw) > MOST_BYTES:
+        raise TypeError(f"{len(text) + len(raw):,} bytes are too many; at most {MOST_BYTES:,} are taken")
+    return HEAD.pack(len(text), len(raw)) + text + raw
+
+
+def _flat(value: object, arrays: list[np.ndarray], depth: int = 0) -> object:
+    if depth > 20:
+        raise TypeError("lists in lists in lists: more than 20 deep")
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    for kind in (list, tuple):
+        if isinstance(value, kind):
+            return {kind.__name__: [_flat(v, arrays, depth + 1) for v in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_flat(x, arrays, depth + 1) for x in pair] for pair in value.items()]}
+    if isinstance(value, str):
+        return str.__str__(value)
+    array = np.asarray(value)
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    if array.dtype.kind in "US":
+        return _flat(array.tolist(), arrays, depth + 1)
+    if array.dtype.newbyteorder("<").str not in DTYPES and array.dtype.str not in DTYPES:
+        raise TypeError(f"a {type(value).__name__} is not a number, a text, an array, or a list of these")
+    if isinstance(value, np.generic):
+        return value.item() if array.dtype.kind in "?biuf" else _flat(array, arrays, depth + 1)
+    arrays.append(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")).reshape(array.shape)))
+    return {"array": [arrays[-1].dtype.str, list(array.shape)]}
+
+
+def decode(text: bytes, raw: bytes) -> object:
+    """The value of a message. ValueError for whatever `encode` would not have written."""
+    try:
+        value, used = _deep(json.loads(text), raw, 0)
+    except (RecursionError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a plain value: {error}") from None
+    if used != len(raw):
+        raise ValueError("not a plain value: bytes are left over")
+    return value
+
+
+def _deep(node: object, raw: bytes, at: int) -> tuple[object, int]:
+    if not isinstance(node, dict):
+        if isinstance(node, list):
+            raise ValueError("a bare list")
+        return node, at
+    ((kind, content),) = node.items()
+    if kind == "array":
+        dtype, shape = content
+        if dtype not in DTYPES or len(shape) > 16 or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError("a strange array")
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > len(raw) - at:
+            raise ValueError("too few bytes")
+        count = math.prod(shape)
+        return np.frombuffer(raw, dtype, count, at).reshape(shape).copy() if count else np.zeros(
+            shape, dtype
+        ), at + size
+    if kind not in ("list", "tuple", "dict") or not isinstance(content, list):
+        raise ValueError(f"a strange {kind!r:.20}")
+    values = []
+    for part in content:
+        for item in part if kind == "dict" else [part]:
+            value, at = _deep(item, raw, at)
+            values.append(value)
+    if kind == "dict":
+        return dict(zip(values[::2], values[1::2], strict=True)), at
+    return (values if kind == "list" else tuple(values)), at
+
+
+class Printed(io.TextIOBase):
+    """Keeps the first characters of what is printed, and forgets the rest."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text[: SHOWN - len(self.text)]
+        return len(text)
+
+
+def complaint(error: BaseException) -> str:
+    """A student's error in two lines: where in the own cell, and what."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<cell>"]
+    where = f" (line {own[-1].lineno} of your cell)" if own else ""
+    with contextlib.suppress(BaseException):
+        return f"{type(error).__name__}: {str(error)[:500]}{where}"
+    return f"an error that cannot be shown{where}"
+
+
+def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
+    """Answer requests until the pipe ends: `run` a cell, `call` a name, give a name's `value`.
+
+    `mark` and `forget` are for the course's own tests: back to the names that there were at the mark.
+    """
+    space: dict[str, object] = {"__name__": "__main__"}
+    marked = dict(space)
+    while request := receive():
+        printed, answer = Printed(), {}
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                match request["do"]:
+                    case "mark":
+                        marked = dict(space)
+                    case "forget":
+                        space.clear()  # the same dictionary: functions of earlier cells look names up in it
+                        space.update(marked)
+                    case "run":
+                        exec(compile(request["source"], "<cell>", "exec"), space)
+                    case _ if request["name"] not in space:
+                        raise NameError(f"{request['name']} is not defined")
+                    case "call":
+                        answer["value"] = space[request["name"]](*request["args"], **request["kwargs"])
+                    case "value":
+                        answer["value"] = space[request["name"]]
+                encoded = encode(answer | {"printed": printed.text})
+        except BaseException as error:  # SystemExit of a cell, too
+            encoded = encode({"error": complaint(error), "printed": str(printed.text)})
+        send(encoded)
+
+
+def limit(most: dict[str, int]) -> None:
+    """Set this process's limits for good."""
+    import resource
+
+    for name, value in most.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def submitted(path: str) -> dict[str, str]:
+    """The sources of a notebook's nbgrader solution cells by id. A cell that stands there twice is joined in order.
+
+    Raises ValueError in words for what is no such notebook.
+    """
+    with Path(path).open(encoding="utf-8") as file:
+        try:
+            notebook = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"this is no notebook ({str(error)[:100]}); hand in the .ipynb file itself") from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        version = notebook.get("nbformat") if isinstance(notebook, dict) else None
+        raise ValueError(f"the notebook has no cells (nbformat {version!r:.20}); open it in Jupyter and save it anew")
+    cells: dict[str, str] = {}
+    for cell in notebook["cells"]:
+        with contextlib.suppress(KeyError, TypeError, AttributeError):
+            about = cell["metadata"]["nbgrader"]
+            if about["solution"] is True and isinstance(about["grade_id"], str):
+                source = cell["source"]
+                source = source if isinstance(source, str) else "".join(source)
+                first = cells.get(about["grade_id"])
+                cells[about["grade_id"]] = source if first is None else f"{first}\n{source}"
+    if long := [name for name, source in cells.items() if len(source) > LONGEST]:
+        raise ValueError(f"a cell of more than {LONGEST:,} characters: {long[0]:.50}; write less")
+    return cells
+
+
+def main() -> None:
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+
+    def receive():
+        head = requests.read(HEAD.size)
+        if len(head) < HEAD.size:
+            return None
+        text, raw = HEAD.unpack(head)
+        return decode(requests.read(text), requests.read(raw))
+
+    def send(message):
+        replies.write(message)
+        replies.flush()
+
+    first = receive()
+    limit(first["limits"])
+    if "submission" in first:
+        try:
+            send(encode({"value": submitted(first["submission"])}))
+        except (ValueError, TypeError, OSError, MemoryError) as error:
+            send(encode({"error": str(error)}))
+        return
+    send(encode({"value": None}))
+    sys.path.insert(0, str(Path.cwd()))
+    serve(receive, send)
+
+
+if __name__ == "__main__":
+    main()
