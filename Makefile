@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lab notebooks lock address
+.PHONY: help run test lint lab notebooks student grade lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -25,6 +25,12 @@ lab: .venv/locked  ## open the lessons in JupyterLab
 notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(RUN) -m helpers run --in-place
 	$(PYTHON) -m ruff format -q notebooks
+
+student: .venv/locked  ## make the student editions of the exercises
+	$(PYTHON) -m instructors.student
+
+grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
+	$(RUN) -m instructors.grade "$(SUBMISSIONS)"
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv

@@ -1,0 +1,163 @@
+"""Every lesson's exercises: the student edition, the points of right, wrong and missing solutions."""
+
+import contextlib
+import io
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import ROOT
+from instructors import exercises, grade, marking, student
+from instructors.sandbox import Process
+
+WRONG = Path(__file__).parent / "wrong"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ADDRESS = PROJECT["urls"]["Repository"]
+NAMES = exercises.names()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def lesson(request):
+    return exercises.read(exercises.source(request.param))
+
+
+@pytest.fixture(scope="module")
+def committed(lesson):
+    return nbformat.read(exercises.STUDENT / f"{lesson.name}.ipynb", as_version=4)
+
+
+def cells(notebook):
+    return {c.metadata.nbgrader.grade_id: c for c in notebook.cells if c.metadata.get("nbgrader")}
+
+
+def wrong(lesson, exercise):
+    """The wrong solutions of an exercise; the longest id that a file's name begins with is meant."""
+    ids = sorted((e.id for e in lesson.exercises), key=len, reverse=True)
+    files = sorted((WRONG / lesson.name).glob("*.py"))
+    return [f for f in files if next((i for i in ids if f.stem.startswith(f"{i}_")), None) == exercise.id]
+
+
+# the student edition
+
+
+def test_is_what_make_student_makes(lesson, committed):
+    made = nbformat.writes(student.edition(lesson.path))
+    assert made == nbformat.writes(committed), "make student, and commit what it makes"
+
+
+def test_nothing_that_students_should_not_see(lesson, committed):
+    hidden = re.compile(r"BEGIN (?:SOLUTION|HIDDEN TESTS).*\n((?:.*\n)*?).*END (?:SOLUTION|HIDDEN TESTS)")
+    text = nbformat.writes(committed)
+    shown = {line.strip() for cell in committed.cells for line in cell.source.splitlines()}
+    source = nbformat.read(lesson.path, as_version=4)
+    regions = [region for cell in source.cells for region in hidden.findall(cell.source)]
+    graded = [cell for cell in source.cells if cell.metadata.get("nbgrader")]
+    assert len(regions) >= len(graded), "a solution or a test stands outside the markers"
+    lines = {line.strip() for region in regions for line in region.splitlines()}
+    open_to_all = {line.strip() for cell in source.cells for line in hidden.sub("", cell.source).splitlines()}
+    secret = {line for line in lines - open_to_all if len(line) > 12}
+    assert secret
+    assert not secret & shown
+    assert not re.search("(BEGIN|END) (SOLUTION|HIDDEN)|Rubric", text)
+
+
+def test_cells_are_as_nbgrader_wants_them(lesson, committed):
+    source = cells(nbformat.read(lesson.path, as_version=4))
+    edition = cells(committed)
+    assert list(source) == list(edition)
+    assert {about.metadata.nbgrader.schema_version for about in edition.values()} == {3}
+    for cell in edition.values():
+        about = cell.metadata.nbgrader
+        assert cell.metadata.deletable is False
+        assert about.checksum
+        if about.grade and not about.solution:
+            assert cell.source.startswith("# Graded: ")
+            assert "\n" not in cell.source
+            assert cell.metadata.editable is False
+    for notebook in (nbformat.read(lesson.path, as_version=4), committed):
+        assert not [cell for cell in notebook.cells if cell.get("outputs")]
+
+
+def test_opens_in_colab_and_finds_the_course(lesson, committed):
+    slug = ADDRESS.removeprefix("https://github.com/")
+    badge = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/exercises/{lesson.name}.ipynb"
+    for notebook in (committed, nbformat.read(lesson.path, as_version=4)):
+        assert badge in notebook.cells[0].source
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        assert f'"{ADDRESS}"' in code[0]
+        assert "helpers.setup(" in code[0]
+
+
+def test_the_opening_counts_right(lesson):
+    text = nbformat.read(lesson.path, as_version=4).cells[0].source
+    points, machine = map(int, re.search(r"(\d+) points, (\d+) of them by machine", text).groups())
+    assert (points, machine) == (lesson.machine + lesson.manual, lesson.machine)
+    assert int(re.search(r"about (\d+) minutes", text)[1]) == sum(e.minutes for e in lesson.exercises)
+    assert 3 <= len(lesson.exercises) <= 5
+    assert lesson.manual, "none is graded by hand"
+    assert all(len(cell.rubric) > 200 and "Rubric" in cell.rubric for e in lesson.exercises for cell in e.manual)
+
+
+# in one process, as in Jupyter
+
+
+def run(notebook):
+    """Run a notebook's code cells; returns what each printed."""
+    space, printed = {"__name__": "__main__"}, []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
+            printed.append(out.getvalue())
+    return printed
+
+
+def test_the_solutions_pass_where_they_stand(lesson):
+    printed = run(nbformat.read(lesson.path, as_version=4))
+    checks = [text for text in printed if "✓" in text]
+    assert len(checks) == len([e for e in lesson.exercises if e.tests]), "a self-check is missing"
+    assert "✗" not in "".join(printed)
+    assert "not yet written" not in "".join(printed)
+
+
+def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
+    printed = "".join(run(committed))
+    said = printed.count("not yet written") + len(re.findall(r"(?:[✓✗] .*\n(?:  hint.*\n)?)*✗ .*\n", printed))
+    assert said >= len([e for e in lesson.exercises if e.tests])
+
+
+# points
+
+
+def test_points_of_right_wrong_and_missing_solutions(lesson):
+    """All in one process, which forgets each solution before the next: a shortcut of this test, not of grading."""
+    edition = grade.lesson(lesson.name)[1]
+    with marking.Student(lesson, lambda: Process(600, memory=4 << 30), seconds=60) as one:
+
+        def points(exercise, source):
+            one.process.ask({"do": "forget"})
+            return one.test(lesson, exercise._replace(given=[], wrappers=[]), source)["tests"]
+
+        for exercise in (e for e in lesson.exercises if e.tests):
+            one.give([*exercise.given, *exercise.wrappers])
+            one.process.ask({"do": "mark"})
+            full = {test.id: (test.points, "") for test in exercise.tests}
+            assert points(exercise, exercise.solution.source) == full
+            untouched = points(exercise, edition[exercise.id])
+            assert {given for given, _ in untouched.values()} == {0}, untouched
+            files = wrong(lesson, exercise)
+            assert len(files) >= 2, f"write two wrong solutions nbtests/wrong/{lesson.name}/{exercise.id}_….py"
+            for file in files:
+                text = file.read_text(encoding="utf-8")
+                assert text.startswith('"""'), f"{file.name}: say in a docstring what is wrong"
+                tests = points(exercise, text)
+                assert sum(given for given, _ in tests.values()) < sum(t.points for t in exercise.tests), file.name
+                assert not [said for _, said in tests.values() if "ended:" in said], file.name
+
+
+def test_no_wrong_solution_is_left_over(lesson):
+    files = {file for exercise in lesson.exercises if exercise.tests for file in wrong(lesson, exercise)}
+    assert files == set((WRONG / lesson.name).glob("*.py"))

@@ -1,0 +1,3 @@
+"""Half the width: far fewer than half the numbers."""
+
+width = 32
