@@ -16,11 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
+import nbformat
 import psutil
 from tqdm import tqdm
 
-from helpers import ROOT, download, replacing, write_csv
-from instructors import exercises, feedback, marking, student
+from helpers import ROOT, replacing, write_csv
+from instructors import exercises, marking
 from instructors.sandbox import Failed, Process, bubblewrap
 
 MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
@@ -81,8 +82,10 @@ def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) ->
 @functools.cache
 def lesson(name: str) -> tuple[exercises.Lesson, dict[str, str]]:
     """A lesson, and the solution cells of its student edition."""
-    cells = student.edition(exercises.source(name)).cells
-    about = [(cell.metadata.get("nbgrader", {}), cell.source) for cell in cells]
+    edition = exercises.STUDENT / f"{name}.ipynb"
+    if not edition.exists():
+        raise FileNotFoundError(f"there is no student edition {edition}; make student")
+    about = [(c.metadata.get("nbgrader", {}), c.source) for c in nbformat.read(edition, as_version=4).cells]
     return exercises.read(exercises.source(name)), {a.grade_id: text for a, text in about if a.get("solution")}
 
 
@@ -167,6 +170,8 @@ def write(results: list[dict], to: Path) -> list[dict]:
 
     Points given by hand are taken from `manual.csv` and kept there, also those of students who are not among `results`.
     """
+    from instructors import feedback  # which the processes that grade do not need
+
     manual = manual_points(to / "manual.csv")
     rows = []
     for result in sorted(results, key=lambda r: (r["student"], r["lesson"])):
@@ -233,6 +238,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         submissions, left_out = find(args.folder)
         manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
+        from helpers import download  # seconds, which a wrong folder need not wait for
+
         download.fetch("sample")
         if not sandboxed:
             print(UNPROTECTED, file=sys.stderr)

@@ -169,7 +169,7 @@ def mark(
                 mark |= student.test(lesson, exercise, cells.get(exercise.id))
             for cell in exercise.manual:
                 answer = cells.get(cell.id, "")
-                answered = bool(answer.strip()) and answer.strip() != edition[cell.id].strip()
+                answered = bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()
                 digest = hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
                 mark["manual"][cell.id] = {"answer": answer, "answered": answered, "hash": digest}
             marks.append(mark)

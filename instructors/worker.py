@@ -169,7 +169,7 @@ def submitted(path: str) -> dict[str, str]:
 
     Raises ValueError in words for what is no such notebook.
     """
-    with Path(path).open(encoding="utf-8") as file:
+    with Path(path).open(encoding="utf-8-sig") as file:
         try:
             notebook = json.load(file)
         except (ValueError, RecursionError) as error:

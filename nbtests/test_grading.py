@@ -1,0 +1,603 @@
+"""Grading submissions that fight back: no points they did not earn, no harm to the others, the grades untouched."""
+
+import contextlib
+import copy
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import hypothesis
+import hypothesis.strategies as st
+import nbformat
+import numpy as np
+import psutil
+import pytest
+
+from helpers import ROOT
+from instructors import exercises, grade, sandbox
+from instructors.worker import HEAD, decode, encode
+
+LESSON = "02_crop_and_pyramid"
+FULL, PSNR = 15, 3  # points by machine, and of the exercise that the hostile cells stand in
+SECONDS = 6
+needs_sandbox = pytest.mark.skipif(
+    sandbox.bubblewrap() is None, reason="bubblewrap is not installed, or does not work here"
+)
+
+# Each stands in the place of the exercise on PSNR, which therefore gets nothing; the other exercises are right.
+CELLS = {
+    "endless cell": "while True:\n    pass",
+    "endless function": "def psnr(truth, picture):\n    while True:\n        pass",
+    "deaf to signals": """
+import signal, time
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+while True:
+    try:
+        time.sleep(1)
+    except BaseException:
+        pass
+""",
+    "memory hog": "hoard = []\nwhile True:\n    hoard.append(bytearray(1 << 26))",
+    "memory hog of many": """
+import os, time
+for _ in range(40):
+    if os.fork() == 0:
+        hoard = bytearray(os.urandom(1 << 20)) * 200
+        time.sleep(60)
+time.sleep(60)
+""",
+    "exit": "import os\nos._exit(0)",
+    "exit in a function": "import os\ndef psnr(truth, picture):\n    os._exit(0)",
+    "polite exit": "raise SystemExit('passed')",
+    "interrupt": "raise KeyboardInterrupt",
+    "kill everything": "import os, signal\nos.kill(-1, signal.SIGKILL)",
+    "kill the parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(1, signal.SIGKILL)",
+    "closed pipes": "import os\nos.closerange(0, 200)",
+    "segmentation fault": "import ctypes\nctypes.string_at(0)",
+    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
+    "thread bomb": "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(60,)).start()",
+    "flood of output": "while True:\n    print('x' * 100_000)",
+    "flood of the pipes": """
+import os
+while True:
+    for number in range(64):
+        try:
+            os.write(number, b"x" * 65536)
+        except OSError:
+            pass
+""",
+    "overloaded float": """
+class Right(float):
+    def __eq__(self, other): return True
+    def __lt__(self, other): return True
+    def __sub__(self, other): return Right(0)
+    __rsub__ = __sub__
+    def __abs__(self): return Right(0)
+    def __float__(self): return float("inf")
+def psnr(truth, picture):
+    return Right(3)
+""",
+    "overloaded object": """
+class Right:
+    def __eq__(self, other): return True
+    def __getattr__(self, name): return self
+    def __call__(self, *_): return self
+    def __float__(self): return 1.0
+    def __sub__(self, other): return self
+    def __abs__(self): return self
+    def __lt__(self, other): return True
+def psnr(truth, picture):
+    return Right()
+""",
+    "overloaded array": """
+import numpy as np
+class Right(np.ndarray):
+    def __array_ufunc__(self, *_, **__): return True
+    def __array_function__(self, *_, **__): return True
+def psnr(truth, picture):
+    return np.zeros(()).view(Right)
+""",
+    "replaced tests": """
+import builtins, numpy as np, numpy.testing, unittest
+np.testing.assert_allclose = np.testing.assert_equal = lambda *_, **__: None
+np.allclose = np.array_equal = np.isclose = lambda *_, **__: True
+np.abs = builtins.abs = lambda _: 0.0
+builtins.AssertionError = type("Never", (Exception,), {})
+def psnr(truth, picture):
+    return 1.0
+import importlib
+importlib.reload(builtins)
+""",
+    "exception handler": """
+import sys, IPython
+def ignore(*_, **__): return []
+sys.excepthook = sys.unraisablehook = ignore
+IPython.core.interactiveshell.InteractiveShell.showtraceback = ignore
+IPython.core.interactiveshell.InteractiveShell.instance().set_custom_exc((BaseException,), ignore)
+def psnr(truth, picture):
+    return 1.0
+""",
+    "forged answer": """
+import json, os, struct
+text = json.dumps({"dict": [["value", float("inf")], ["printed", ""]]}).encode()
+for number in range(3, 20):
+    try:
+        os.write(number, (struct.pack(">IQ", len(text), 0) + text) * 50)
+    except OSError:
+        pass
+""",
+    "forged points": 'print(\'{"tests": {"psnr_close": [100, ""]}}\')\nprint("# Graded 100 of 100")',
+    "pickle in an array": """
+import numpy as np
+class Evil:
+    def __reduce__(self):
+        import os
+        return os._exit, (0,)
+def psnr(truth, picture):
+    return np.array([Evil()], dtype=object)
+""",
+    "too large a result": "import numpy as np\ndef psnr(truth, picture):\n    return np.zeros(1 << 28, np.uint8)",
+    "a list in itself": "def psnr(truth, picture):\n    endless = []\n    endless.append(endless)\n    return endless",
+    "an error that errs": """
+class Strange(Exception):
+    def __str__(self): raise Strange
+    __repr__ = __str__
+def psnr(truth, picture):
+    raise Strange
+""",
+    "markup": """
+print("<script>document.title = 'printed'</script></pre><img src=x onerror=alert(1)>")
+def psnr(truth, picture):
+    raise ValueError("<script>alert('raised')</script>")
+""",
+    "tests in memory": """
+import gc, inspect, sys
+seen = [o for o in gc.get_objects() if isinstance(o, (dict, list, tuple))]
+texts = {t for o in seen for t in (o.values() if isinstance(o, dict) else o) if isinstance(t, str)}
+frames = [f.filename for f in inspect.stack()]
+print("hidden:", [t[:50] for t in texts if " ".join(["HIDDEN", "TESTS"]) in t], frames)
+""",
+    "left behind": """
+import subprocess
+subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
+""",
+}
+
+# These look around or do harm outside; without a sandbox nothing would stop them.
+SANDBOXED = {
+    "reads the grades": """
+import os
+wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", ".git", "nbtests", "PLACE")
+print("found", [os.path.join(f, n) for f, ds, ns in os.walk("/") if not f.startswith(("/proc", "/sys", "/usr", "VENV"))
+                for n in ds + ns if n in wanted and not f.startswith(("BASE",))])
+for path in ("PLACE/out/grades.csv", "PLACE/in/honest/LESSON.ipynb", "ROOT/instructors/source/LESSON/LESSON.ipynb"):
+    try:
+        print("read", path, len(open(path).read()))
+    except OSError as error:
+        print(error.strerror)
+""",
+    "opens a socket": """
+import socket
+for family, address in ((socket.AF_INET, ("127.0.0.1", PORT)), (socket.AF_INET, ("192.0.2.1", 80)),
+                        (socket.AF_UNIX, "\\0grading-test")):
+    try:
+        with socket.socket(family) as s:
+            s.settimeout(1)
+            s.connect(address)
+            print("connected", address)
+    except OSError as error:
+        print("no way", type(error).__name__)
+""",
+    "writes into the course": """
+import helpers, pathlib, sys
+for path in (helpers.__file__, helpers.ROOT / "pyproject.toml", sys.executable, "/worker.py",
+             helpers.ROOT / "data/weights/espcn_photos_x4.md", helpers.ROOT / "data/raw/sample/chelsea.png"):
+    for way in ("write_bytes(b'')", "unlink()", "rename('/tmp/x')", "chmod(0o777)"):
+        try:
+            eval("pathlib.Path(path)." + way)
+            print("did it", path, way)
+        except OSError:
+            pass
+""",
+    "fills the disk": """
+import os
+for folder in ("/tmp", "/dev/shm", "/var/tmp", "/course/data/prepared", "/course", "/", "/home"):
+    for n in range(100):
+        try:
+            with open(f"{folder}/{n}", "wb") as file:
+                while True:
+                    file.write(bytes(1 << 22))
+        except OSError as error:
+            pass
+print("written", sum(os.stat(f"{f}/{n}").st_size for f in ("/tmp", "/dev/shm") for n in range(100)
+                     if os.path.exists(f"{f}/{n}")))
+""",
+    "climbs out": """
+import ctypes, os, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+print("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), "ptrace", libc.ptrace(16, 1, 0, 0))
+print("setuid", libc.setuid(0), "chroot", libc.chroot(b"/tmp"), "user", os.getuid() != 0)
+print("processes", sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 5000)
+""",
+}
+
+
+def notebook(cells):
+    """The student edition with these solution cells."""
+    made = nbformat.read(exercises.STUDENT / f"{LESSON}.ipynb", as_version=4)
+    for cell in made.cells:
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("solution") and about.grade_id in cells:
+            cell.source = cells[about.grade_id]
+    return made
+
+
+def honest():
+    source = nbformat.read(exercises.source(LESSON), as_version=4)
+    graded = [c for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")]
+    return {c.metadata.nbgrader.grade_id: c.source for c in graded}
+
+
+def hand_in(folder, name, content):
+    place = folder / name / f"{LESSON}.ipynb"
+    place.parent.mkdir(parents=True)
+    if isinstance(content, bytes):
+        place.write_bytes(content)
+    else:
+        nbformat.write(content, place)
+    return place
+
+
+def files(folder):
+    """Notebooks that are not what they should be, as bytes, and the points by machine that they have earned."""
+    good = nbformat.writes(notebook(honest())).encode()
+    three = nbformat.writes(nbformat.convert(notebook(honest()), 3), version=3).encode()
+    twice = notebook(honest())
+    for cell in list(twice.cells):
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "psnr":
+            first = copy.deepcopy(cell)
+            first.source = "def psnr(truth, picture):\n    return 0"
+            twice.cells.insert(twice.cells.index(cell), first)
+            first.id = "copied"
+    loud = notebook(honest())
+    loud.cells[1].outputs = [nbformat.v4.new_output("stream", text="x" * 100_000_000)]
+    tampered = notebook(honest() | {"psnr": "def psnr(truth, picture):\n    return 1.0"})
+    for cell in tampered.cells:
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("grade") and not about.get("solution"):
+            cell.source, about["points"] = "pass", 1000
+    bare = notebook(honest() | {"psnr": "def psnr(truth, picture):\n    return 1.0"})
+    bare.cells = [c for c in bare.cells if c.metadata.get("nbgrader", {}).get("solution")]
+    lost = notebook(honest())
+    lost.cells = [c for c in lost.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "psnr"]
+    solution = {"nbgrader": {"solution": True, "grade_id": "psnr"}}
+    strange = [
+        1,
+        None,
+        {"metadata": []},
+        {"metadata": solution, "source": {"a": 1}},
+        {"metadata": solution, "source": 7},
+    ]
+    return {
+        "not json": (b"PK\x03\x04 a zip renamed", 0),
+        "empty file": (b"", 0),
+        "format 3": (three, 0),
+        "a number": (b"42", 0),
+        "strange cells": (json.dumps({"cells": strange}).encode(), 0),
+        "deep": (b'{"cells": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", 0),
+        "swelling": (b'{"cells": [' + b"[]," * 60_000_000 + b"[]]}", 0),
+        "cell twice": (nbformat.writes(twice).encode(), FULL),
+        "loud": (nbformat.writes(loud).encode(), FULL),
+        "tests edited": (nbformat.writes(tampered).encode(), FULL - PSNR),
+        "tests deleted": (nbformat.writes(bare).encode(), FULL - PSNR),
+        "solution deleted": (nbformat.writes(lost).encode(), FULL - PSNR),
+        "byte order mark": (b"\xef\xbb\xbf" + good, FULL),
+    }
+
+
+def run(folder, to, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    call = [sys.executable, "-m", "instructors.grade", str(folder), "--to", str(to), *arguments]
+    return subprocess.run(call, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=900)
+
+
+def table(to):
+    with (to / "grades.csv").open(newline="", encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def printed(to, name):
+    """What the hostile cell printed, as it is kept."""
+    marks = json.loads((to / "results" / name / f"{LESSON}.json").read_text(encoding="utf-8"))["marks"]
+    return next((mark["printed"] for mark in marks if mark["number"] == 3), "")
+
+
+@pytest.fixture(scope="module")
+def term(tmp_path_factory):
+    """Everybody hands in at once: two honest students, one of them graded by hand already, and all of the others."""
+    root = tmp_path_factory.mktemp("term")
+    folder, to = root / "in", root / "out"
+    hand_in(folder, "honest", notebook(honest() | {"blur_explained": "Twenty pixels instead of five."}))
+    hand_in(folder, "zoe honest", notebook(honest()))
+    to.mkdir()
+    digest = "0" * 8
+    (to / "manual.csv").write_text(
+        f"student,lesson,exercise,of,points,comment,answer\nhonest,{LESSON},blur_explained,2,1.5,well seen,{digest}\n"
+        "gone,06_espcn,broken_picture,3,2,left the course,11111111\n",
+        encoding="utf-8",
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    called = []
+
+    def listen():
+        while True:
+            try:
+                called.append(listener.accept())
+            except OSError:
+                return
+
+    threading.Thread(target=listen, daemon=True).start()
+    cells = dict(CELLS)
+    if sandbox.bubblewrap():
+        here = {"PLACE": root, "ROOT": ROOT, "LESSON": LESSON, "PORT": listener.getsockname()[1]}
+        for name, code in SANDBOXED.items():
+            for word, value in here.items():
+                code = code.replace(word, str(value))
+            cells[name] = code
+    else:  # what nothing here would stop
+        for name in ("kill everything", "kill the parent", "fork bomb", "memory hog of many", "left behind"):
+            del cells[name]
+    expected = {name: FULL - PSNR for name in cells}
+    for name, code in cells.items():
+        hand_in(folder, name, notebook(honest() | {"psnr": code}))
+    for name, (content, points) in files(folder).items():
+        hand_in(folder, name, content)
+        expected[name] = points
+    hand_in(folder, "<b>bold & =1+1", notebook({"blur_explained": "<script>alert('answered')</script>"}))
+    (folder / "linked").mkdir()
+    (folder / "linked" / f"{LESSON}.ipynb").symlink_to(exercises.source(LESSON))
+    (folder / "linked too").symlink_to(folder / "honest")
+    (folder / "piped").mkdir()
+    os.mkfifo(folder / "piped" / f"{LESSON}.ipynb")
+    (folder / "lost.ipynb").write_text("{}")
+    hand_in(folder, "misnamed", b"{}").rename(folder / "misnamed" / "02 (1).ipynb")
+    before = {path: path.read_bytes() for path in sorted((ROOT / "helpers").glob("*.py"))}
+    done = run(folder, to, f"--seconds={SECONDS}", "--memory=1.5", "--jobs=2")
+    listener.close()
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(
+        folder=folder, to=to, done=done, rows=table(to), expected=expected, called=called, before=before, cells=cells
+    )
+
+
+def test_nobody_gets_points_unearned_and_nobody_loses_what_is_earned(term):
+    given = {name: float(term.rows[name]["machine"]) for name in term.expected}
+    assert given == {name: float(points) for name, points in term.expected.items()}
+    for name in term.cells:
+        assert term.rows[name]["exercise 3"] == "0", name
+
+
+def test_the_others_are_graded_and_points_by_hand_kept(term):
+    assert (term.rows["honest"]["machine"], term.rows["honest"]["total"]) == ("15", "16.5")
+    assert term.rows["zoe honest"]["machine"] == "15"
+    assert "changed after it was graded by hand" in term.rows["honest"]["notes"]
+    manual = (term.to / "manual.csv").read_text(encoding="utf-8").splitlines()
+    assert f"honest,{LESSON},blur_explained,2,1.5,well seen,00000000" in manual
+    assert "gone,06_espcn,broken_picture,3,2,left the course,11111111" in manual
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    {
+        "endless cell": f"exercise 3 ended: it took longer than {SECONDS} seconds",
+        "endless function": f"exercise 3 ended: it took longer than {SECONDS} seconds",
+        "exit": "exercise 3 ended: the process ended by itself",
+        "not json": "no notebook",
+        "format 3": "nbformat 3",
+        "solution deleted": "exercise 3 its cell is missing",
+        "a number": "no cells",
+    }.items(),
+)
+def test_the_notes_say_what_happened(term, name, words):
+    assert words in term.rows[name]["notes"]
+
+
+def test_a_missing_sandbox_is_told_and_a_working_one_is_not(term):
+    assert ("WARNING" in term.done.stderr) == (sandbox.bubblewrap() is None)
+
+
+def test_what_is_left_out_is_named(term):
+    out = [line for line in term.done.stdout.splitlines() if line.startswith("left out: ")]
+    for place, reason in (
+        ("linked/", "a link"),
+        ("piped/", "not a file"),
+        ("lost.ipynb", "expected"),
+        ("misnamed/", "no such lesson"),
+    ):
+        assert [line for line in out if f"{place}" in line and reason in line], (place, out)
+    assert not {"linked", "linked too", "piped", "misnamed"} & set(term.rows)
+
+
+def test_no_script_of_a_student_runs_in_the_feedback(term):
+    pages = [*(term.to / "feedback").rglob("*.html"), term.to / "manual.html"]
+    assert len(pages) == len(term.rows) + 1
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert "default-src 'none'" in text
+        assert "<script" not in text
+        assert "onerror" not in text.replace("&lt;img src=x onerror", "")
+    text = (term.to / "feedback" / "markup" / f"{LESSON}.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(&#x27;raised&#x27;)" in text
+    assert "&lt;script&gt;document.title" in text
+    bold = (term.to / "feedback" / "<b>bold & =1+1" / f"{LESSON}.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;bold &amp;" in bold
+    assert "&lt;script&gt;alert(&#x27;answered" in bold
+    assert "&lt;script&gt;alert(&#x27;answered" in (term.to / "manual.html").read_text(encoding="utf-8")
+
+
+def test_no_hidden_test_can_be_seen(term):
+    assert printed(term.to, "tests in memory").startswith("hidden: [] ")
+
+
+def test_nothing_goes_on_afterwards(term):
+    commands = []
+    for process in psutil.process_iter():
+        try:
+            commands.append(process.cmdline())
+        except psutil.Error:
+            continue
+    assert not [c for c in commands if "98765" in c or any(part.endswith("worker.py") for part in c)]
+
+
+@needs_sandbox
+def test_nothing_outside_can_be_read(term):
+    said = printed(term.to, "reads the grades")
+    assert said.splitlines() == ["found []"] + ["No such file or directory"] * 3
+
+
+@needs_sandbox
+def test_no_network(term):
+    assert not term.called
+    assert printed(term.to, "opens a socket").count("no way") == 3
+
+
+@needs_sandbox
+def test_nothing_outside_can_be_written(term):
+    assert printed(term.to, "writes into the course") == ""
+    assert {path: path.read_bytes() for path in term.before} == term.before
+    assert 0 < int(printed(term.to, "fills the disk").split()[1]) <= 2 * sandbox.DISK
+
+
+@needs_sandbox
+def test_no_way_up(term):
+    said = printed(term.to, "climbs out").split()
+    assert said == ["mount", "-1", "ptrace", "-1", "setuid", "-1", "chroot", "-1", "user", "True", "processes", "True"]
+
+
+def test_a_second_run_keeps_what_was_graded(term):
+    before = {path: path.read_bytes() for path in (term.to / "results").rglob("*.json")}
+    times = {path: path.stat().st_mtime_ns for path in before}
+    done = run(term.folder, term.to, f"--seconds={SECONDS}", "--memory=1.5")
+    assert done.returncode == 0, done.stderr
+    assert times == {path: path.stat().st_mtime_ns for path in before}
+    assert table(term.to) == term.rows
+
+
+# by hand
+
+
+def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
+    folder, to = tmp_path / "in", tmp_path / "out"
+    hand_in(folder, "ada", notebook({"blur_explained": "It is an alias."}))
+    assert grade.main([str(folder), "--to", str(to)]) == 0
+    assert table(to)["ada"]["waiting"] == "2"
+    manual = to / "manual.csv"
+    blank = manual.read_text(encoding="utf-8")
+    for points, words in (
+        ("2.5", "from 0 to 2"),
+        ("-1", "from 0 to 2"),
+        ("good", "from 0 to 2"),
+        ("nan", "from 0 to 2"),
+    ):
+        manual.write_text(blank.replace(",2,,,", f",2,{points},,"), encoding="utf-8")
+        assert grade.main([str(folder), "--to", str(to)]) == 2
+        said = capsys.readouterr().err
+        assert f"{manual}, line 2" in said
+        assert words in said
+    filled = blank.replace(",2,,,", ',2,"1,5","half, so far",').replace("\n", "\r\n")
+    manual.write_bytes(b"\xef\xbb\xbf" + filled.replace(",2,", ";2;").encode())  # no table any more
+    assert grade.main([str(folder), "--to", str(to)]) == 2
+    manual.write_bytes(b"\xef\xbb\xbf" + filled.encode())
+    assert grade.main([str(folder), "--to", str(to)]) == 0
+    row = table(to)["ada"]
+    assert (row["by hand"], row["waiting"], row["total"]) == ("1.5", "0", "1.5")
+    assert "half, so far" in (to / "feedback" / "ada" / f"{LESSON}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "layout, words", [("nothing", "no submission"), ("flat", "<student>/<lesson>.ipynb"), (None, "no folder")]
+)
+def test_a_folder_laid_out_otherwise_is_explained(tmp_path, capsys, layout, words):
+    if layout:
+        (tmp_path / "in").mkdir()
+    if layout == "flat":
+        (tmp_path / "in" / f"ada_{LESSON}.ipynb").write_text("{}")
+    assert grade.main([str(tmp_path / "in"), "--to", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert f"ada/{exercises.names()[0]}.ipynb" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(grade, "bubblewrap", lambda: None)
+    hand_in(tmp_path / "in", "honest", notebook(honest()))
+    hand_in(tmp_path / "in", "endless", notebook(honest() | {"psnr": CELLS["endless function"]}))
+    hand_in(tmp_path / "in", "exit", notebook(honest() | {"psnr": CELLS["exit"]}))
+    assert grade.main([str(tmp_path / "in"), "--to", str(tmp_path / "out"), "--seconds=6"]) == 0
+    said = capsys.readouterr().err
+    assert "WARNING: bubblewrap" in said
+    assert "read and change every file" in said
+    assert {name: row["machine"] for name, row in table(tmp_path / "out").items()} == {
+        "honest": "15",
+        "endless": "12",
+        "exit": "12",
+    }
+
+
+# the pipe
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 2.5, "text", [1, (2, "x")], {"a": [1]}, {1: np.arange(3)}, np.zeros((0, 4)), np.eye(3) > 0]
+)
+def test_plain_values_come_back_as_they_went(value):
+    message = encode(value)
+    text, raw = HEAD.unpack(message[: HEAD.size])
+    back = decode(message[HEAD.size : HEAD.size + text], message[HEAD.size + text :])
+    assert raw == len(message) - HEAD.size - text
+    np.testing.assert_equal(back, value)
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("value", [object(), print, {1, 2}, np.array([object()]), [[[print]]], b"bytes"])
+def test_other_things_are_refused(value):
+    with pytest.raises(TypeError):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "text, raw",
+    [
+        (b"[1]", b""),
+        (b'{"array": ["|O", [1]]}', bytes(8)),
+        (b'{"array": ["<f8", [2]]}', bytes(8)),
+        (b'{"array": ["<f8", [-1]]}', bytes(8)),
+        (b'{"array": ["<f8", [1e9, 1e9]]}', b""),
+        (b'{"array": ["<f8", [true]]}', bytes(8)),
+        (b'{"array": ["<f8", [1]]}', bytes(16)),
+        (b'{"dict": [[{"list": []}, 1]]}', b""),
+        (b'{"dict": [[1]]}', b""),
+        (b'{"eval": "1"}', b""),
+        (b'{"list": [], "tuple": []}', b""),
+        (b"[" * 100_000, b""),
+        (b"1" * 10_000, b""),
+        (b"\xff", b""),
+        (b"", b""),
+    ],
+)
+def test_what_is_no_message_is_refused(text, raw):
+    with pytest.raises(ValueError):
+        decode(text, raw)
+
+
+@hypothesis.given(text=st.binary(max_size=60), raw=st.binary(max_size=20))
+def test_noise_is_refused_or_plain(text, raw):
+    with contextlib.suppress(ValueError):
+        encode(decode(text, raw))  # what came through is plain
