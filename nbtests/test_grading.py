@@ -222,6 +222,7 @@ print("written", sum(os.stat(f"{f}/{n}").st_size for f in ("/tmp", "/dev/shm") f
 import ctypes, os, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
 print("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), "ptrace", libc.ptrace(16, 1, 0, 0))
+print("memfd", libc.memfd_create(b"x", 0))
 print("setuid", libc.setuid(0), "chroot", libc.chroot(b"/tmp"), "user", os.getuid() != 0)
 print("processes", sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 5000)
 """,
@@ -477,7 +478,22 @@ def test_nothing_outside_can_be_written(term):
 @needs_sandbox
 def test_no_way_up(term):
     said = printed(term.to, "climbs out").split()
-    assert said == ["mount", "-1", "ptrace", "-1", "setuid", "-1", "chroot", "-1", "user", "True", "processes", "True"]
+    assert said == [
+        "mount",
+        "-1",
+        "ptrace",
+        "-1",
+        "memfd",
+        "-1",
+        "setuid",
+        "-1",
+        "chroot",
+        "-1",
+        "user",
+        "True",
+        "processes",
+        "True",
+    ]
 
 
 def test_a_second_run_keeps_what_was_graded(term):

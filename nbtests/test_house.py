@@ -73,11 +73,12 @@ def test_address_can_be_changed(tmp_path, monkeypatch):
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(lessons.NOTEBOOKS, tmp_path / "notebooks")
+    shutil.copytree(ROOT / "instructors" / "source", tmp_path / "instructors" / "source")
     monkeypatch.setattr(lessons, "ROOT", tmp_path)
     monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
     with pytest.raises(ValueError, match="not an address"):
         lessons.readdress("github.com/me")
-    assert lessons.readdress("https://github.com/someone/restoring.git/") == 2 + len(LESSONS)
+    assert lessons.readdress("https://github.com/someone/restoring.git/") == 2 + len([*tmp_path.rglob("*.ipynb")])
     for path in [tmp_path / "README.md", *tmp_path.rglob("*.ipynb")]:
         text = path.read_text(encoding="utf-8")
         assert "someone/restoring" in text
