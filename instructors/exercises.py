@@ -25,10 +25,11 @@ class Test(NamedTuple):
 
 
 class Manual(NamedTuple):
-    """A cell graded by hand: its id, points, and the model answer with the rubric."""
+    """A cell graded by hand: its id, points, the question above it, and the model answer with the rubric."""
 
     id: str
     points: float
+    question: str
     rubric: str
 
 
@@ -99,6 +100,7 @@ def read(path: Path) -> Lesson:
     notebook = nbformat.read(path, as_version=4)
     given: list[str] = []
     exercises: list[Exercise] = []
+    question = ""
     for cell in notebook.cells:
         where, about = f"{path.name}, cell {cell.id}", cell.metadata.get("nbgrader", {})
         if cell.cell_type == "markdown" and not about:
@@ -108,6 +110,9 @@ def read(path: Path) -> Lesson:
                 number, title, points, minutes = match.groups()
                 text = cell.source[match.end() :].strip()
                 exercises.append(Exercise(int(number), title, int(points), int(minutes), text, [], [], None, [], []))
+                question = ""
+            else:
+                question = cell.source
             continue
         if not exercises:
             if about:
@@ -117,13 +122,13 @@ def read(path: Path) -> Lesson:
         last = exercises[-1]
         if about.get("solution") and about.get("grade"):
             rubric = SOLUTION.search(cell.source)
-            last.manual.append(Manual(about.grade_id, about.points, rubric[1].strip() if rubric else ""))
+            last.manual.append(Manual(about.grade_id, about.points, question, rubric[1].strip() if rubric else ""))
         elif about.get("solution"):
             if last.solution:
                 raise ValueError(f"{where}: an exercise has one solution cell; make it a second exercise")
             exercises[-1] = last._replace(solution=cell)
         elif about.get("grade"):
-            promise = cell.source.split("\n", 1)[0].lstrip("# ")
+            promise = cell.source.split("\n", 1)[0].removeprefix("# Graded: ")
             last.tests.append(Test(about.grade_id, about.points, promise, cell.source))
         elif "wrapper" in cell.metadata.get("tags", []):
             last.wrappers.append(cell.source)

@@ -41,6 +41,8 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
         )
         if exercise.solution:
             parts.append(f"<pre>{_text(mark['written'])}</pre>")
+        if mark["error"]:
+            parts.append(f'<p class="no">The cell itself ended with {_text(mark["error"])}')
         if mark["printed"].strip():
             parts.append(f"<details><summary>what it printed</summary><pre>{_text(mark['printed'])}</pre></details>")
         if exercise.tests:
@@ -56,7 +58,8 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
         for cell in exercise.manual:
             answer = mark["manual"][cell.id]
             points = answer.get("points") or "–"
-            parts.append(f'<pre>{_text(answer["answer"])}</pre><p class="points">{points} of {cell.points:g}, by hand')
+            parts.append(f"{markdown2html(cell.question)}<pre>{_text(answer['answer'])}</pre>")
+            parts.append(f'<p class="points">{points} of {cell.points:g}, by hand')
             if answer.get("comment"):
                 parts.append(f": {_text(answer['comment'])}")
     return "\n".join(parts) + "</body></html>\n"
@@ -71,7 +74,8 @@ def answers(results: list[dict], lesson: Callable) -> str:
         for exercise in known.exercises:
             for cell in exercise.manual:
                 parts.append(f"<h2>{_text(name)} · {cell.id} <span class='points'>{cell.points:g} points</span></h2>")
-                parts.append(f'<div class="task">{markdown2html(exercise.text)}{markdown2html(cell.rubric)}</div>')
+                parts.append(f"{markdown2html(exercise.text)}{markdown2html(cell.question)}")
+                parts.append(f'<div class="task"><p><b>Model answer.</b>{markdown2html(cell.rubric)}</div>')
                 for result in sorted(results, key=lambda r: r["student"]):
                     if result["lesson"] == name and len(result["marks"]) >= exercise.number:
                         answer = result["marks"][exercise.number - 1]["manual"][cell.id]

@@ -55,7 +55,8 @@ class Student:
 
     def __init__(self, lesson: Lesson, start: Callable[[], Process], seconds: float):
         self.start, self.seconds, self.process = start, seconds, None
-        self.first, self.ran = lesson.given, []  # what a new process has to be told
+        self.first = lesson.given
+        self.ran, self.owed = [], []  # the course's cells in the exercises: run already, and to be run before the next
 
     def __enter__(self) -> "Student":
         return self
@@ -68,42 +69,41 @@ class Student:
             self.process.close()
         self.process = None
 
-    def give(self, cells: list[str]) -> None:
-        """Run cells of the course's own. Failed where those at the top fail, before a student had a say."""
+    def give(self) -> None:
+        """Run the cells that are owed. Failed where those at the top fail, before a student had a say."""
         if self.process is None:
             self.process = self.start()
             self.process.within(START)
             for code in self.first:
                 self.process.ask({"do": "run", "source": code})
-            cells = self.ran + cells
+            self.ran, self.owed = [], self.ran + self.owed
         self.process.within(START)
-        for code in cells:
-            with contextlib.suppress(Failed):  # an earlier solution's error, or what follows from it
-                self.process.ask({"do": "run", "source": code})
+        while self.owed:
+            self.ran.append(self.owed.pop(0))
+            with contextlib.suppress(Failed):  # by what an earlier solution did
+                self.process.ask({"do": "run", "source": self.ran[-1]})
 
     def test(self, lesson: Lesson, exercise: Exercise, source: str | None) -> dict:
         """Run an exercise's solution and tests: each test's points, and what is to be said; what was printed."""
         done = {test.id: (0, "not reached") for test in exercise.tests}
-        result = {"tests": done, "printed": ""}
+        result = {"tests": done, "printed": "", "error": ""}
+        self.owed += [*exercise.given, *exercise.wrappers]
         if source is None:
             return result | {"tests": dict.fromkeys(done, (0, "its cell is missing in what was handed in"))}
-        said = ""
         space(lesson.path, exercise.number)
         try:
-            self.give([*exercise.given, *exercise.wrappers])
+            self.give()
             self.process.within(self.seconds)
             try:
                 self.process.ask({"do": "run", "source": source})
             except Failed as failed:
-                said = f"; the cell itself ended with {failed}"
+                result["error"] = str(failed)
             result["printed"] = self.process.printed
             for test in exercise.tests:
                 message = self.hold(lesson, exercise, test)
-                done[test.id] = (0, message + said) if message else (test.points, "")
-            self.ran += [*exercise.given, *exercise.wrappers, source]
+                done[test.id] = (0, message) if message else (test.points, "")
         except Ended as ended:
             self.stop()
-            self.ran += [*exercise.given, *exercise.wrappers]
             for test in exercise.tests:
                 if done[test.id][1] == "not reached":
                     done[test.id] = (0, f"ended: {ended}")
@@ -162,11 +162,16 @@ def mark(
     marks = []
     with Student(lesson, start, seconds) as student:
         for exercise in lesson.exercises:
-            mark = {"number": exercise.number, "tests": {}, "printed": "", "written": "", "manual": {}}
+            mark = {"number": exercise.number, "tests": {}, "printed": "", "error": "", "written": "", "manual": {}}
             if exercise.solution:
-                mark["written"] = cells.get(exercise.id, "")
-            if exercise.tests:
-                mark |= student.test(lesson, exercise, cells.get(exercise.id))
+                mark["written"] = written = cells.get(exercise.id, "")
+                if written and written.strip() == edition.get(exercise.id, "").strip():
+                    mark["tests"] = {test.id: (0, "the cell is as it was handed out") for test in exercise.tests}
+                    student.owed += [*exercise.given, *exercise.wrappers]
+                else:
+                    mark |= student.test(lesson, exercise, cells.get(exercise.id))
+            else:
+                student.owed += exercise.given
             for cell in exercise.manual:
                 answer = cells.get(cell.id, "")
                 answered = bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()

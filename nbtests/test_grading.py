@@ -173,9 +173,12 @@ subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
 SANDBOXED = {
     "reads the grades": """
 import os
-wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", ".git", "nbtests", "PLACE")
-print("found", [os.path.join(f, n) for f, ds, ns in os.walk("/") if not f.startswith(("/proc", "/sys", "/usr", "VENV"))
-                for n in ds + ns if n in wanted and not f.startswith(("BASE",))])
+wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", ".git", "nbtests", "wrong", "honest")
+found = []
+for folder, folders, names in os.walk("/"):
+    folders[:] = [n for n in folders if os.path.join(folder, n) not in ("/proc", "/usr", "PREFIX", "BASE")]
+    found += [os.path.join(folder, n) for n in folders + names if n in wanted]
+print("found", found)
 for path in ("PLACE/out/grades.csv", "PLACE/in/honest/LESSON.ipynb", "ROOT/instructors/source/LESSON/LESSON.ipynb"):
     try:
         print("read", path, len(open(path).read()))
@@ -346,7 +349,14 @@ def term(tmp_path_factory):
     threading.Thread(target=listen, daemon=True).start()
     cells = dict(CELLS)
     if sandbox.bubblewrap():
-        here = {"PLACE": root, "ROOT": ROOT, "LESSON": LESSON, "PORT": listener.getsockname()[1]}
+        here = {
+            "PREFIX": sys.prefix,
+            "BASE": sys.base_prefix,
+            "PLACE": root,
+            "ROOT": ROOT,
+            "LESSON": LESSON,
+            "PORT": listener.getsockname()[1],
+        }
         for name, code in SANDBOXED.items():
             for word, value in here.items():
                 code = code.replace(word, str(value))
@@ -453,7 +463,7 @@ def test_nothing_goes_on_afterwards(term):
             commands.append(process.cmdline())
         except psutil.Error:
             continue
-    assert not [c for c in commands if "98765" in c or any(part.endswith("worker.py") for part in c)]
+    assert not [command for command in commands if "98765" in command]
 
 
 @needs_sandbox
