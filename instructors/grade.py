@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Iterator
@@ -114,19 +115,25 @@ def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) 
 def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
     """Grade submissions side by side, in processes that keep a lesson's libraries loaded from one to the next."""
     pending = list(todo)
-    for attempt in (jobs, 1):  # where a process of ours breaks, once more one by one, to find the culprit
-        with ProcessPoolExecutor(attempt, multiprocessing.get_context("spawn")) as pool:
+    # ctrl-C is for this process, which ends the others
+    how = {
+        "mp_context": multiprocessing.get_context("spawn"),
+        "initializer": signal.signal,
+        "initargs": (signal.SIGINT, signal.SIG_IGN),
+    }
+    with ProcessPoolExecutor(jobs, **how) as pool:
+        try:
             tasks = {pool.submit(grade, submission, **options): submission for submission in pending}
             for task in as_completed(tasks):
-                try:
-                    yield task.result()
-                    pending.remove(tasks[task])
-                except BrokenProcessPool:
-                    break
-        if not pending:
-            return
+                result = task.result()
+                pending.remove(tasks[task])
+                yield result
+        except BrokenProcessPool:  # a process of ours: once more one by one below, to find the culprit
+            pass
+        finally:
+            pool.shutdown(cancel_futures=True)
     for submission in pending:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(1, **how) as pool:
             try:
                 yield pool.submit(grade, submission, **options).result()
             except BrokenProcessPool:
@@ -231,6 +238,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--memory", type=float, default=4, metavar="GB", help="for one submission; 4")
     parser.add_argument("--jobs", type=int, help="submissions at a time; as many as there are cores, and memory for")
     args = parser.parse_args(argv)
+    if os.name == "nt":
+        print("error: grading needs Linux, or macOS without the sandbox; on Windows use WSL", file=sys.stderr)
+        return 2
     memory = int(args.memory * 2**30)
     sandboxed = bubblewrap() is not None
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}

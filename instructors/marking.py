@@ -175,7 +175,9 @@ def mark(
             for cell in exercise.manual:
                 answer = cells.get(cell.id, "")
                 answered = bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()
-                digest = hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
+                digest = (
+                    "v" + hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
+                )  # no number to a spreadsheet
                 mark["manual"][cell.id] = {"answer": answer, "answered": answered, "hash": digest}
             marks.append(mark)
     return marks

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -132,6 +133,7 @@ def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
 # points
 
 
+@pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL")
 def test_points_of_right_wrong_and_missing_solutions(lesson):
     """All in one process, which forgets each solution before the next: a shortcut of this test, not of grading."""
     edition = grade.lesson(lesson.name)[1]
