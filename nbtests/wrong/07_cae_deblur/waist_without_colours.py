@@ -1,0 +1,3 @@
+"""Forgets that the picture has three colours."""
+
+channels = 8 * 8 // 4
