@@ -141,7 +141,7 @@ def test_points_of_right_wrong_and_missing_solutions(lesson):
 
         def points(exercise, source):
             one.process.ask({"do": "forget"})
-            return one.test(lesson, exercise._replace(given=[], wrappers=[]), source)["tests"]
+            return one.test(lesson, exercise._replace(given=[]), source)["tests"]
 
         for exercise in (e for e in lesson.exercises if e.tests):
             one.owed += [*exercise.given, *exercise.wrappers]
