@@ -1,0 +1,3 @@
+"""The lesson's amount, which is best by PSNR."""
+
+amount = 0.7

@@ -1,0 +1,3 @@
+"""Reaches the measure, and goes far beyond."""
+
+amount = 4.0
