@@ -1,0 +1,3 @@
+"""One pixel more for each filter."""
+
+border = 7
