@@ -1,0 +1,3 @@
+"""No pattern, but the first layer alone has nearly 3,000 numbers."""
+
+kernel = 6
