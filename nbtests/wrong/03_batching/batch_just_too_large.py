@@ -1,0 +1,3 @@
+"""Takes 101.1 MB for about a hundred."""
+
+batch = 64

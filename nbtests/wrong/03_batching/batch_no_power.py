@@ -1,0 +1,3 @@
+"""The largest whole number that fits, and no power of two."""
+
+batch = 63

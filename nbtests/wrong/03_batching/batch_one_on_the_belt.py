@@ -1,0 +1,3 @@
+"""Counts one batch on the belt, of four."""
+
+batch = 128
