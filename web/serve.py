@@ -1,0 +1,59 @@
+"""The page on a real server: `make web`, or `python web/serve.py [--host 127.0.0.1] [--port 8000]`."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # the course, where web and helpers are
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
+
+
+def main() -> int:
+    """Bring database and static files up to date, then serve until ctrl-C. Exit status 2 where the port is taken."""
+    parser = argparse.ArgumentParser(prog="python web/serve.py", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--threads", type=int, default=8, help="requests answered at once")
+    args = parser.parse_args()
+
+    import django
+    import waitress
+    from django.conf import settings
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+    call_command("expire", verbosity=0)
+
+    from web.studio import samples
+    from web.studio.worker import worker
+
+    samples.prepare()
+    started = time.perf_counter()
+    worker.on_ready = lambda: print(f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True)
+    from web.wsgi import application
+
+    options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
+    # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was wrong
+    options["max_request_body_size"] = 4 * settings.MOST_BYTES
+    if proxy := os.environ.get("TRUSTED_PROXY"):
+        headers = {"x-forwarded-for", "x-forwarded-proto"}
+        options |= {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
+    try:
+        server = waitress.create_server(application, **options)
+    except OSError as error:
+        print(f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port", file=sys.stderr)
+        return 2
+    print(f"the page is at http://{args.host}:{server.effective_port}/ (ctrl-C stops it)", flush=True)
+    try:
+        server.run()  # returns on ctrl-C
+    finally:
+        worker.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Settings of the page, all from the environment; without any it serves this machine alone.
+
+ALLOWED_HOSTS       host names, comma-separated: makes the page public, behind TLS; without it, loopback only
+DJANGO_SECRET_KEY   needed where it is public; else one is drawn and kept in the work folder
+DATABASE_URL        any database of Django's, such as postgres://…; else SQLite in the work folder
+WEB_FOLDER          the work folder: database, pictures, collected static files; build/web without
+WEB_UPLOADS         uploads that one address may make in a minute; 20 without
+TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed (`serve.py`)
+"""
+
+import os
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = Path(os.environ.get("WEB_FOLDER", ROOT / "build" / "web")).resolve()
+FOLDER.mkdir(parents=True, exist_ok=True)
+PICTURES = FOLDER / "pictures"
+SAMPLES = FOLDER / "samples"
+
+HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]
+PUBLIC = bool(HOSTS)
+ALLOWED_HOSTS = HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+DEBUG = False
+
+UPLOADS_PER_MINUTE = int(os.environ.get("WEB_UPLOADS", "20"))
+MOST_BYTES = 20_000_000
+MOST_PIXELS = 50_000_000
+HOURS = 24  # that a picture is kept
+PLACES = 16  # jobs waiting or running in one process
+
+
+def _secret() -> str:
+    if key := os.environ.get("DJANGO_SECRET_KEY"):
+        return key
+    if PUBLIC:
+        raise ImproperlyConfigured("ALLOWED_HOSTS makes the page public: set DJANGO_SECRET_KEY, 50 random characters")
+    path = FOLDER / "secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(get_random_secret_key(), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+SECRET_KEY = _secret()
+
+INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "web.studio"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "web.studio.middleware.UploadGuard",  # before CSRF's, which reads the body
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "web.urls"
+WSGI_APPLICATION = "web.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": ["django.template.context_processors.request"],
+            "builtins": ["django.templatetags.i18n", "django.templatetags.static"],
+        },
+    }
+]
+
+if "DATABASE_URL" in os.environ:
+    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_health_checks=True)}
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "db.sqlite3"}}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Readers and the one writer do not wait for each other; a writer waits instead of failing
+    wal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
+    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": wal}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
+LOCALE_PATHS = [ROOT / "web" / "studio" / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATIC_ROOT = FOLDER / "static"
+STORAGES = {"staticfiles": {"BACKEND": "web.studio.storage.HashedStorage"}}
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "blob:"],  # the chosen picture, before it is sent
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+CSRF_FAILURE_VIEW = "web.studio.views.foreign"
+CSRF_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"  # a share link must not travel to another site
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL_REDIRECT = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = PUBLIC
+SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PUBLIC
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    # Its warnings name addresses, and an address is what opens a shared picture
+    "loggers": {"django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False}},
+}

@@ -1,0 +1,113 @@
+"""From what somebody sends to a square picture: everything that can be wrong is refused here, in words."""
+
+import math
+import re
+import tempfile
+import threading
+import warnings
+from io import BytesIO
+from pathlib import Path, PurePath
+
+import numpy as np
+from django.conf import settings
+from django.utils.translation import gettext as _
+from PIL import Image, UnidentifiedImageError
+
+from helpers import images
+
+# By content, as Pillow calls it, and the suffixes that name it, the usual one first. SVG is a program, and not there
+KINDS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+}
+ACCEPT = ",".join(suffix for suffixes in KINDS.values() for suffix in suffixes)
+# What a second program would find in a file that is a picture too; no photograph needs them
+POLYGLOT = re.compile(rb"<script|<!doctype|<html|<svg|<\?php|%PDF-", re.IGNORECASE)
+ZIP = b"PK\5\6"  # the end of an archive stands within 64 kB of a file's end
+SMALLEST = 16
+decoding = threading.Lock()  # one at a time: 50 megapixels are more than a gigabyte on their way
+
+
+class Refused(ValueError):
+    """An upload that is not taken, in words for its sender, and the HTTP status that says so to machines."""
+
+    def __init__(self, words: str, status: int = 415):
+        super().__init__(words)
+        self.status = status
+
+
+def too_large() -> Refused:
+    return Refused(
+        _("The file is larger than %d MB. Save it smaller, or as JPEG.") % (settings.MOST_BYTES // 10**6), 413
+    )
+
+
+def path_in_name() -> Refused:
+    return Refused(_("The file's name contains a path. Send the file under its plain name."), 400)
+
+
+def check(data: bytes, name: str) -> None:
+    """Refuse what can be seen before a pixel is decoded: size, kind, a second kind inside, a false name, pixels."""
+    if not data:
+        raise Refused(_("The file is empty. Choose another one."))
+    if len(data) > settings.MOST_BYTES:
+        raise too_large()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures, which are refused below, and of damaged EXIF
+            with Image.open(BytesIO(data), formats=list(KINDS)) as file:
+                kind, (width, height) = {"MPO": "JPEG"}.get(file.format, file.format), file.size
+    except UnidentifiedImageError:
+        raise Refused(_("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file.")) from None
+    except Image.DecompressionBombError:
+        kind, width, height = "", 10**5, 10**5  # Pillow refuses from 179 megapixels on, before it tells how many
+    except Exception:  # Pillow's readers raise whatever they like
+        raise damaged() from None
+    if width * height > settings.MOST_PIXELS:
+        raise Refused(
+            _("The picture has more than %d megapixels. Make it smaller first.") % (settings.MOST_PIXELS // 10**6), 413
+        )
+    if min(width, height) < SMALLEST:
+        raise Refused(_("The picture is smaller than %(n)d×%(n)d pixels. Choose a larger one.") % {"n": SMALLEST})
+    suffix = PurePath(name).suffix.lower()
+    if suffix and suffix not in KINDS[kind]:
+        raise Refused(
+            _("The name ends in %(suffix)s, but the file is a %(kind)s. Rename it to %(right)s and send it again.")
+            % {"suffix": suffix, "kind": kind, "right": KINDS[kind][0]}
+        )
+    if POLYGLOT.search(data) or ZIP in data[-66_000:]:
+        raise Refused(_("Something else is hidden in this picture's file. Open it, save a copy, and send that."))
+
+
+def damaged() -> Refused:
+    return Refused(_("The file is damaged, or of a rare kind. Open it, save it as JPEG or PNG, and send that."))
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """The picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright: pixels only. Refused as `check` says."""
+    check(data, name)
+    with decoding, tempfile.TemporaryDirectory(dir=settings.FOLDER, prefix="upload-") as folder:
+        path = Path(folder) / "picture"  # no name of the sender's touches the disk
+        path.write_bytes(data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return images.read(path)
+        except ValueError:  # it names the path, which is nobody's business
+            raise damaged() from None
+
+
+def square(picture: np.ndarray, left: float | None, top: float | None, side: float | None) -> np.ndarray:
+    """The square that somebody chose: `left` and `top` of 1 of width and height, `side` of 1 of the shorter side.
+
+    Where one is None, the middle. Shifted and cut to lie inside; a view.
+    """
+    h, w = picture.shape[:2]
+    if left is None or top is None or side is None:
+        return images.square_crop(picture)
+    n = min(max(round(side * min(h, w)), min(SMALLEST, h, w)), h, w)
+    x, y = (min(max(math.floor(at * of + 0.5), 0), of - n) for at, of in ((left, w), (top, h)))
+    return picture[y : y + n, x : x + n]

@@ -1,0 +1,94 @@
+"""One picture and what becomes of it."""
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+def token() -> str:
+    """128 random bits as 22 characters of an address."""
+    return secrets.token_urlsafe(16)
+
+
+def owner_of(cookie: str) -> str:
+    """What the database keeps of an owner's cookie: who reads the database cannot make the cookie from it."""
+    return sha256(cookie.encode()).hexdigest()
+
+
+class Jobs(models.QuerySet):
+    def kept(self) -> "Jobs":
+        """Those that have not expired."""
+        return self.filter(created__gt=timezone.now() - timedelta(hours=settings.HOURS))
+
+    def open(self) -> "Jobs":
+        """Those that still wait for a worker, or are in its hands."""
+        return self.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+
+
+class Job(models.Model):
+    """A picture to change; `before` and `after` are its files."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    key = models.CharField(max_length=22, unique=True, default=token)
+    share = models.CharField(max_length=22, unique=True, null=True)  # NULL, as "" would not be unique
+    owner = models.CharField(max_length=64, db_index=True)
+    stem = models.CharField(max_length=22, unique=True, default=token)  # of the files; no address tells it
+    task = models.CharField(max_length=32)
+    weights = models.CharField(max_length=255, blank=True)  # names and hashes of the networks
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED, db_index=True)
+    step = models.PositiveSmallIntegerField(default=0)  # networks that are through
+    created = models.DateTimeField(default=timezone.now, db_index=True)
+    milliseconds = models.PositiveIntegerField(null=True)  # in the worker, without waiting
+    size = models.PositiveSmallIntegerField(null=True)  # of the result, in pixels
+    # Whose it is: a process that lives touches its open jobs every few seconds
+    process = models.CharField(max_length=22)
+    touched = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    objects = Jobs.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.state}"
+
+    @property
+    def before(self) -> Path:
+        return settings.PICTURES / f"{self.stem}-before.png"
+
+    @property
+    def after(self) -> Path:
+        return settings.PICTURES / f"{self.stem}-after.png"
+
+    @property
+    def expires(self):
+        return self.created + timedelta(hours=settings.HOURS)
+
+    def delete(self, *args, **kwargs):
+        """The row first: a file without a row is found by `expire`, a row without its file would be a broken page."""
+        done = super().delete(*args, **kwargs)
+        for path in (self.before, self.after):
+            path.unlink(missing_ok=True)
+        return done
+
+
+def expire() -> int:
+    """Delete what is older than `settings.HOURS`, and files that belong to no row; returns how many rows went."""
+    now = timezone.now()
+    old = Job.objects.filter(created__lte=now - timedelta(hours=settings.HOURS))
+    gone = sum(bool(job.delete()[0]) for job in old)
+    if settings.PICTURES.is_dir():
+        for path in settings.PICTURES.iterdir():
+            # A file is a little older than its row; what an upload left behind, killed on its way, is older than that
+            left = now.timestamp() - path.stat().st_mtime > 600
+            if left and not Job.objects.filter(stem=path.name.rsplit("-", 1)[0]).exists():
+                path.unlink(missing_ok=True)
+    return gone

@@ -1,0 +1,61 @@
+"""Pictures for who has none at hand: photographs of scikit-image and scikit-learn, and damaged ones made from them."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from helpers import download, images
+
+
+class Sample(NamedTuple):
+    """A picture to try, what it shows, and the task that suits it."""
+
+    source: str  # of `download.SAMPLE`
+    label: str
+    task: str
+
+
+SAMPLES = {
+    "pavilion": Sample("china", _("A pavilion above a lake"), "summer_to_winter"),
+    "garage": Sample("motorcycle", _("A motorcycle in a garage"), "day_to_night"),
+    "dahlia": Sample("flower", _("A dahlia before dark leaves"), "spring_to_autumn"),
+    "coffee": Sample("coffee", _("A cup of coffee, 160 pixels small"), "enlarge"),
+    "astronaut": Sample("astronaut", _("An astronaut's face, out of focus"), "deblur"),
+    "cat": Sample("chelsea", _("A cat, grainy and compressed"), "noise_cancel"),
+}
+
+
+def _damaged(name: str, picture: np.ndarray) -> np.ndarray:
+    """What makes a sample worth repairing."""
+    if name == "coffee":
+        return images.resize(images.square_crop(picture), (160, 160), "bicubic")
+    if name == "astronaut":
+        face = images.crop_box(picture, images.faces(picture)[0], 0.15)
+        return images.blur(images.resize(face, (96, 96), "area"), 1.8)
+    if name == "cat":
+        return images.noisy(images.crop_to_multiple(picture, 2), "cat")
+    return picture
+
+
+def prepare() -> None:
+    """Draw what is missing into `settings.SAMPLES`."""
+    for name, sample in SAMPLES.items():
+        path = settings.SAMPLES / f"{name}.png"
+        if not path.exists():
+            photographs = download.fetch("sample", to=settings.SAMPLES / "photographs")
+            images.write(path, _damaged(name, images.read(photographs / f"{sample.source}.png")))
+
+
+@cache
+def picture(name: str) -> np.ndarray:
+    """A sample, (h, w, 3) float32 in [0, 1]."""
+    return images.read(settings.SAMPLES / f"{name}.png")
+
+
+def credits() -> list[tuple[str, str, str, str]]:
+    """Of each sample: what it shows, who made the photograph, under which licence, and the package that holds it."""
+    made = {name: download.SAMPLE[sample.source] for name, sample in SAMPLES.items()}
+    return [(SAMPLES[name].label, p.author, p.licence, p.package) for name, p in made.items()]

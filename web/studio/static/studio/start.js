@@ -1,0 +1,115 @@
+// Choosing: a file, a drop, a paste or a sample; then the square; then sending, with a bar.
+import { crop } from "./crop.js";
+
+const byId = (id) => document.getElementById(id);
+const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
+const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"));
+let shown = "";
+
+
+function say(words) {
+  wrong.textContent = words;
+}
+
+function show(address, alt) {
+  if (shown.startsWith("blob:")) URL.revokeObjectURL(shown);
+  shown = address;
+  say("");
+  preview.alt = alt;
+  preview.src = address;
+  form.classList.add("chosen");
+}
+
+function take(file) {
+  if (!file) return;
+  if (file.size > Number(form.dataset.most)) {
+    byId("early").textContent = form.dataset.tooLarge;
+    input.value = "";
+    return;
+  }
+  byId("early").textContent = "";
+  for (const radio of form.elements.sample) radio.checked = false;
+  show(URL.createObjectURL(file), byId("crop").dataset.alt);
+}
+
+function give(files) {
+  if (!files.length) return;
+  const one = new DataTransfer();
+  one.items.add(files[0]);
+  input.files = one.files;
+  take(files[0]);
+}
+
+preview.addEventListener("load", () => {
+  byId("crop").hidden = byId("cropping").hidden = false;
+  byId("blind").hidden = true;
+  square.reset();
+  byId("frame").focus({ preventScroll: true });
+  byId("square").scrollIntoView({ block: "nearest" });
+});
+preview.addEventListener("error", () => {
+  byId("crop").hidden = byId("cropping").hidden = true;
+  byId("blind").hidden = false;
+  square.clear();
+});
+
+input.addEventListener("change", () => take(input.files[0]));
+for (const radio of form.elements.sample) {
+  radio.addEventListener("change", () => {
+    input.value = "";
+    byId("early").textContent = "";
+    const task = form.querySelector(`[name=task][value="${radio.dataset.task}"]`);
+    task.checked = true;
+    const picture = radio.parentElement.querySelector("img");
+    show(picture.src, picture.alt);
+  });
+}
+byId("other").addEventListener("click", () => {
+  form.classList.remove("chosen");
+  for (const radio of form.elements.sample) radio.checked = false;
+  input.value = "";
+  input.focus();
+});
+
+const drop = byId("drop");
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault(); // a picture dropped beside would replace the page
+    drop.classList.toggle("over", kind === "dragover");
+    if (kind === "drop") give(event.dataTransfer.files);
+  });
+}
+document.addEventListener("paste", (event) => give(event.clipboardData.files));
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  say("");
+  square.write(form.elements);
+  const request = new XMLHttpRequest(), bar = byId("sending"), go = byId("go");
+  const end = (words) => {
+    bar.hidden = true;
+    go.disabled = false;
+    say(words);
+  };
+  request.open("POST", form.action);
+  request.setRequestHeader("Accept", "application/json");
+  request.responseType = "json";
+  request.upload.addEventListener("progress", (sent) => (byId("sent").value = sent.loaded / sent.total));
+  request.addEventListener("load", () => {
+    if (request.response?.address) location.assign(request.response.address);
+    else end(request.response?.error || form.dataset.lost);
+  });
+  request.addEventListener("error", () => end(form.dataset.lost));
+  go.disabled = true;
+  bar.hidden = false;
+  request.send(new FormData(form));
+});
+
+// Back from the result, by the browser's own button, the form shall be ready again
+addEventListener("pageshow", () => {
+  byId("go").disabled = false;
+  byId("sending").hidden = true;
+  const sample = form.querySelector("[name=sample]:checked");
+  if (sample) sample.dispatchEvent(new Event("change"));
+  else if (input.files[0]) take(input.files[0]);
+});

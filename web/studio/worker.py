@@ -1,0 +1,147 @@
+"""One thread that runs the networks, and a queue before it that is never longer than it should be.
+
+The database is the queue's memory. A process touches its open jobs every few seconds; those that nobody has touched
+for a while belonged to one that was killed, and any other takes them over, once.
+"""
+
+import logging
+import math
+import queue
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.db.models import F
+from django.utils import timezone
+
+from helpers import images
+from web.studio import models, restorers
+from web.studio.models import Job
+
+BEAT = 2.0  # seconds between two touches
+LEASE = 10.0  # after which an untouched job is an orphan
+STARTS = 2  # of one job: a picture that kills the process must not do so for ever
+HOUSEKEEPING = 600.0  # seconds between two looks for expired pictures
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """The queue and the thread of this process; `start` once."""
+
+    def __init__(self):
+        self.process = models.token()
+        self.places = threading.BoundedSemaphore(settings.PLACES)
+        self.jobs: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.networks: restorers.Networks | None = None
+        self.stopped = threading.Event()
+        self.threads: list[threading.Thread] = []
+        self.seconds = 1.5  # that a job takes, a running mean
+        self.on_ready = lambda: None
+
+    def start(self) -> None:
+        if not self.threads:
+            self.threads = [threading.Thread(target=run, daemon=True) for run in (self._work, self._beat)]
+            for thread in self.threads:
+                thread.start()
+
+    def stop(self) -> None:
+        """Let the job in hand come to its end; what waits is taken over after the next start."""
+        self.stopped.set()
+        self.jobs.put(None)
+        for thread in self.threads:
+            thread.join(timeout=10)
+
+    # the queue
+
+    def reserve(self) -> bool:
+        """Take a place in the queue, if there is one; then `submit` or `release`."""
+        return self.places.acquire(blocking=False)
+
+    def release(self) -> None:
+        self.places.release()
+
+    def submit(self, job: Job) -> None:
+        """Queue a saved job, whose place is reserved."""
+        self.jobs.put(job.pk)
+
+    def wait(self) -> int:
+        """Seconds after which a full queue has probably a place again, for Retry-After."""
+        return max(2, math.ceil(2 * self.seconds))
+
+    # the thread
+
+    def _work(self) -> None:
+        try:
+            self.networks = restorers.Networks()
+        except Exception:
+            log.exception("the networks cannot be loaded; no picture will be changed until this is mended")
+        self.on_ready()
+        while not self.stopped.is_set() and (pk := self.jobs.get()) is not None:
+            if self.stopped.is_set():  # it stays queued, for the next start
+                break
+            try:
+                self.change(pk)
+            except Exception:  # the database's: whatever it is, the next job may go well
+                log.exception("a job was lost on its way to the database")
+            finally:
+                self.release()
+                connection.close()
+
+    def change(self, pk: int) -> None:
+        """Run one job to its end: done, or failed, which its page then says. Deleted meanwhile, it leaves no file."""
+        mine = Job.objects.filter(pk=pk, process=self.process)
+        if not mine.filter(state=Job.State.QUEUED).update(state=Job.State.RUNNING, attempts=F("attempts") + 1):
+            return
+        job = mine.get()
+        started = time.perf_counter()
+        try:
+            picture = self.networks.change(
+                images.read(job.before), job.task, lambda n: mine.update(step=n, touched=timezone.now())
+            )
+            images.write(job.after, picture)
+            seconds = time.perf_counter() - started
+            self.seconds += 0.2 * (seconds - self.seconds)
+            result = {"milliseconds": round(1000 * seconds), "size": picture.shape[0]}
+            result |= {"state": Job.State.DONE, "weights": self.networks.weights(job.task)}
+        except Exception:  # whatever a network, the disk or the memory says: its page has to end
+            log.exception("a picture could not be changed (%s)", job.task)
+            result = {"state": Job.State.FAILED}
+        if not mine.update(**result) and not Job.objects.filter(pk=pk).exists():
+            for path in (job.before, job.after):
+                path.unlink(missing_ok=True)
+
+    # the pulse
+
+    def _beat(self) -> None:
+        looked = time.monotonic()
+        while not self.stopped.wait(BEAT):
+            with suppress(Exception):  # the database may be away for a while
+                self.beat()
+                if time.monotonic() - looked > HOUSEKEEPING:
+                    looked = time.monotonic()
+                    models.expire()
+            close_old_connections()
+            connection.close()
+
+    def beat(self) -> None:
+        """Touch this process's open jobs, and take over those of a dead one: once, then they count as failed."""
+        now = timezone.now()
+        Job.objects.open().filter(process=self.process).update(touched=now)
+        orphans = Job.objects.open().filter(touched__lt=now - timedelta(seconds=LEASE)).order_by("created")
+        for job in orphans.exclude(process=self.process):
+            unchanged = Job.objects.filter(pk=job.pk, process=job.process, state=job.state, touched=job.touched)
+            if job.attempts >= STARTS:
+                unchanged.update(state=Job.State.FAILED)
+            elif not self.reserve():
+                break
+            elif unchanged.update(process=self.process, state=Job.State.QUEUED, step=0, touched=now):
+                self.submit(job)
+            else:  # another process was faster
+                self.release()
+
+
+worker = Worker()
