@@ -21,15 +21,17 @@ class Sample(NamedTuple):
 SAMPLES = {
     "pavilion": Sample("china", _("A pavilion above a lake"), "summer_to_winter"),
     "garage": Sample("motorcycle", _("A motorcycle in a garage"), "day_to_night"),
-    "dahlia": Sample("flower", _("A dahlia before dark leaves"), "spring_to_autumn"),
+    "trees": Sample("china", _("Trees around a pavilion"), "spring_to_autumn"),
     "coffee": Sample("coffee", _("A cup of coffee, 160 pixels small"), "enlarge"),
     "astronaut": Sample("astronaut", _("An astronaut's face, out of focus"), "deblur"),
     "cat": Sample("chelsea", _("A cat, grainy and compressed"), "noise_cancel"),
 }
 
 
-def _damaged(name: str, picture: np.ndarray) -> np.ndarray:
-    """What makes a sample worth repairing."""
+def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
+    """A sample from its photograph: the part that suits its task, or the damage that makes it worth repairing."""
+    if name == "trees":
+        return picture[-240:, :240]
     if name == "coffee":
         return images.resize(images.square_crop(picture), (160, 160), "bicubic")
     if name == "astronaut":
@@ -46,7 +48,7 @@ def prepare() -> None:
         path = settings.SAMPLES / f"{name}.png"
         if not path.exists():
             photographs = download.fetch("sample", to=settings.SAMPLES / "photographs")
-            images.write(path, _damaged(name, images.read(photographs / f"{sample.source}.png")))
+            images.write(path, _drawn(name, images.read(photographs / f"{sample.source}.png")))
 
 
 @cache

@@ -147,10 +147,10 @@ def create(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return refusal(request, intake.Refused(next(iter(form.errors.values()))[0], 400))
     if wait := _too_many(request):
-        words = _("You have sent many pictures. Go on in %d seconds.") % wait
+        words = _("You have sent many pictures. Go on in %d s.") % wait
         return problem(request, 429, _("A little slower"), words, wait)
     if not worker.reserve():
-        words = _("Many pictures are waiting. Yours was not taken; send it again in %d seconds.") % worker.wait()
+        words = _("Many pictures are waiting. Yours was not taken; send it again in %d s.") % worker.wait()
         return problem(request, 503, _("All places are taken"), words, worker.wait())
     try:
         cookie = request.COOKIES.get(COOKIE) or secrets.token_urlsafe(32)
