@@ -22,6 +22,7 @@ def main() -> int:
     import waitress
     from django.conf import settings
     from django.core.management import call_command
+    from django.core.wsgi import get_wsgi_application
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
@@ -34,8 +35,6 @@ def main() -> int:
     samples.prepare()
     started = time.perf_counter()
     worker.on_ready = lambda: print(f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True)
-    from web.wsgi import application
-
     options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
     # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was wrong
     options["max_request_body_size"] = 4 * settings.MOST_BYTES
@@ -43,10 +42,11 @@ def main() -> int:
         headers = {"x-forwarded-for", "x-forwarded-proto"}
         options |= {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
     try:
-        server = waitress.create_server(application, **options)
+        server = waitress.create_server(get_wsgi_application(), **options)
     except OSError as error:
         print(f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port", file=sys.stderr)
         return 2
+    worker.start()
     print(f"the page is at http://{args.host}:{server.effective_port}/ (ctrl-C stops it)", flush=True)
     try:
         server.run()  # returns on ctrl-C

@@ -141,9 +141,9 @@ def start(request: HttpRequest) -> HttpResponse:
 
 def create(request: HttpRequest) -> HttpResponse:
     """Take in a picture and queue it; what is refused leaves nothing behind."""
+    form = ChangeForm(request.POST, request.FILES)  # reads the body, while `UploadGuard` counts
     if request.refused:
         return refusal(request, request.refused)
-    form = ChangeForm(request.POST, request.FILES)
     if not form.is_valid():
         return refusal(request, intake.Refused(next(iter(form.errors.values()))[0], 400))
     if wait := _too_many(request):

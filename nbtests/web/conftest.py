@@ -1,0 +1,107 @@
+"""The page's tests set Django up; without Django, as on Colab, they skip, and no other test notices either."""
+
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if find_spec("django") and find_spec("pytest_django"):
+    work = tempfile.mkdtemp(prefix="page-")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
+    os.environ["WEB_FOLDER"] = work
+
+    import django
+
+    django.setup()
+
+    @pytest.fixture(scope="session", autouse=True)
+    def collected():
+        """Static files and samples, as `web/serve.py` makes them."""
+        from django.core.management import call_command
+
+        from web.studio import samples
+
+        call_command("collectstatic", verbosity=0, interactive=False)
+        samples.prepare()
+        yield
+        shutil.rmtree(work)
+
+
+class Doubled:
+    """In place of the networks, where what is tested is the page: twice as large, and dark where it was bright."""
+
+    def change(self, picture, task, done=lambda n: None):
+        done(1)
+        return 1 - np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)
+
+    def weights(self, task):
+        return ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
+
+
+@pytest.fixture
+def worker(monkeypatch, settings, tmp_path):
+    """A worker whose thread is the test: `worker.work_off()` runs what waits."""
+    from django.core.cache import cache
+
+    from web.studio import views
+    from web.studio.worker import Worker
+
+    class Here(Worker):
+        def work_off(self):
+            while not self.jobs.empty():
+                self.change(self.jobs.get())
+                self.release()
+
+    settings.FOLDER, settings.PICTURES = tmp_path, tmp_path / "pictures"
+    cache.clear()
+    here = Here()
+    here.networks = Doubled()
+    monkeypatch.setattr(views, "worker", here)
+    return here
+
+
+@pytest.fixture
+def files(settings, worker):
+    """The names of all files that the page keeps of pictures."""
+
+    def listed():
+        return {path.name for path in settings.FOLDER.rglob("*") if path.is_file()}
+
+    return listed
+
+
+@pytest.fixture
+def send(client, worker, db):
+    """Send bytes as the form does; the answer as for the page's script, or as a page."""
+    from nbtests.web import kit
+
+    def sent(content=None, name="photo.jpg", page=False, visitor=client, **fields):
+        fields = {"task": "deblur"} | fields  # its pictures are the smallest
+        if content is None and "sample" not in fields:
+            content = kit.photograph()
+        if content is None:
+            body, kind = kit.multipart(fields, "", b"")
+            body = body.replace(b'; filename=""\r\nContent-Type: image/jpeg', b"")
+        else:
+            body, kind = kit.multipart(fields, name, content)
+        headers = {} if page else {"Accept": "application/json"}
+        return visitor.post("/", body, content_type=kind, headers=headers)
+
+    return sent
+
+
+@pytest.fixture
+def done(send, worker):
+    """A picture that is through, as its job."""
+    from web.studio.models import Job
+
+    def made(**how):
+        path = send(**how).json()["address"]
+        worker.work_off()
+        return Job.objects.get(key=Path(path).name)
+
+    return made

@@ -1,0 +1,185 @@
+"""What the page's tests and its benchmark share: a real server, somebody who visits it, and files that mean harm."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import requests
+from PIL import Image
+from skimage import data
+
+from helpers import ROOT
+
+LIMIT = 20_000_000
+
+
+def encoded(picture: np.ndarray, kind: str = "JPEG", **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind, **options)
+    return file.getvalue()
+
+
+def photograph(side: int = 256) -> bytes:
+    """A square photograph as JPEG."""
+    return encoded(np.asarray(Image.fromarray(data.chelsea()[:300, 80:380]).resize((side, side))), quality=90)
+
+
+def bomb() -> bytes:
+    """A PNG of few bytes that claims 20,000×20,000 pixels."""
+    chunks = [
+        (b"IHDR", b"\0\0\x4e\x20\0\0\x4e\x20\x08\x02\0\0\0"),
+        (b"IDAT", zlib.compress(bytes(10**6))),
+        (b"IEND", b""),
+    ]
+    lengths = [len(d).to_bytes(4, "big") + n + d + zlib.crc32(n + d).to_bytes(4, "big") for n, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(lengths)
+
+
+def hostile() -> dict[str, tuple[str, bytes]]:
+    """Files that the page has to refuse, by what is wrong with them: (name, bytes)."""
+    good, png, archive = photograph(64), encoded(data.chelsea()[:64, :64], "PNG"), io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("run.sh", "echo harm")
+    script = b"<script>alert(1)</script>"
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg">' + script + b"</svg>"
+    return {
+        "bomb": ("bomb.png", bomb()),
+        "polyglot, a zip behind a JPEG": ("a.jpg", good + archive.getvalue()),
+        "polyglot, HTML in a PNG's comment": (
+            "a.png",
+            encoded(data.chelsea()[:64, :64], "PNG", pnginfo=_comment("<html><script>alert(1)</script>")),
+        ),
+        "polyglot, PHP in a JPEG's comment": ("a.jpg", encoded(data.chelsea()[:64, :64], comment=b"<?php system(1);")),
+        "SVG with a script": ("drawing.svg", svg),
+        "SVG with a script, called PNG": ("drawing.png", svg),
+        "0 bytes": ("empty.jpg", b""),
+        "50 MB": ("large.jpg", good + bytes(50_000_000 - len(good))),
+        "a byte more than allowed": ("large.jpg", good + bytes(LIMIT + 1 - len(good))),
+        "a JPEG called PNG": ("photo.png", good),
+        "a picture called program": ("photo.exe", png),
+        "a path in the name": ("../../etc/cron.d/photo.jpg", good),
+        "a path of Windows in the name": ("..\\..\\photo.jpg", good),
+        "text called JPEG": ("photo.jpg", b"not a picture at all " * 50),
+        "HTML called JPEG": ("photo.jpg", b"<!doctype html>" + script),
+        "a JPEG that is cut off": ("photo.jpg", good[: len(good) // 2]),
+        "a PNG with a broken row": ("photo.png", png[:200] + bytes(64) + png[264:]),
+        "15×15 pixels": ("dot.png", encoded(data.chelsea()[:15, :15], "PNG")),
+        "a PDF": ("photo.jpg", b"%PDF-1.7\n" + good),
+    }
+
+
+def _comment(text: str):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Comment", text)
+    return info
+
+
+def multipart(fields: dict[str, str], name: str, content: bytes) -> tuple[bytes, str]:
+    """A form with a file under any name, as no library would write it: (body, content type)."""
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()]
+    head = f'--x\r\nContent-Disposition: form-data; name="picture"; filename="{name}"\r\n'
+    return (
+        b"".join(parts) + f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + content + b"\r\n--x--\r\n",
+        "multipart/form-data; boundary=x",
+    )
+
+
+class Visitor:
+    """Somebody with cookies, who sends pictures and looks what became of them."""
+
+    def __init__(self, address: str):
+        self.address, self.session = address, requests.Session()
+        page = self.session.get(f"{address}/", timeout=30).text
+        self.token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+
+    def send(self, content: bytes, name: str = "photo.jpg", task: str = "summer_to_winter") -> requests.Response:
+        body, kind = multipart({"csrfmiddlewaretoken": self.token, "task": task}, name, content)
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        return self.session.post(f"{self.address}/", body, headers=headers, timeout=60)
+
+    def get(self, path: str) -> requests.Response:
+        return self.session.get(self.address + path, timeout=30)
+
+    def wait(self, path: str, seconds: float = 120, step: float = 0.05) -> dict:
+        """Poll a job until it is done or failed."""
+        end = time.monotonic() + seconds
+        while (now := self.get(f"{path}state").json())["state"] in ("queued", "running"):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{path} is still {now} after {seconds} s")
+            time.sleep(step)
+        return now
+
+
+class Server:
+    """`web/serve.py` in a process of its own, on a free port, with its work folder in `folder`."""
+
+    def __init__(self, folder: Path, **environment: str):
+        self.folder = folder
+        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "WEB_FOLDER": str(folder)} | environment
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def start(self, seconds: float = 180) -> None:
+        """Returns when the networks are warm."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "log"
+        with log.open("ab") as file:
+            command = [sys.executable, str(ROOT / "web" / "serve.py"), "--port", str(self.port)]
+            self.process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=subprocess.STDOUT)
+        before = log.read_text(encoding="utf-8").count("are warm")
+        end = time.monotonic() + seconds
+        while log.read_text(encoding="utf-8").count("are warm") == before:
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As ctrl-C does; its exit status."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def pictures(self) -> set[str]:
+        """Every file that the server keeps of pictures, also half-written ones."""
+        folder = self.folder / "pictures"
+        left = {path.name for path in self.folder.glob("upload-*")}
+        return left | ({path.name for path in folder.iterdir()} if folder.is_dir() else set())
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[Server]:
+    server = Server(folder, **environment)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def chromium() -> str | None:
+    """Where a Chromium is that is installed already; Playwright's own is not downloaded."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -1,0 +1,80 @@
+"""The settings for a public server, and that the page's tests cost the others nothing."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+
+from helpers import ROOT
+from web import settings as module
+
+PUBLIC = {"ALLOWED_HOSTS": "pictures.example.org", "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 108)))}
+CLEAN = {k: v for k, v in os.environ.items() if k not in ("DJANGO_SETTINGS_MODULE", *PUBLIC)}
+
+
+def run(*command, **environment):
+    options = {"cwd": ROOT, "env": CLEAN | environment, "capture_output": True, "text": True, "timeout": 120}
+    return subprocess.run([sys.executable, *map(str, command)], **options)
+
+
+def manage(*command, **environment):
+    return run(ROOT / "web" / "manage.py", *command, **environment)
+
+
+def test_a_public_server_passes_djangos_own_check(tmp_path):
+    done = manage("check", "--deploy", "--fail-level", "DEBUG", WEB_FOLDER=str(tmp_path), **PUBLIC)
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+    assert not (tmp_path / "secret").exists()
+
+
+def test_a_public_server_needs_its_own_secret(monkeypatch):
+    monkeypatch.delenv("DJANGO_SECRET_KEY", raising=False)
+    monkeypatch.setattr(module, "PUBLIC", True)
+    with pytest.raises(ImproperlyConfigured, match="set DJANGO_SECRET_KEY"):
+        module._secret()
+
+
+def test_at_home_a_secret_is_drawn_and_kept(monkeypatch, tmp_path):
+    monkeypatch.delenv("DJANGO_SECRET_KEY", raising=False)
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    drawn = module._secret()
+    assert len(drawn) >= 50
+    assert module._secret() == drawn
+    assert os.name == "nt" or (tmp_path / "secret").stat().st_mode & 0o77 == 0
+
+
+def test_another_database_by_one_variable(tmp_path):
+    other = tmp_path / "other.sqlite3"
+    address = {"DATABASE_URL": f"sqlite:///{other.as_posix()}", "WEB_FOLDER": str(tmp_path / "work")}
+    done = manage("migrate", "-v", "0", **address)
+    assert done.returncode == 0, done.stderr
+    assert other.exists() and not (tmp_path / "work" / "db.sqlite3").exists()
+
+
+def test_the_migrations_are_whole(db):
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run(ROOT / "web" / "serve.py", "--port", taken.getsockname()[1], WEB_FOLDER=str(tmp_path))
+    assert done.returncode == 2
+    assert "try --port" in done.stderr
+
+
+def test_the_other_tests_do_not_load_django():
+    code = (
+        "import sys, pytest; status = pytest.main(['-q', '--collect-only', 'nbtests/test_house.py']);"
+        "print(int(status), {'web.settings', 'web.studio.views', 'django.db.models'} & set(sys.modules))"
+    )
+    done = run("-c", code)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stdout + done.stderr

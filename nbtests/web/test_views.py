@@ -1,0 +1,296 @@
+"""The pages: who sees what, for how long, in which language, and what is said when there is no place."""
+
+import ast
+import re
+from datetime import timedelta
+
+import pytest
+
+pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from helpers import ROOT
+from nbtests.web import kit
+from web.studio import restorers, samples
+from web.studio.models import Job, owner_of
+from web.studio.restorers import TASKS
+
+STUDIO = ROOT / "web" / "studio"
+
+
+def page(answer) -> str:
+    return answer.content.decode()
+
+
+# from a picture to its result
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_picture_goes_its_way(task, client, send, worker, settings):
+    answer = send(task=task)
+    assert answer.status_code == 201
+    path = answer.json()["address"]
+    assert client.get(f"{path}state").json()["state"] == "queued"
+    assert "studio/wait.html" in [t.name for t in client.get(path).templates]
+    assert client.get(f"{path}after.png").status_code == 404
+    worker.work_off()
+    assert client.get(f"{path}state").json() == {
+        "state": "done",
+        "step": 1,
+        "steps": len(TASKS[task].networks),
+        "words": "Done.",
+    }
+    text = page(client.get(path))
+    assert f'data-play="{TASKS[task].play}"' in text
+    assert "network_1" in text and "1" * 12 in text
+    job = Job.objects.get()
+    assert (job.task, job.state, job.attempts) == (task, "done", 1)
+    assert job.milliseconds >= 0
+    assert job.owner == owner_of(client.cookies["owner"].value)
+    assert client.cookies["owner"].value not in str(vars(job))
+    for which in ("before", "after"):
+        picture = client.get(f"{path}{which}.png")
+        assert b"".join(picture) == getattr(job, which).read_bytes()
+        assert picture["Cache-Control"] == "private, no-store"
+    assert job.stem not in text  # files have names of their own
+    assert client.get(f"{path}stem.png").status_code == 404
+    download = client.get(f"{path}after.png?download")
+    assert download["Content-Disposition"] == f'attachment; filename="{task}.png"'
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_large_picture_and_a_small_one(task, done):
+    """What the network gets: the task's size, and a smaller square as it is where that is allowed."""
+    from helpers import images
+
+    large, small = (images.read(done(content=kit.photograph(n), task=task).before).shape[0] for n in (600, 40))
+    size = TASKS[task].size
+    assert large == size
+    assert small == (size if TASKS[task].exactly else 40)
+
+
+@pytest.mark.parametrize("name", samples.SAMPLES)
+def test_samples(name, client, done):
+    picture = client.get(f"/samples/{name}.png")
+    assert b"".join(picture).startswith(b"\x89PNG")
+    assert "public" in picture["Cache-Control"]
+    assert done(sample=name, task=samples.SAMPLES[name].task).state == "done"
+
+
+def test_without_a_script_the_form_leads_to_a_page_that_reloads_itself(client, send):
+    answer = send(page=True)
+    assert answer.status_code == 302
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page(client.get(answer.url))
+
+
+# who sees it
+
+
+def test_somebody_elses_picture_is_not_there(client, done):
+    job = done()
+    other = Client()
+    other.cookies["owner"] = "guessed"
+    for path in ("", "state", "before.png", "after.png"):
+        assert client.get(f"/p/{job.key}/{path}").status_code == 200
+        for stranger in (Client(), other):
+            assert stranger.get(f"/p/{job.key}/{path}").status_code == 404
+    for path in ("share", "delete"):
+        assert other.post(f"/p/{job.key}/{path}").status_code == 404
+    assert Job.objects.filter(pk=job.pk, share=None).exists()
+
+
+def test_keys_cannot_be_guessed(done):
+    names = [getattr(job, field) for job in (done(), done()) for field in ("key", "stem")]
+    assert len(set(names)) == 4
+    assert all(re.fullmatch(r"[\w-]{22}", name) for name in names)
+
+
+def test_a_share_link_shows_and_no_more(client, done):
+    job = done()
+    client.post(f"/p/{job.key}/share")
+    token = Job.objects.get().share
+    assert token not in (job.key, job.stem, None)
+    assert f"http://testserver/s/{token}/" in page(client.get(f"/p/{job.key}/"))
+    friend = Client()
+    text = page(friend.get(f"/s/{token}/"))
+    assert job.key not in text and "<form" not in text[text.index("<main") :]
+    assert b"".join(friend.get(f"/s/{token}/after.png")) == job.after.read_bytes()
+    assert friend.get(f"/p/{token}/").status_code == 404
+    client.post(f"/p/{job.key}/share")  # taken back
+    assert friend.get(f"/s/{token}/").status_code == 404
+    assert friend.get("/s/None/").status_code == 404
+
+
+def test_deleting_deletes_the_files_too(client, done, files):
+    job = done()
+    assert files() == {job.before.name, job.after.name}
+    answer = client.post(f"/p/{job.key}/delete", follow=True)
+    assert "The picture is deleted" in page(answer)
+    assert not files()
+    assert client.get(f"/p/{job.key}/").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["share", "delete"])
+def test_a_link_cannot_share_or_delete(path, client, done):
+    assert client.get(f"/p/{done().key}/{path}").status_code == 405
+
+
+def test_forms_from_elsewhere_are_not_accepted(done):
+    strict = Client(enforce_csrf_checks=True)
+    for path in ("/", f"/p/{done().key}/delete", "/i18n/setlang/"):
+        answer = strict.post(path)
+        assert answer.status_code == 403
+        assert "load it anew" in page(answer)
+
+
+def test_after_24_hours_it_is_gone(client, done, files, settings):
+    old, young = done(), done()
+    Job.objects.filter(pk=old.pk).update(created=timezone.now() - timedelta(hours=24), share="shared")
+    for path in (f"/p/{old.key}/", f"/p/{old.key}/after.png", "/s/shared/"):
+        assert client.get(path).status_code == 404  # at once, also where nobody has cleared up yet
+    stray = settings.PICTURES / "stray-before.png"
+    stray.touch()
+    call_command("expire", verbosity=0)
+    assert list(Job.objects.all()) == [young]
+    assert files() == {young.before.name, young.after.name, stray.name}  # a stray one may be on its way to its row
+    import os
+
+    os.utime(stray, (0, 0))
+    os.utime(young.before, (0, 0))
+    call_command("expire", verbosity=0)
+    assert files() == {young.before.name, young.after.name}
+
+
+def test_the_start_lists_only_ones_own(client, done):
+    job = done()
+    assert f"/p/{job.key}/" in page(client.get("/"))
+    assert job.key not in page(Client().get("/"))
+
+
+# no place
+
+
+def test_a_full_queue_says_when_to_come_again(client, send, worker, files, settings):
+    for _ in range(settings.PLACES):
+        assert send().status_code == 201
+    before = files()
+    for as_page in (False, True):
+        answer = send(page=as_page)
+        assert answer.status_code == 503
+        assert int(answer["Retry-After"]) >= 2
+        assert "Yours was not taken" in page(answer)
+    assert files() == before
+    assert Job.objects.count() == settings.PLACES
+    worker.work_off()
+    assert send().status_code == 201
+
+
+def test_who_sends_too_much_waits(send, settings, worker):
+    settings.UPLOADS_PER_MINUTE = 3
+    codes = [send().status_code for _ in range(3)]
+    answer = send()
+    # a minute may end between two of them, and then the count starts anew
+    assert codes == [201] * 3
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    assert "many pictures" in answer.json()["error"]
+    other = Client(REMOTE_ADDR="192.0.2.7")
+    assert send(visitor=other).status_code == 201
+
+
+def test_one_household_counts_as_one(rf, settings):
+    from web.studio.views import _client
+
+    same = {_client(rf.get("/", REMOTE_ADDR=f"2001:db8:1:2::{n}")) for n in range(1, 5)}
+    assert same == {"2001:db8:1:2::/64"}
+    assert _client(rf.get("/", REMOTE_ADDR="192.0.2.1")) == "192.0.2.1"
+
+
+def test_an_error_within_is_a_page_too_and_frees_the_place(client, send, worker, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("web.studio.views.images.write", full)
+    client.raise_request_exception = False
+    answer = send(page=True)
+    assert answer.status_code == 500
+    assert "Something broke" in page(answer)
+    assert worker.places._value == 16
+    assert not Job.objects.exists()
+
+
+# what every answer carries
+
+
+@pytest.mark.parametrize("path", ["/", "/about/", "/p/x/", "/samples/cat.png", "/no/such/"])
+def test_headers(path, client, db, worker):
+    answer = client.get(path)
+    policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["X-Frame-Options"] == "DENY"
+
+
+def test_no_page_has_inline_code_or_asks_anybody_else(client, done):
+    job = done()
+    client.post(f"/p/{job.key}/share")
+    pages = ["/", "/about/", f"/p/{job.key}/", f"/s/{Job.objects.get().share}/", "/no/such/"]
+    for text in (page(client.get(path)) for path in pages):
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
+        assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+        addresses = re.findall(r'(?:src|href|action)="([^"]+)"', text)
+        assert addresses and all(a.startswith(("/", "#")) and not a.startswith("//") for a in addresses)
+
+
+# languages
+
+
+def strings() -> set[str]:
+    """Every text that is to be translated, read from the sources."""
+    found = set()
+    for path in STUDIO.glob("templates/**/*.html"):
+        text = path.read_text(encoding="utf-8")
+        found |= {m[2] for m in re.finditer(r"""\{% translate (["'])(.+?)\1 %\}""", text)}
+        blocks = re.findall(r"\{% blocktranslate[^%]*%\}(.+?)\{% endblocktranslate %\}", text)
+        found |= {re.sub(r"\{\{ (\w+) \}\}", r"%(\1)s", block) for block in blocks}
+    for path in STUDIO.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_":
+                found.add(node.args[0].value)
+    return found
+
+
+def test_the_korean_catalogue_is_whole_and_compiled():
+    import gettext
+
+    from babel.messages.pofile import read_po
+
+    folder = STUDIO / "locale" / "ko" / "LC_MESSAGES"
+    with (folder / "django.po").open("rb") as file:
+        source = {m.id: m.string for m in read_po(file) if m.id}
+    with (folder / "django.mo").open("rb") as file:
+        compiled = {k: v for k, v in gettext.GNUTranslations(file)._catalog.items() if k}
+    assert compiled == source, "msgfmt -o django.mo django.po"
+    assert set(source) == strings()
+    assert all(re.search("[가-힣]", text) for text in source.values())
+    for english, korean in source.items():
+        assert sorted(re.findall(r"%(?:\(\w+\))?[ds]", english)) == sorted(re.findall(r"%(?:\(\w+\))?[ds]", korean))
+
+
+def test_the_language_is_the_browsers_or_ones_choice(client, send):
+    assert 'lang="en"' in page(client.get("/"))
+    korean = page(client.get("/", headers={"Accept-Language": "ko-KR,ko;q=0.9"}))
+    assert '<html lang="ko">' in korean and "사진 고르기" in korean
+    client.post("/i18n/setlang/", {"language": "ko", "next": "/about/"})
+    assert "작동 방식" in page(client.get("/about/"))
+    assert "빈 파일입니다" in send(b"").json()["error"]
+
+
+def test_the_notes_for_a_task_are_shown(client, db, worker):
+    text = page(client.get("/"))
+    for task in restorers.TASKS.values():
+        assert str(task.label) in text and str(task.about) in text

@@ -1,0 +1,155 @@
+"""The queue: what is taken in comes to an end, whatever is killed, deleted or broken on the way."""
+
+from datetime import timedelta
+
+import pytest
+
+pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
+from django.utils import timezone
+
+from helpers import images
+from web.studio import worker as module
+from web.studio.models import Job
+
+
+@pytest.fixture
+def other(worker):
+    """A second process with the same database."""
+    from web.studio.worker import Worker
+
+    process = Worker()
+    process.networks = worker.networks
+    return process
+
+
+def orphaned(*jobs):
+    """Nobody has touched them for longer than a lease."""
+    for job in jobs:
+        Job.objects.filter(pk=job.pk).update(touched=timezone.now() - timedelta(seconds=module.LEASE + 1))
+
+
+def only():
+    return Job.objects.get()
+
+
+def test_what_waited_in_a_killed_process_is_taken_over(send, other, worker):
+    send()
+    other.beat()
+    assert other.jobs.empty()  # its own process may be alive
+    orphaned(only())
+    other.beat()
+    assert only().process == other.process
+    worker.work_off()  # as if it had only been asleep: the job is no longer its own
+    assert only().state == "queued"
+    other.change(other.jobs.get())
+    assert (only().state, only().attempts) == ("done", 1)
+
+
+def test_a_job_that_kills_is_tried_once_more_and_then_failed(send, other):
+    send()
+    for attempts, state in ((1, "queued"), (2, "failed")):
+        Job.objects.update(state="running", attempts=attempts, process="killed", step=1)
+        orphaned(only())
+        other.beat()
+        assert only().state == state
+    assert other.jobs.qsize() == 1
+
+
+def test_a_beat_keeps_ones_own(send, worker, other):
+    send()
+    orphaned(only())
+    worker.beat()
+    other.beat()
+    assert only().process == worker.process
+
+
+def test_no_more_is_taken_over_than_there_are_places(send, other, settings):
+    for _ in range(3):
+        send()
+    orphaned(*Job.objects.all())
+    for _ in range(settings.PLACES - 2):
+        assert other.reserve()
+    other.beat()
+    assert Job.objects.filter(process=other.process).count() == 2
+    assert not other.reserve()
+
+
+def test_only_one_of_two_takes_it(send, other, worker, monkeypatch):
+    send()
+    orphaned(only())
+    third = type(other)()
+    taken = []
+    reserve = other.reserve
+    monkeypatch.setattr(other, "reserve", lambda: (third.beat(), reserve())[1])  # between looking and taking
+    other.beat()
+    taken = [p for p in (other, third) if not p.jobs.empty()]
+    assert taken == [third]
+    assert other.places._value == 16
+
+
+def test_a_network_that_fails_says_so(send, client, worker, monkeypatch, caplog):
+    def broken(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(worker.networks, "change", broken, raising=False)
+    path = send().json()["address"]
+    worker.work_off()
+    assert only().state == "failed"
+    assert "no more" in caplog.text  # whoever runs the server reads why
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "not your picture's fault" in answer.content.decode().replace("&#x27;", "'")
+
+
+def test_networks_that_cannot_be_loaded_fail_the_job_not_the_server(send, worker):
+    worker.networks = None
+    send()
+    worker.work_off()
+    assert only().state == "failed"
+
+
+def test_deleted_while_it_runs_leaves_no_file(send, client, worker, files, monkeypatch):
+    path = send().json()["address"]
+    change = worker.networks.change
+
+    def deleting(picture, task, done):
+        client.post(f"{path}delete")
+        return change(picture, task, done)
+
+    monkeypatch.setattr(worker.networks, "change", deleting, raising=False)
+    worker.work_off()
+    assert not Job.objects.exists()
+    assert not files()
+
+
+def test_deleted_while_it_waits(send, client, worker, files):
+    client.post(f"{send().json()['address']}delete")
+    worker.work_off()
+    assert not files()
+    assert worker.places._value == 16
+
+
+def test_the_place_in_the_queue_is_told(send, client):
+    paths = [send().json()["address"] for _ in range(3)]
+    words = [client.get(f"{path}state").json()["words"] for path in paths]
+    assert words == ["Next in line.", "Waiting: 1 before yours.", "Waiting: 2 before yours."]
+
+
+def test_the_networks_do_what_the_course_does(monkeypatch):
+    """Without what the page has around it, the same picture comes from the course's own calls."""
+    from helpers import restore, training
+    from web.studio import restorers, samples
+
+    monkeypatch.setattr(restorers, "TASKS", {"day_to_night": restorers.TASKS["day_to_night"]})
+    networks, steps = restorers.Networks(), []
+    garage = restorers.fit(images.square_crop(samples.picture("garage")), 512)
+    result = networks.change(garage, "day_to_night", steps.append)
+    expected = images.resize(garage, (256, 256), "bicubic")
+    for name in ("day_to_night", "rdn_noise_cancel_x2"):
+        model, card = training.load_weights(name)
+        expected = restore.apply(model, expected, card["scale"])
+        assert f"{name} {card['sha256']}" in networks.weights("day_to_night")
+    assert result.shape == (512, 512, 3)
+    assert abs(result - expected).max() < 1e-4
+    assert result.mean() < 0.7 * garage.mean()  # it is night
+    assert steps == [1, 2]
