@@ -7,7 +7,6 @@ import pytest
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
 from django.utils import timezone
 
-from helpers import images
 from web.studio import worker as module
 from web.studio.models import Job
 
@@ -133,23 +132,3 @@ def test_the_place_in_the_queue_is_told(send, client):
     paths = [send().json()["address"] for _ in range(3)]
     words = [client.get(f"{path}state").json()["words"] for path in paths]
     assert words == ["Next in line.", "Waiting: 1 before yours.", "Waiting: 2 before yours."]
-
-
-def test_the_networks_do_what_the_course_does(monkeypatch):
-    """Without what the page has around it, the same picture comes from the course's own calls."""
-    from helpers import restore, training
-    from web.studio import restorers, samples
-
-    monkeypatch.setattr(restorers, "TASKS", {"day_to_night": restorers.TASKS["day_to_night"]})
-    networks, steps = restorers.Networks(), []
-    garage = restorers.fit(images.square_crop(samples.picture("garage")), 512)
-    result = networks.change(garage, "day_to_night", steps.append)
-    expected = images.resize(garage, (256, 256), "bicubic")
-    for name in ("day_to_night", "rdn_noise_cancel_x2"):
-        model, card = training.load_weights(name)
-        expected = restore.apply(model, expected, card["scale"])
-        assert f"{name} {card['sha256']}" in networks.weights("day_to_night")
-    assert result.shape == (512, 512, 3)
-    assert abs(result - expected).max() < 1e-4
-    assert result.mean() < 0.7 * garage.mean()  # it is night
-    assert steps == [1, 2]
