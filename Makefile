@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lab notebooks student grade lock address
+.PHONY: help run test lint lab notebooks student grade web lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -31,6 +31,9 @@ student: .venv/locked  ## make the student editions of the exercises
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
 	$(RUN) -m instructors.grade "$(SUBMISSIONS)"
+
+web: .venv/locked  ## open the page that changes anybody's photograph, on this machine
+	$(RUN) web/serve.py
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv

@@ -1,4 +1,4 @@
-"""The page's figures on this machine, against the real server: PYTHONPATH=. .venv/bin/python nbtests/web/bench_web.py"""
+"""The page's figures on this machine, by its real server: PYTHONPATH=. .venv/bin/python nbtests/web/bench_web.py"""
 
 import argparse
 import sqlite3
@@ -69,7 +69,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
     for thread in threads:
         thread.join()
     states = Counter(visitor.wait(path)["state"] for visitor, path in accepted)
-    quarter = max(1, len(memory) // 4)
+    few = max(1, round(len(memory) * 5 / seconds))  # of 5 s
     return {
         "statuses": statuses,
         "states": states,
@@ -77,7 +77,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
         "wrong": wrong,
         "p95": float(np.percentile(pages, 95)),
         "pages": len(pages),
-        "memory": (statistics.mean(memory[quarter : 2 * quarter]), statistics.mean(memory[-quarter:])),
+        "memory": (statistics.mean(memory[:few]), statistics.mean(memory[-few:])),
     }
 
 

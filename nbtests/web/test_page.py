@@ -95,7 +95,6 @@ def opened(visit, results):
         page = visit(**options)
         page.context.add_cookies(state["cookies"])
         page.goto(paths[name])
-        page.wait_for_load_state("networkidle")
         return page
 
     return make
@@ -241,7 +240,6 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
 def test_the_whole_way_by_keyboard_alone(visit):
     page = visit()
     page.goto("/")
-    page.wait_for_load_state("networkidle")
     for _ in range(30):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.name") == "sample":
@@ -304,7 +302,6 @@ def test_a_finger_moves_and_pinches_the_square(visit):
 def test_a_file_dropped_beside_the_field_is_taken_too(visit):
     page = visit()
     page.goto("/")
-    page.wait_for_load_state("networkidle")
     content = list(kit.photograph(80))
     page.evaluate(
         """bytes => {
@@ -465,7 +462,7 @@ def test_a_swipe_brings_the_winter(opened):
         fingers(touch, "touchMove", (x, y - 20 * k))
         page.wait_for_timeout(16)
     fingers(touch, "touchEnd")
-    expect(stage).to_have_attribute("aria-valuenow", re.compile(r"^[3-9]\d$"))
+    expect(stage).to_have_attribute("aria-valuenow", re.compile(r"^[2-9]\d$"))
     assert changed(summer, seen(stage), slice(0, 0.15), slice(0, 0.9)) > 8
 
 
@@ -533,7 +530,7 @@ def test_every_page_is_accessible_and_fits(width, scheme, language, visit, resul
     link = shared_link(visitor, paths["trees"])
 
     def look(name, whole=True):
-        page.wait_for_load_state("networkidle")
+        page.wait_for_load_state()
         page.screenshot(path=SCREENS / f"{name}_{width}_{scheme}{'_ko' * (language == 'ko')}.png", full_page=whole)
         if (width, scheme) != (1440, "light"):  # its colours are those of 390 light, its layout is that of 1440 dark
             found = axe.run(page).response["violations"]
@@ -555,7 +552,6 @@ def test_every_page_is_accessible_and_fits(width, scheme, language, visit, resul
     for name, play in PLAYS.items():
         page.goto(paths[name])
         stage = page.locator("#stage")
-        page.wait_for_load_state("networkidle")
         stage.focus()
         for key in keys[play]:
             page.keyboard.press(key)

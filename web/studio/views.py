@@ -59,7 +59,7 @@ def _too_many(request: HttpRequest) -> int:
     """Seconds to wait where this address has sent all that it may in this minute; else 0."""
     minute, left = divmod(time.time(), 60)
     key = f"uploads-{_client(request)}-{minute:.0f}"
-    cache.add(key, 0, timeout=60)
+    cache.add(key, 0, timeout=120)
     return 0 if cache.incr(key) <= settings.UPLOADS_PER_MINUTE else 60 - int(left)
 
 

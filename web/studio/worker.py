@@ -77,9 +77,9 @@ class Worker:
     def _work(self) -> None:
         try:
             self.networks = restorers.Networks()
+            self.on_ready()
         except Exception:
             log.exception("the networks cannot be loaded; no picture will be changed until this is mended")
-        self.on_ready()
         while not self.stopped.is_set() and (pk := self.jobs.get()) is not None:
             if self.stopped.is_set():  # it stays queued, for the next start
                 break
