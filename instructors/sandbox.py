@@ -136,6 +136,8 @@ class Process:
         call = [inside, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         call += ["--seccomp", str(rules)] if call_filter() else []
         call += ["--uid", "1000", "--gid", "1000", "--hostname", "student", "--proc", "/proc", "--dev", "/dev"]
+        for folder in ("/tmp", "/dev/shm", "/course/data/raw", "/course/data/prepared"):
+            call += ["--size", str(DISK), "--tmpfs", folder]
         for folder in ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime"):
             call += (
                 ["--symlink", str(Path(folder).readlink()), folder]
@@ -150,8 +152,6 @@ class Process:
         call += ["--ro-bind", str(WORKER), "/worker.py"]
         if submission:
             call += ["--ro-bind", str(submission), "/submission.ipynb"]
-        for folder in ("/tmp", "/dev/shm", "/course/data/raw", "/course/data/prepared"):
-            call += ["--size", str(DISK), "--tmpfs", folder]
         for picture in sorted((ROOT / "data" / "raw" / "sample").glob("*.png")):  # one by one: fetch writes beside them
             call += ["--ro-bind", str(picture), f"/course/data/raw/sample/{picture.name}"]
         call += [
