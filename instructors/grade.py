@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from helpers import ROOT, replacing, write_csv
 from instructors import exercises, marking
-from instructors.sandbox import Failed, Process, bubblewrap
+from instructors.sandbox import Ended, Failed, Process, bubblewrap
 
 MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
 MOST_EXERCISES = 5
@@ -230,7 +230,7 @@ def write(results: list[dict], to: Path) -> list[dict]:
 def main(argv: list[str] | None = None) -> int:
     """Grade a folder; returns the exit status: 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m instructors.grade", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder/<student>/<lesson>.ipynb")
+    parser.add_argument("folder", help="folder/<student>/<lesson>.ipynb")
     parser.add_argument(
         "--to", type=Path, default=ROOT / "build" / "grades", metavar="FOLDER", help="instead of build/grades"
     )
@@ -246,13 +246,19 @@ def main(argv: list[str] | None = None) -> int:
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}
     jobs = args.jobs or max(1, min(os.cpu_count() or 1, psutil.virtual_memory().available // memory))
     try:
-        submissions, left_out = find(args.folder)
+        if not args.folder:
+            raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
+        submissions, left_out = find(Path(args.folder))
         manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
         from helpers import download  # seconds, which a wrong folder need not wait for
 
         download.fetch("sample")
         if not sandboxed:
             print(UNPROTECTED, file=sys.stderr)
+        try:
+            Process(30, memory, sandboxed=sandboxed).close()
+        except Ended as ended:  # no student's fault
+            raise OSError(f"a process for submissions does not start here: {ended}") from None
         results, todo = [], []
         for submission in submissions:
             place = args.to / "results" / submission.student / f"{submission.lesson}.json"

@@ -144,7 +144,8 @@ class Process:
                 if Path(folder).is_symlink()
                 else ["--ro-bind-try", folder, folder]
             )
-        for folder in dict.fromkeys((sys.base_prefix, sys.prefix)):
+        here = str(Path(sys.executable).parent.parent)  # which may be a link to the environment
+        for folder in dict.fromkeys((sys.base_prefix, sys.prefix, here)):
             if not folder.startswith("/usr"):
                 call += ["--ro-bind", folder, folder]
         for name in COURSE:

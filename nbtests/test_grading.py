@@ -550,6 +550,20 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
     assert "half, so far" in (to / "feedback" / "ada" / f"{LESSON}.html").read_text(encoding="utf-8")
 
 
+def test_without_a_folder_it_asks_for_one(capsys):
+    assert grade.main([""]) == 2
+    assert "make grade SUBMISSIONS=folder" in capsys.readouterr().err
+
+
+@needs_sandbox
+def test_a_sandbox_that_does_not_start_is_no_students_fault(tmp_path, capsys, monkeypatch):
+    hand_in(tmp_path / "in", "honest", notebook(honest()))
+    monkeypatch.setattr(sandbox, "WORKER", tmp_path / "gone.py")
+    assert grade.main([str(tmp_path / "in"), "--to", str(tmp_path / "out")]) == 2
+    assert "does not start here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "layout, words", [("nothing", "no submission"), ("flat", "<student>/<lesson>.ipynb"), (None, "no folder")]
 )
