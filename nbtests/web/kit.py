@@ -23,6 +23,7 @@ from skimage import data
 from helpers import ROOT
 
 LIMIT = 20_000_000
+BOUNDARY = "between-two-fields-4b1d0f27"  # long, lest a picture contain it
 
 
 def encoded(picture: np.ndarray, kind: str = "JPEG", **options) -> bytes:
@@ -90,12 +91,11 @@ def _comment(text: str):
 
 def multipart(fields: dict[str, str], name: str, content: bytes) -> tuple[bytes, str]:
     """A form with a file under any name, as no library would write it: (body, content type)."""
-    parts = [f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()]
-    head = f'--x\r\nContent-Disposition: form-data; name="picture"; filename="{name}"\r\n'
-    return (
-        b"".join(parts) + f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + content + b"\r\n--x--\r\n",
-        "multipart/form-data; boundary=x",
-    )
+    start = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+    parts = "".join(f'{start}"{k}"\r\n\r\n{v}\r\n' for k, v in fields.items())
+    head = f'{start}"picture"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    body = f"{parts}{head}".encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={BOUNDARY}"
 
 
 class Visitor:

@@ -3,8 +3,9 @@
 import math
 import re
 import tempfile
-import threading
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path, PurePath
 
@@ -28,7 +29,8 @@ ACCEPT = ",".join(suffix for suffixes in KINDS.values() for suffix in suffixes)
 POLYGLOT = re.compile(rb"<script|<!doctype|<html|<svg|<\?php|%PDF-", re.IGNORECASE)
 ZIP = b"PK\5\6"  # the end of an archive stands within 64 kB of a file's end
 SMALLEST = 16
-decoding = threading.Lock()  # one at a time: 50 megapixels are more than a gigabyte on their way
+# One at a time and always the same thread: 50 megapixels are a gigabyte on their way, which each thread would keep
+decoder = ThreadPoolExecutor(1)
 
 
 class Refused(ValueError):
@@ -86,16 +88,17 @@ def damaged() -> Refused:
     return Refused(_("The file is damaged, or of a rare kind. Open it, save it as JPEG or PNG, and send that."))
 
 
-def decode(data: bytes, name: str) -> np.ndarray:
-    """The picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright: pixels only. Refused as `check` says."""
+def decode(data: bytes, name: str, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright: pixels only.
+
+    Refused as `check` says.
+    """
     check(data, name)
-    with decoding, tempfile.TemporaryDirectory(dir=settings.FOLDER, prefix="upload-") as folder:
+    with tempfile.TemporaryDirectory(dir=settings.FOLDER, prefix="upload-") as folder:
         path = Path(folder) / "picture"  # no name of the sender's touches the disk
         path.write_bytes(data)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return images.read(path)
+            return decoder.submit(lambda: part(images.read(path)).copy()).result()
         except ValueError:  # it names the path, which is nobody's business
             raise damaged() from None
 

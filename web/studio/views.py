@@ -171,14 +171,18 @@ def create(request: HttpRequest) -> HttpResponse:
 
 def _queued(data: dict, owner: str) -> Job:
     """The job of a valid form, saved with its picture: pixels only, so that no metadata is left."""
-    if data["sample"]:
-        picture = samples.picture(data["sample"])
-    else:
-        picture = intake.decode(data["picture"].read(), data["picture"].name)
     task = restorers.TASKS[data["task"]]
-    square = intake.square(picture, data["left"], data["top"], data["side"])
+
+    def part(picture):
+        square = intake.square(picture, data["left"], data["top"], data["side"])
+        return restorers.fit(square, task.size, task.exactly)
+
+    if data["sample"]:
+        square = part(samples.picture(data["sample"]))
+    else:
+        square = intake.decode(data["picture"].read(), data["picture"].name, part)
     job = Job(owner=owner, task=data["task"], process=worker.process)
-    images.write(job.before, restorers.fit(square, task.size, task.exactly))
+    images.write(job.before, square)
     try:
         job.save()
     except BaseException:
