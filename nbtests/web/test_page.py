@@ -68,7 +68,7 @@ def visit(browser, server):
 
 
 @pytest.fixture(scope="module")
-def results(browser, server):
+def results(server):
     """One picture of each sample, and their owner's cookies."""
     visitor = kit.Visitor(server.address)
     fields = {"csrfmiddlewaretoken": visitor.token}
