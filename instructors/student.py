@@ -35,16 +35,17 @@ def edition(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def main() -> int:
+def main(folder: Path = exercises.STUDENT) -> int:
+    """Write every lesson's student edition into `folder`."""
     for name in exercises.names():
-        to = exercises.STUDENT / f"{name}.ipynb"
+        to = folder / f"{name}.ipynb"
         with replacing(to) as part:
             nbformat.write(edition(exercises.source(name)), part)
         lesson = exercises.read(exercises.source(name))
         asked = f"{len(lesson.exercises)} exercises, {lesson.machine:g} points by machine, {lesson.manual:g} by hand"
-        print(f"{to.relative_to(exercises.ROOT)}: {asked}")
+        print(f"{to.name}: {asked}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -4,14 +4,18 @@ import contextlib
 import io
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from helpers import ROOT
-from instructors import exercises, grade, marking, student
+from helpers.exercises import check
+from instructors import exercises, grade, marking
 from instructors.sandbox import Process
 
 WRONG = Path(__file__).parent / "wrong"
@@ -44,9 +48,22 @@ def wrong(lesson, exercise):
 # the student edition
 
 
-def test_is_what_make_student_makes(lesson, committed):
-    made = nbformat.writes(student.edition(lesson.path))
-    assert made == nbformat.writes(committed), "make student, and commit what it makes"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What `make student` makes now; in its own process, for nbgrader brings setuptools' own packages into sight."""
+    folder = tmp_path_factory.mktemp("made")
+    call = [sys.executable, "-m", "instructors.student", str(folder)]
+    subprocess.run(call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    return folder
+
+
+def test_is_what_make_student_makes(lesson, made):
+    now, committed = ((folder / f"{lesson.name}.ipynb").read_bytes() for folder in (made, exercises.STUDENT))
+    assert now == committed, "make student, and commit what it makes"
+
+
+def test_there_is_no_edition_without_a_source(made):
+    assert {path.name for path in made.iterdir()} == {path.name for path in exercises.STUDENT.glob("*.ipynb")}
 
 
 def test_nothing_that_students_should_not_see(lesson, committed):
@@ -110,7 +127,8 @@ def run(notebook):
     space, printed = {"__name__": "__main__"}, []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
+            with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+                patch.setattr(sys, "path", [*sys.path])
                 exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
             printed.append(out.getvalue())
     return printed
@@ -164,3 +182,39 @@ def test_points_of_right_wrong_and_missing_solutions(lesson):
 def test_no_wrong_solution_is_left_over(lesson):
     files = {file for exercise in lesson.exercises if exercise.tests for file in wrong(lesson, exercise)}
     assert files == set((WRONG / lesson.name).glob("*.py"))
+
+
+# the self-check
+
+
+def test_self_check_tells_written_from_unwritten_and_right_from_wrong(capsys):
+    def empty(x):
+        """Nothing yet."""
+
+    def half(x):
+        return None if x else x
+
+    def wrong(x):
+        return x + 1
+
+    def raises():
+        raise AssertionError("a claim was tested")
+
+    for unwritten in (empty, None, (wrong, empty), lambda: None):
+        check(unwritten, ("never", raises, "hint"))
+        assert capsys.readouterr().out == "not yet written\n"
+    claims = (
+        ("adds", lambda: wrong(1) == 2, "one"),
+        ("keeps", lambda: wrong(1) == 1, "two"),
+        ("runs", lambda: 1 / 0, "three"),
+    )
+    for written in (wrong, half, 0.0, (wrong, half), [], np.zeros(2)):
+        check(written, *claims)
+        said = capsys.readouterr().out.splitlines()
+        assert said == [
+            "✓ adds",
+            "✗ keeps",
+            "  hint: two",
+            "✗ runs (ZeroDivisionError: division by zero)",
+            "  hint: three",
+        ]
