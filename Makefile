@@ -37,7 +37,7 @@ web: .venv/locked  ## open the page that changes anybody's photograph, on this m
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv
-	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools --group web \
+	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools --group instructors --group web \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -17,6 +18,8 @@ from helpers import ROOT
 from helpers.exercises import check
 from instructors import exercises, grade, marking
 from instructors.sandbox import Process
+
+pytestmark = pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab")
 
 WRONG = Path(__file__).parent / "wrong"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

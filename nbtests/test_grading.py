@@ -225,6 +225,8 @@ print("written", sum(os.stat(f"{f}/{n}").st_size for f in ("/tmp", "/dev/shm") f
 """,
     "climbs out": """
 import ctypes, os, subprocess
+
+pytestmark = pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab")
 libc = ctypes.CDLL(None, use_errno=True)
 print("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), "ptrace", libc.ptrace(16, 1, 0, 0))
 print("memfd", libc.memfd_create(b"x", 0))
