@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import hypothesis
@@ -26,7 +27,10 @@ from instructors.worker import HEAD, decode, encode
 LESSON = "02_crop_and_pyramid"
 FULL, PSNR = 15, 3  # points by machine, and of the exercise that the hostile cells stand in
 SECONDS = 6
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL"),
+    pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab"),
+]
 needs_sandbox = pytest.mark.skipif(
     sandbox.bubblewrap() is None, reason="bubblewrap is not installed, or does not work here"
 )
@@ -225,8 +229,6 @@ print("written", sum(os.stat(f"{f}/{n}").st_size for f in ("/tmp", "/dev/shm") f
 """,
     "climbs out": """
 import ctypes, os, subprocess
-
-pytestmark = pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab")
 libc = ctypes.CDLL(None, use_errno=True)
 print("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), "ptrace", libc.ptrace(16, 1, 0, 0))
 print("memfd", libc.memfd_create(b"x", 0))
