@@ -157,7 +157,7 @@ class Server:
         """As ctrl-C does; its exit status."""
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(timeout=120)  # on busy cores the job in hand alone takes a while
         except subprocess.TimeoutExpired:
             self.kill()
             raise
