@@ -83,13 +83,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
 
 def killed(server: kit.Server) -> tuple[Counter, bool]:
     """SIGKILL while one job runs and others wait; the states after the restart, and whether all is consistent."""
-    visitor = kit.Visitor(server.address)
-    paths = [visitor.send(kit.photograph(), task="day_to_night").json()["address"] for _ in range(4)]
-    while visitor.get(f"{paths[0]}state").json()["state"] == "queued":
-        pass
-    server.kill()
-    server.start()
-    states = Counter(visitor.wait(path)["state"] for path in paths)
+    states = Counter(kit.killed_at_work(server, 4))
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         whole = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = database.execute("SELECT stem, state FROM studio_job").fetchall()

@@ -180,6 +180,17 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
             server.stop()
 
 
+def killed_at_work(server: Server, jobs: int) -> list[str]:
+    """SIGKILL while the first of `jobs` pictures is in work and the others wait; their states after a restart."""
+    visitor = Visitor(server.address)
+    paths = [visitor.send(photograph(), task="day_to_night").json()["address"] for _ in range(jobs)]
+    while visitor.get(f"{paths[0]}state").json()["state"] == "queued":
+        pass
+    server.kill()
+    server.start()
+    return [visitor.wait(path)["state"] for path in paths]
+
+
 def chromium() -> str | None:
     """Where a Chromium is that is installed already; Playwright's own is not downloaded."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -608,13 +608,7 @@ def test_the_real_server_refuses_what_is_hostile(what, server):
 
 def test_killed_in_the_middle_of_a_job(server):
     """SIGKILL while pictures are in work: after the restart each is finished, once, and the database is whole."""
-    visitor = kit.Visitor(server.address)
-    paths = [visitor.send(kit.photograph(), task="day_to_night").json()["address"] for _ in range(3)]
-    while visitor.get(f"{paths[0]}state").json()["state"] == "queued":
-        pass
-    server.kill()
-    server.start()
-    assert [visitor.wait(path)["state"] for path in paths] == ["done"] * 3
+    assert kit.killed_at_work(server, 3) == ["done"] * 3
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         stems = {stem for (stem,) in database.execute("SELECT stem FROM studio_job")}
