@@ -353,11 +353,22 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
     monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / name)
+    states, fit = [], training.fit
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            states.append([w.numpy() for w in self.model.g.trainable_weights + self.model.f.trainable_weights])
+
+    monkeypatch.setattr(training, "fit", lambda *a, callbacks, **k: fit(*a, callbacks=[*callbacks, Watch()], **k))
     paths = recipes.train_unpaired(names, drawn(tmp_path / "sets", 10))
     assert [path.stem for path in paths] == list(names)
+    kept = []
     for path in paths:
-        _, card = training.load_weights(path.stem, path.parent)
+        network, card = training.load_weights(path.stem, path.parent)
         assert card["task"] == "change" and card["arguments"] == {"width": 2, "blocks": 1}
+        kept += [w.numpy() for w in network.trainable_weights]
+    first, last = (sum(np.abs(x - y).sum() for x, y in zip(kept, state, strict=True)) for state in states)
+    assert first < 0.5 * last, "of two steps the moving average is the first one's state, nearly"
     assert list((tmp_path / "day_to_night").glob("scenes-*.png"))
     with pytest.raises(ValueError, match="begun with other pictures"):
         recipes.train_unpaired(names, drawn(tmp_path / "others", 10))
