@@ -25,6 +25,7 @@ WRONG = Path(__file__).parent / "wrong"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 NAMES = exercises.names()
+DRAWS = int(os.environ.get("COURSE_DRAWS", "1"))  # how often each solution is tested, anew at random each time
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -158,28 +159,29 @@ def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
 def test_points_of_right_wrong_and_missing_solutions(lesson):
     """All in one process, which forgets each solution before the next: a shortcut of this test, not of grading."""
     edition = grade.lesson(lesson.name)[1]
-    with marking.Student(lesson, lambda: Process(600, memory=4 << 30), seconds=60) as one:
+    with marking.Student(lesson, lambda: Process(600 * DRAWS, memory=4 << 30), seconds=60) as one:
 
-        def points(exercise, source):
-            one.process.ask({"do": "forget"})
-            return one.test(lesson, exercise._replace(given=[]), source)["tests"]
+        def draws(exercise, source):
+            for _ in range(DRAWS):
+                one.process.ask({"do": "forget"})
+                yield one.test(lesson, exercise._replace(given=[]), source)["tests"]
 
         for exercise in (e for e in lesson.exercises if e.tests):
             one.owed += [*exercise.given, *exercise.wrappers]
             one.give()
             one.process.ask({"do": "mark"})
             full = {test.id: (test.points, "") for test in exercise.tests}
-            assert points(exercise, exercise.solution.source) == full
-            untouched = points(exercise, edition[exercise.id])
-            assert {given for given, _ in untouched.values()} == {0}, untouched
+            assert all(tests == full for tests in draws(exercise, exercise.solution.source)), exercise.id
+            for untouched in draws(exercise, edition[exercise.id]):
+                assert {given for given, _ in untouched.values()} == {0}, untouched
             files = wrong(lesson, exercise)
             assert len(files) >= 2, f"write two wrong solutions nbtests/wrong/{lesson.name}/{exercise.id}_….py"
             for file in files:
                 text = file.read_text(encoding="utf-8")
                 assert text.startswith('"""'), f"{file.name}: say in a docstring what is wrong"
-                tests = points(exercise, text)
-                assert sum(given for given, _ in tests.values()) < sum(t.points for t in exercise.tests), file.name
-                assert not [said for _, said in tests.values() if "ended:" in said], file.name
+                for tests in draws(exercise, text):
+                    assert sum(given for given, _ in tests.values()) < sum(t.points for t in exercise.tests), file.name
+                    assert not [said for _, said in tests.values() if "ended:" in said], file.name
 
 
 def test_no_wrong_solution_is_left_over(lesson):
