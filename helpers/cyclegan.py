@@ -141,17 +141,16 @@ class Scenes(keras.callbacks.Callback):
             for network, pictures in zip([self.model.g, self.model.f], self.pictures, strict=True)
         ]
         self.shown[epoch + 1] = images.to_uint8(np.concatenate(made))
-        rows = np.hstack(np.concatenate(self.pictures)), np.hstack(np.concatenate(made))
-        sheet = Image.fromarray(images.to_uint8(np.vstack(rows)))
+        sheet = np.vstack([np.hstack(np.concatenate(pictures)) for pictures in (self.pictures, made)])
         if self.folder:
-            images.write(self.folder / f"scenes-{epoch + 1:06d}.png", np.vstack(rows))
+            images.write(self.folder / f"scenes-{epoch + 1:06d}.png", sheet)
         text = ", ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
         text = f"epoch {epoch + 1} of {self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {text}"
         if self.handle is None:
             print(text, flush=True)
         else:
             alt = {"image/jpeg": {"alt": f"The same scenes after {text}"}}
-            self.handle.update(sheet, include=["image/jpeg"], metadata=alt)
+            self.handle.update(Image.fromarray(images.to_uint8(sheet)), include=["image/jpeg"], metadata=alt)
 
 
 def unpaired(folder: str | Path) -> dict[str, list[Path]]:

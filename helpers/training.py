@@ -76,19 +76,19 @@ class LiveCurve(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """After each epoch, keep the last state and the best weights in `folder`, each file whole or not at all.
 
-    `last-<epoch>.weights.h5` holds weights and optimiser; `best-<dB>.weights.h5` is chosen by `val_psnr`.
+    `last-<epoch>.weights.h5` holds weights, optimiser and history; `best-<dB>.weights.h5` is chosen by `val_psnr`.
     Keras' own BackupAndRestore writes state and epoch as two files, between which a kill can fall.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, history: dict[str, list[float]]):
         super().__init__()
-        self.folder = folder
+        self.folder, self.history = folder, history  # of the epochs before, and then of all
 
     def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
         self.keep(f"last-{epoch + 1:06d}", "last-*")
-        best = max(
-            (float(p.name.split("-")[1].removesuffix(".weights.h5")) for p in self.folder.glob("best-*")), default=0
-        )
+        best = max([0, *(float(path.name[5:-11]) for path in self.folder.glob("best-*"))])
         if (score := (logs or {}).get("val_psnr", 0)) > best:
             self.keep(f"best-{score:.4f}", "best-*")
 
@@ -96,6 +96,8 @@ class Checkpoint(keras.callbacks.Callback):
         path = self.folder / f"{name}.weights.h5"
         with replacing(path) as part:
             self.model.save_weights(part)
+            with h5py.File(part, "a") as file:
+                file["history"] = json.dumps(self.history)
         for old in set(self.folder.glob(older)) - {path}:
             old.unlink()
 
@@ -105,18 +107,23 @@ def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Pat
 
     `data(step)` gives the batches from that gradient step on (`batching.batches(…, start=step)`), so that a
     resumed run sees what an uninterrupted one would have seen. The state is kept in `folder`; without one
-    nothing is. Returns Keras' History of the epochs that were run.
+    nothing is. Returns Keras' History: in `epoch` the epochs run now, in `history` those before them, too.
     """
-    start = 0
-    callbacks = list(callbacks)
+    start, history, callbacks = 0, {}, list(callbacks)
     if folder is not None:
-        callbacks.append(Checkpoint(folder))
         for last in sorted(folder.glob("last-*.weights.h5")):
             start = int(last.name[5:11])
             model.optimizer.build(model.trainable_variables)
             model.load_weights(last)
+            with h5py.File(last) as file:
+                history = json.loads(file["history"][()]) if "history" in file else {}
+        for curve in (callback for callback in callbacks if isinstance(callback, LiveCurve)):
+            curve.psnr = dict(enumerate(history.get("val_psnr", []), start=1))
+        callbacks.append(Checkpoint(folder, history))
     options = {"initial_epoch": start, "epochs": epochs, "steps_per_epoch": steps, "verbose": 0, "shuffle": False}
-    return model.fit(data(start * steps), callbacks=callbacks, **options)
+    run = model.fit(data(start * steps), callbacks=callbacks, **options)
+    run.history = history or run.history
+    return run
 
 
 def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGHTS) -> Path:

@@ -121,7 +121,8 @@ def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
         return np.transpose([history.history[k] for k in ("pixel", "reduced", "deceive", "tell")])
 
     whole = losses("whole", 4)
-    again = np.concatenate([losses("cut", 2), losses("cut", 4)])
+    losses("cut", 2)
+    again = losses("cut", 4)
     assert len(again) == 4 and np.ptp(whole[:, 3]) > 0.01
     np.testing.assert_allclose(again, whole, atol=1e-4)
 

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -93,6 +95,7 @@ def test_missing_weights_name_the_command(weights):
 
 RUN = """
 import sys, time, json
+from functools import partial
 from pathlib import Path
 import numpy as np, keras
 from helpers import batching, models, training
@@ -144,11 +147,31 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
 
 def test_the_best_checkpoint_is_kept(tmp_path):
     model = models.espcn(scale=2)
-    keep = training.Checkpoint(tmp_path)
+    keep = training.Checkpoint(tmp_path, {})
     keep.set_model(model)
     for epoch, score in enumerate([20.0, 22.5, 21.0]):
         keep.on_epoch_end(epoch, {"val_psnr": score})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best-22.5000.weights.h5", "last-000003.weights.h5"]
+
+
+def test_a_resumed_training_knows_the_epochs_before_the_cut(tmp_path):
+    hr = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+
+    def session(epochs):
+        model, curve = models.espcn(scale=2), training.LiveCurve(hr[:, ::2, ::2], hr, baseline=10.0)
+        model.compile("adam", "mse")
+        pairs = partial(batching.batches, hr[:, ::2, ::2], hr, 4)
+        return training.fit(model, lambda step: pairs(start=step), epochs, 1, tmp_path, [curve]), curve.psnr
+
+    first, _ = session(2)
+    run, curve = session(4)
+    assert run.epoch == [2, 3] and len(run.history["loss"]) == 4
+    assert run.history["loss"][:2] == first.history["loss"] and run.history["val_psnr"] == list(curve.values())
+    again, curve = session(4)
+    assert again.epoch == [] and again.history == run.history and list(curve) == [1, 2, 3, 4]
+    with h5py.File(next(tmp_path.glob("last-*")), "a") as file:
+        del file["history"]  # as files were written once
+    assert session(5)[0].epoch == [4]
 
 
 def test_the_curve_logs_what_the_protocol_measures(capsys):
