@@ -1,10 +1,12 @@
 """The queue: what is taken in comes to an end, whatever is killed, deleted or broken on the way."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
+from django.db import OperationalError
 from django.utils import timezone
 
 from web.studio import worker as module
@@ -60,6 +62,55 @@ def test_a_beat_keeps_ones_own(send, worker, other):
     worker.beat()
     other.beat()
     assert only().process == worker.process
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_the_database_lost_is_taken_up_by_the_same_process(when, send, worker, monkeypatch):
+    """The database goes away as a job starts, or as it ends; its process lives, and is the only one."""
+    send()
+    change, update = worker.change, module.models.Jobs.update
+
+    def away(self, **values):
+        if (values.get("state") == "done") == (when == "after"):
+            raise OperationalError("the server closed the connection")
+        return update(self, **values)
+
+    def until_it_is_back(pk):
+        monkeypatch.setattr(module.models.Jobs, "update", away)
+        try:
+            change(pk)
+        finally:
+            monkeypatch.setattr(module.models.Jobs, "update", update)
+
+    monkeypatch.setattr(worker, "change", until_it_is_back)
+    monkeypatch.setattr(module.restorers, "Networks", lambda: worker.networks)
+    monkeypatch.setattr(module, "connection", SimpleNamespace(close=lambda: None))  # the test's own
+    worker.jobs.put(None)
+    worker._work()
+    assert only().state == {"before": "queued", "after": "running"}[when]
+    monkeypatch.setattr(worker, "change", change)
+    worker.beat()
+    assert worker.jobs.empty()  # not before its lease is over
+    orphaned(only())
+    worker.beat()
+    worker.work_off()
+    assert (only().state, worker.places._value) == ("done", 16)
+
+
+def test_a_database_that_goes_while_a_job_is_taken_over_costs_no_place(send, other, monkeypatch):
+    send()
+    orphaned(only())
+    update = module.models.Jobs.update
+
+    def away(self, **values):
+        if "process" in values:
+            raise OperationalError("the server closed the connection")
+        return update(self, **values)
+
+    monkeypatch.setattr(module.models.Jobs, "update", away)
+    with pytest.raises(OperationalError):
+        other.beat()
+    assert other.places._value == 16
 
 
 def test_no_more_is_taken_over_than_there_are_places(send, other, settings):

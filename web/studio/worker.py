@@ -36,6 +36,7 @@ class Worker:
         self.process = models.token()
         self.places = threading.BoundedSemaphore(settings.PLACES)
         self.jobs: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.held: set[int] = set()  # what waits or runs here; what the database lost on its way does neither
         self.networks: restorers.Networks | None = None
         self.stopped = threading.Event()
         self.threads: list[threading.Thread] = []
@@ -66,6 +67,7 @@ class Worker:
 
     def submit(self, job: Job) -> None:
         """Queue a saved job, whose place is reserved."""
+        self.held.add(job.pk)
         self.jobs.put(job.pk)
 
     def wait(self) -> int:
@@ -85,9 +87,10 @@ class Worker:
                 break
             try:
                 self.change(pk)
-            except Exception:  # the database's: whatever it is, the next job may go well
+            except Exception:  # the database's: the job is an orphan now, which some beat takes over
                 log.exception("a job was lost on its way to the database")
             finally:
+                self.held.discard(pk)
                 self.release()
                 connection.close()
 
@@ -128,20 +131,23 @@ class Worker:
             connection.close()
 
     def beat(self) -> None:
-        """Touch this process's open jobs, and take over those of a dead one: once, then they count as failed."""
+        """Touch the open jobs that are held here, and take over those of nobody: once, then they count as failed."""
         now = timezone.now()
-        Job.objects.open().filter(process=self.process).update(touched=now)
+        held = list(self.held)
+        Job.objects.open().filter(process=self.process, pk__in=held).update(touched=now)
         orphans = Job.objects.open().filter(touched__lt=now - timedelta(seconds=LEASE)).order_by("created")
-        for job in orphans.exclude(process=self.process):
+        for job in orphans.exclude(process=self.process, pk__in=held):
             unchanged = Job.objects.filter(pk=job.pk, process=job.process, state=job.state, touched=job.touched)
             if job.attempts >= STARTS:
                 unchanged.update(state=Job.State.FAILED)
             elif not self.reserve():
                 break
-            elif unchanged.update(process=self.process, state=Job.State.QUEUED, step=0, touched=now):
-                self.submit(job)
-            else:  # another process was faster
-                self.release()
+            else:
+                taken = 0
+                try:
+                    taken = unchanged.update(process=self.process, state=Job.State.QUEUED, step=0, touched=now)
+                finally:  # another process may have been faster, or the database gone
+                    self.submit(job) if taken else self.release()
 
 
 worker = Worker()
