@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
 
 
 def main() -> int:
-    """Bring database and static files up to date, then serve until ctrl-C. Exit status 2 where the port is taken."""
+    """Bring database and static files up to date, then serve until ctrl-C. Exit status 2 where it cannot."""
     parser = argparse.ArgumentParser(prog="python web/serve.py", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS")
     parser.add_argument("--port", type=int, default=8000)
@@ -21,11 +21,17 @@ def main() -> int:
     import django
     import waitress
     from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import call_command
     from django.core.wsgi import get_wsgi_application
+    from django.db import DatabaseError
 
-    django.setup()
-    call_command("migrate", verbosity=0, interactive=False)
+    try:
+        django.setup()
+        call_command("migrate", verbosity=0, interactive=False)
+    except (ImproperlyConfigured, DatabaseError) as error:  # the settings' own words, or the database's
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     call_command("collectstatic", verbosity=0, interactive=False, clear=True)
     call_command("expire", verbosity=0)
 

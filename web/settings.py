@@ -15,6 +15,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+from django.db.utils import load_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("WEB_FOLDER", ROOT / "build" / "web")).resolve()
@@ -72,8 +73,26 @@ TEMPLATES = [
     }
 ]
 
-if "DATABASE_URL" in os.environ:
-    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_health_checks=True)}
+
+def _database(address: str) -> dict:
+    """The database of this address, if it is one and its driver is installed; else ImproperlyConfigured in words."""
+    try:
+        found = dj_database_url.parse(address, conn_health_checks=True)
+    except ValueError:
+        raise ImproperlyConfigured("DATABASE_URL has to look like postgres://user:password@host:5432/name") from None
+    try:
+        load_backend(found["ENGINE"])
+    except ImproperlyConfigured as error:
+        reason = " ".join(str(error).split())
+        raise ImproperlyConfigured(
+            f"DATABASE_URL needs a driver that is not installed ({reason}); install it beside the course: "
+            "pip install 'psycopg[binary]' for PostgreSQL, mysqlclient for MySQL and MariaDB"
+        ) from None
+    return found
+
+
+if address := os.environ.get("DATABASE_URL"):
+    DATABASES = {"default": _database(address)}
 else:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "db.sqlite3"}}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
