@@ -22,23 +22,29 @@ def main() -> int:
     import waitress
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
+    from django.core.files import locks
     from django.core.management import call_command
     from django.core.wsgi import get_wsgi_application
     from django.db import DatabaseError
 
     try:
         django.setup()
-        call_command("migrate", verbosity=0, interactive=False)
+        # Two servers that start at once on one folder would collect over each other
+        with (settings.FOLDER / "start.lock").open("w") as file:
+            locks.lock(file, locks.LOCK_EX)
+            call_command("migrate", verbosity=0, interactive=False)
+            call_command("collectstatic", verbosity=0, interactive=False)  # not cleared: another server may run on it
+            application = get_wsgi_application()
+            call_command("expire", verbosity=0)
+
+            from web.studio import samples
+            from web.studio.worker import worker
+
+            samples.prepare()
     except (ImproperlyConfigured, DatabaseError) as error:  # the settings' own words, or the database's
         print(f"error: {error}", file=sys.stderr)
         return 2
-    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
-    call_command("expire", verbosity=0)
 
-    from web.studio import samples
-    from web.studio.worker import worker
-
-    samples.prepare()
     started = time.perf_counter()
     worker.on_ready = lambda: print(f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True)
     options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
@@ -48,7 +54,7 @@ def main() -> int:
         headers = {"x-forwarded-for", "x-forwarded-proto"}
         options |= {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
     try:
-        server = waitress.create_server(get_wsgi_application(), **options)
+        server = waitress.create_server(application, **options)
     except OSError as error:
         print(f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port", file=sys.stderr)
         return 2
