@@ -29,6 +29,8 @@ def main() -> int:
 
     try:
         django.setup()
+        if settings.PUBLIC and "TRUSTED_PROXY" not in os.environ:  # each http:// would lead to https:// for ever
+            raise ImproperlyConfigured("ALLOWED_HOSTS makes the page public: set TRUSTED_PROXY, the proxy's address")
         # Two servers that start at once on one folder would collect over each other
         with (settings.FOLDER / "start.lock").open("w") as file:
             locks.lock(file, locks.LOCK_EX)

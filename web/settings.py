@@ -2,10 +2,28 @@
 
 ALLOWED_HOSTS       host names, comma-separated: makes the page public, behind TLS; without it, loopback only
 DJANGO_SECRET_KEY   needed where it is public; else one is drawn and kept in the work folder
-DATABASE_URL        any database of Django's, such as postgres://…; else SQLite in the work folder
+DATABASE_URL        any database of Django's, such as postgres://user:password@host/name, else SQLite;
+                    its driver you install: psycopg[binary] for PostgreSQL, mysqlclient for MySQL and MariaDB
 WEB_FOLDER          the work folder: database, pictures, collected static files; build/web without
-WEB_UPLOADS         uploads that one address may make in a minute; 20 without
+WEB_UPLOADS         uploads that one address may make of one process in a minute; 20 without
 TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed (`serve.py`)
+
+A proxy on the same machine, TRUSTED_PROXY=127.0.0.1: of Caddy, which fetches its certificate itself, all of it is
+
+    pictures.example.org
+    reverse_proxy 127.0.0.1:8000
+
+and nginx needs in its server, beside the certificate,
+
+    client_max_body_size 80m;  # so that the page itself says what was too large
+    location / {
+        proxy_pass http://127.0.0.1:8000;
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }
+
+Several servers may share one database and one work folder.
 """
 
 import os
@@ -82,7 +100,7 @@ def _database(address: str) -> dict:
         raise ImproperlyConfigured("DATABASE_URL has to look like postgres://user:password@host:5432/name") from None
     try:
         load_backend(found["ENGINE"])
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ImproperlyConfigured(
             f"DATABASE_URL needs a driver that is not installed ({reason}); install it beside the course: "

@@ -1,4 +1,7 @@
-"""The page's tests set Django up; without Django, as on Colab, they skip, and no other test notices either."""
+"""The page's tests set Django up; without Django, as on Colab, they skip, and no other test notices either.
+
+Against another database: DATABASE_URL=postgres://… pytest nbtests/web --ignore nbtests/web/test_page.py
+"""
 
 import os
 import shutil

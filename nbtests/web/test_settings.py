@@ -15,7 +15,8 @@ from helpers import ROOT
 from web import settings as module
 
 PUBLIC = {"ALLOWED_HOSTS": "pictures.example.org", "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 108)))}
-CLEAN = {k: v for k, v in os.environ.items() if k not in ("DJANGO_SETTINGS_MODULE", *PUBLIC)}
+OURS = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "TRUSTED_PROXY", *PUBLIC}
+CLEAN = {k: v for k, v in os.environ.items() if k not in OURS}
 
 
 def run(*command, **environment):
@@ -56,6 +57,21 @@ def test_another_database_by_one_variable(tmp_path):
     done = manage("migrate", "-v", "0", **address)
     assert done.returncode == 0, done.stderr
     assert other.exists() and not (tmp_path / "work" / "db.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    "environment, words",
+    [
+        ({"DATABASE_URL": "nonsense"}, "has to look like postgres://"),
+        ({"DATABASE_URL": "oracle://user:password@127.0.0.1:1/page"}, "pip install"),
+        ({"DATABASE_URL": "sqlite:////no/such/folder/page.sqlite3"}, "unable to open database"),
+        (PUBLIC, "set TRUSTED_PROXY"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why(environment, words, tmp_path):
+    done = run(ROOT / "web" / "serve.py", WEB_FOLDER=str(tmp_path), **environment)
+    assert done.returncode == 2
+    assert words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_migrations_are_whole(db):
