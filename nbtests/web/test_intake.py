@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageCms, TiffImagePlugin
 from skimage import data
 
 from helpers import images
@@ -103,6 +103,17 @@ def test_metadata_is_gone(done):
         content = path.read_bytes()
         assert not re.search(rb"tEXt|iTXt|zTXt|eXIf|pHYs|iCCP|tIME", content)
         assert b"Secretmaker" not in content and b"at home" not in content
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_colours_are_those_that_the_profile_means(usable, done):
+    """A profile made from sRGB's, whose red and green have changed places: what is stored as red is meant as green."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"tmp.", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"tmp.", b"gXYZ", 1)
+    red = np.zeros((256, 256, 3), np.uint8)
+    red[..., 0] = 255
+    job = done(content=kit.encoded(red, "PNG", icc_profile=swapped if usable else swapped[:200]), name="photo.png")
+    assert images.read(job.before).mean(axis=(0, 1)) == pytest.approx([0, 1, 0] if usable else [1, 0, 0], abs=0.02)
 
 
 def test_a_phone_held_upright(done):

@@ -322,6 +322,9 @@ def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     large.write_bytes(kit.photograph() + bytes(kit.LIMIT))
     page.set_input_files("#picture", large)
     expect(page.locator("#early")).to_contain_text("larger than 20 MB")  # before it is sent
+    page.locator("label.sample").first.click()
+    page.set_input_files("#picture", files=[{"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"a phone's"}])
+    expect(page.locator("#early")).to_contain_text("no picture that the page knows")
     page.set_input_files("#picture", files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"no picture"}])
     expect(page.locator("#blind")).to_be_visible()
     page.get_by_role("button", name="Change the picture").click()

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from django.conf import settings
 from django.utils.translation import gettext as _
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from helpers import images
 
@@ -47,6 +47,10 @@ def too_large() -> Refused:
     )
 
 
+def unknown() -> Refused:
+    return Refused(_("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file."))
+
+
 def path_in_name() -> Refused:
     return Refused(_("The file's name contains a path. Send the file under its plain name."), 400)
 
@@ -63,7 +67,7 @@ def check(data: bytes, name: str) -> None:
             with Image.open(BytesIO(data), formats=list(KINDS)) as file:
                 kind, (width, height) = {"MPO": "JPEG"}.get(file.format, file.format), file.size
     except UnidentifiedImageError:
-        raise Refused(_("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file.")) from None
+        raise unknown() from None
     except Image.DecompressionBombError:
         kind, width, height = "", 10**5, 10**5  # Pillow refuses from 179 megapixels on, before it tells how many
     except Exception:  # Pillow's readers raise whatever they like
@@ -89,7 +93,7 @@ def damaged() -> Refused:
 
 
 def decode(data: bytes, name: str, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright: pixels only.
+    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright, in sRGB: pixels only.
 
     Refused as `check` says.
     """
@@ -98,9 +102,22 @@ def decode(data: bytes, name: str, part: Callable[[np.ndarray], np.ndarray]) -> 
         path = Path(folder) / "picture"  # no name of the sender's touches the disk
         path.write_bytes(data)
         try:
-            return decoder.submit(lambda: part(images.read(path)).copy()).result()
+            return decoder.submit(lambda: _srgb(part(images.read(path)).copy(), path)).result()
         except ValueError:  # it names the path, which is nobody's business
             raise damaged() from None
+
+
+def _srgb(picture: np.ndarray, path: Path) -> np.ndarray:
+    """The colours that the file's profile means, as phones and cameras attach it; without a usable one, unchanged."""
+    with Image.open(path) as file:
+        profile = file.info.get("icc_profile")
+    if not profile:
+        return picture
+    try:
+        pixels, srgb = Image.fromarray(images.to_uint8(picture)), ImageCms.createProfile("sRGB")
+        return images.to_float(np.asarray(ImageCms.profileToProfile(pixels, BytesIO(profile), srgb)))
+    except (ImageCms.PyCMSError, OSError):  # broken, or for ink or grey, which are RGB by now
+        return picture
 
 
 def square(picture: np.ndarray, left: float | None, top: float | None, side: float | None) -> np.ndarray:

@@ -134,6 +134,7 @@ def start(request: HttpRequest) -> HttpResponse:
     ]
     context = {"groups": groups, "samples": samples.SAMPLES, "mine": mine, "accept": intake.ACCEPT}
     context |= {"most": settings.MOST_BYTES, "deleted": "deleted" in request.GET, "too_large": intake.too_large()}
+    context["unknown"] = intake.unknown()
     response = render(request, "studio/start.html", context)
     response["Cache-Control"] = "private, no-store"
     return response

@@ -35,6 +35,8 @@ export function crop(box, picture, frame, range, output) {
   function reset() {
     width = picture.naturalWidth;
     height = picture.naturalHeight;
+    // A thumbnail could not be taken hold of
+    picture.style.width = Math.max(width, height) < 200 ? `${(200 * width) / Math.max(width, height)}px` : "";
     side = shorter();
     move((width - side) / 2, (height - side) / 2);
   }

@@ -4,8 +4,8 @@ import { crop } from "./crop.js";
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
 const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"));
+const known = input.accept.split(",");
 let shown = "";
-
 
 function say(words) {
   wrong.textContent = words;
@@ -22,12 +22,15 @@ function show(address, alt) {
 
 function take(file) {
   if (!file) return;
-  if (file.size > Number(form.dataset.most)) {
-    byId("early").textContent = form.dataset.tooLarge;
+  const suffix = file.name.match(/\.\w+$/)?.[0].toLowerCase();
+  const large = file.size > Number(form.dataset.most);
+  const why = large ? form.dataset.tooLarge : suffix && !known.includes(suffix) ? form.dataset.unknown : "";
+  byId("early").textContent = why;
+  if (why) {
     input.value = "";
+    form.classList.remove("chosen"); // where the words are
     return;
   }
-  byId("early").textContent = "";
   for (const radio of form.elements.sample) radio.checked = false;
   show(URL.createObjectURL(file), byId("crop").dataset.alt);
 }
