@@ -29,6 +29,7 @@ function take(file) {
   if (why) {
     input.value = "";
     form.classList.remove("chosen"); // where the words are
+    byId("early").scrollIntoView({ block: "nearest" });
     return;
   }
   for (const radio of form.elements.sample) radio.checked = false;
