@@ -325,6 +325,9 @@ def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     page.locator("label.sample").first.click()
     page.set_input_files("#picture", files=[{"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"a phone's"}])
     expect(page.locator("#early")).to_contain_text("no picture that the page knows")
+    expect(page.locator("#early")).to_be_in_viewport()
+    page.locator("label.sample").first.click()  # the same again
+    expect(page.locator("#frame")).to_be_visible()
     page.set_input_files("#picture", files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"no picture"}])
     expect(page.locator("#blind")).to_be_visible()
     page.get_by_role("button", name="Change the picture").click()

@@ -22,6 +22,7 @@ function show(address, alt) {
 
 function take(file) {
   if (!file) return;
+  for (const radio of form.elements.sample) radio.checked = false;
   const suffix = file.name.match(/\.\w+$/)?.[0].toLowerCase();
   const large = file.size > Number(form.dataset.most);
   const why = large ? form.dataset.tooLarge : suffix && !known.includes(suffix) ? form.dataset.unknown : "";
@@ -32,7 +33,6 @@ function take(file) {
     byId("early").scrollIntoView({ block: "nearest" });
     return;
   }
-  for (const radio of form.elements.sample) radio.checked = false;
   show(URL.createObjectURL(file), byId("crop").dataset.alt);
 }
 
