@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
 from django.core.management import call_command
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -222,6 +223,18 @@ def test_an_error_within_is_a_page_too_and_frees_the_place(client, send, worker,
     assert "Something broke" in page(answer)
     assert worker.places._value == 16
     assert not Job.objects.exists()
+
+
+def test_a_database_that_is_away_is_waited_for(client, monkeypatch, db):
+    def away(*_):
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr("web.studio.views.Job.objects.kept", away)
+    client.raise_request_exception = False
+    client.cookies["owner"] = "somebody"
+    answer = client.get("/")
+    assert answer.status_code == 503 and answer["Retry-After"] == "30"
+    assert "Try again in a minute" in page(answer)
 
 
 # what every answer carries

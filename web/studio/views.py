@@ -2,11 +2,13 @@
 
 import ipaddress
 import secrets
+import sys
 import time
 from functools import wraps
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db import OperationalError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -115,7 +117,9 @@ def lost(request, exception=None):
 
 
 def broken(request):
-    return problem(request, 500, _("Something broke"), _("It is not your picture's fault. Try again in a minute."))
+    away = isinstance(sys.exc_info()[1], OperationalError)  # the database, for a while
+    words = _("It is not your picture's fault. Try again in a minute.")
+    return problem(request, 503 if away else 500, _("Something broke"), words, 30 if away else 0)
 
 
 # the pages
