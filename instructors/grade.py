@@ -50,9 +50,11 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
     layout = f"expected {folder}/<student>/<lesson>.ipynb, such as {folder}/ada/{known[0]}.ipynb"
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; {layout}")
-    found, left_out = [], []
-    for path in sorted(folder.rglob("*.ipynb")):
+    found, left_out = {}, []
+    notebooks = [path for path in folder.rglob("*") if path.suffix.lower() == ".ipynb"]
+    for path in sorted(notebooks, key=lambda path: (path.stem not in known, path)):  # the well-named first
         inside = path.relative_to(folder)
+        named = [name for name in known if name in path.stem.lower()]  # a browser adds "(1)", Colab "Copy of"
         if any(part.startswith(".") for part in inside.parts):
             continue
         if any((folder / Path(*inside.parts[: n + 1])).is_symlink() for n in range(len(inside.parts))):
@@ -61,13 +63,22 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
             left_out.append(f"{inside}: not a file")
         elif len(inside.parts) != 2:
             left_out.append(f"{inside}: {layout}")
-        elif path.stem not in known:
+        elif len(named) != 1:
             left_out.append(f"{inside}: no such lesson; name it as it was handed out, one of {', '.join(known)}")
+        elif (inside.parts[0], named[0]) in found:
+            left_out.append(
+                f"{inside}: {found[inside.parts[0], named[0]].path.name} is taken; leave one of the two there"
+            )
         else:
-            found.append(Submission(inside.parts[0], path.stem, path))
+            found[inside.parts[0], named[0]] = Submission(inside.parts[0], named[0], path)
+    for student in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if not any(student in path.parents for path in notebooks):
+            left_out.append(
+                f"{student.name}: {'a link, which is not followed' if student.is_symlink() else 'no notebook in it'}"
+            )
     if not found:
         raise ValueError("\n".join([f"no submission in {folder}; {layout}", *left_out[:10]]))
-    return found, left_out
+    return sorted(found.values()), left_out
 
 
 def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> str:
@@ -98,7 +109,7 @@ def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) 
     try:
         if (size := submission.path.stat().st_size) > LARGEST:
             raise ValueError(f"{size:,} bytes are too many for a notebook; clear its outputs")
-        cells = marking.collect(submission.path.resolve(), **options)
+        cells = marking.collect(submission.path.resolve(), edition, **options)
     except ValueError as error:
         notes.append(str(error))
     total = seconds * len(known.exercises)
@@ -106,6 +117,9 @@ def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) 
     if not cells and not notes:
         notes.append("none of the lesson's cells is in this notebook; hand in the notebook that was handed out")
     for mark in marks:
+        if mark.get("elsewhere"):
+            notes.append(f"exercise {mark['number']} stood in another cell than its own")
+        notes += [f"the cell of {name} is missing" for name in mark["manual"] if name not in cells]
         for says in {says for points, says in mark["tests"].values() if says.startswith(("ended: ", "its cell is"))}:
             notes.append(f"exercise {mark['number']} {says}")
     result = {"student": submission.student, "lesson": submission.lesson, "sandboxed": sandboxed}

@@ -13,6 +13,7 @@ from helpers import quiet
 from instructors import exercises
 from instructors.exercises import Exercise, Lesson
 from instructors.sandbox import START, Ended, Failed, Process
+from instructors.worker import DEFINES, ELSEWHERE
 
 SHOWN = 600  # characters of what a failed test says
 
@@ -36,10 +37,13 @@ def space(path: Path, number: int) -> dict[str, object]:
     return names
 
 
-def collect(submission: Path, **options) -> dict[str, str]:
+def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, str]:
     """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where there are none."""
+    wanted = {
+        name: [word for words in DEFINES.findall(text) for word in words if word] for name, text in edition.items()
+    }
     try:
-        with Process(30, submission=submission, **options) as process:
+        with Process(30, submission=submission, wanted=wanted, **options) as process:
             found = process.first
     except Ended as ended:
         raise ValueError(f"the notebook cannot be read: {ended}") from None
@@ -47,7 +51,7 @@ def collect(submission: Path, **options) -> dict[str, str]:
         raise ValueError(str(failed)) from None
     if not isinstance(found, dict) or not all(isinstance(x, str) for pair in found.items() for x in pair):
         raise ValueError("the notebook cannot be read")
-    return found
+    return {name: source for name, source in found.items() if name.removeprefix(ELSEWHERE) in edition}
 
 
 class Student:
@@ -164,12 +168,15 @@ def mark(
         for exercise in lesson.exercises:
             mark = {"number": exercise.number, "tests": {}, "printed": "", "error": "", "written": "", "manual": {}}
             if exercise.solution:
-                mark["written"] = written = cells.get(exercise.id, "")
-                if written and written.strip() == edition.get(exercise.id, "").strip():
+                written, handed_out = cells.get(exercise.id, ""), edition.get(exercise.id, "").strip()
+                if written.strip() in ("", handed_out) and ELSEWHERE + exercise.id in cells:
+                    written, mark["elsewhere"] = cells[ELSEWHERE + exercise.id], True
+                mark["written"] = written
+                if written and written.strip() == handed_out:
                     mark["tests"] = {test.id: (0, "the cell is as it was handed out") for test in exercise.tests}
                     student.owed += [*exercise.given, *exercise.wrappers]
                 else:
-                    mark |= student.test(lesson, exercise, cells.get(exercise.id))
+                    mark |= student.test(lesson, exercise, written or cells.get(exercise.id))
             else:
                 student.owed += exercise.given
             for cell in exercise.manual:

@@ -69,7 +69,9 @@ class Process:
     A context manager: leaving it ends the worker and everything that it started.
     """
 
-    def __init__(self, seconds: float, memory: int, submission: Path | None = None, sandboxed: bool = True):
+    def __init__(
+        self, seconds: float, memory: int, submission: Path | None = None, sandboxed: bool = True, wanted=None
+    ):
         self.memory, self.reason = memory, ""
         self.folder = tempfile.TemporaryDirectory(prefix="grading-")
         inside = bubblewrap() if sandboxed else None
@@ -104,7 +106,7 @@ class Process:
         try:
             first = {"limits": limits}
             if submission:
-                first["submission"] = "/submission.ipynb" if inside else str(submission)
+                first |= {"submission": "/submission.ipynb" if inside else str(submission), "wanted": wanted or {}}
             self.first = self.ask(first)
         except BaseException:
             self.close()

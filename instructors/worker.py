@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import struct
 import sys
 import traceback
@@ -22,6 +23,13 @@ MOST_TEXT, MOST_BYTES = 4 << 20, 128 << 20
 DTYPES = {np.dtype(t).str for t in "?bBhHiIlLqQefdFD"}
 SHOWN = 4_000  # characters of what a cell prints
 LONGEST = 100_000  # characters of a cell
+DEFINES = re.compile(r"^(?:def|class) +(\w+)|^(\w+) *=", re.MULTILINE)
+ELSEWHERE = "elsewhere: "
+ADVICE = {
+    NameError: "cells of your own are not graded: what this one needs belongs into it",
+    ModuleNotFoundError: "grading has the course's libraries only",
+    EOFError: "nobody is there to answer when a cell is graded",
+}
 
 
 def encode(value: object) -> bytes:
@@ -113,11 +121,49 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
+class Shell:
+    """The IPython of a solution cell: code behind `%time` and `%%time` runs, all other magic and `!` do nothing."""
+
+    def __init__(self, space: dict[str, object]):
+        self.space = space
+
+    def run_line_magic(self, name, line, *_, **__):
+        if name == "time":
+            run(line, self.space)
+
+    def run_cell_magic(self, name, line, cell):
+        if name in ("time", "capture"):
+            run(f"\n{cell}", self.space)  # the magic was the first line
+
+    def system(self, command): ...
+
+    def getoutput(self, command):
+        return []
+
+
+def run(source: str, space: dict[str, object]) -> None:
+    """Run a cell as a notebook does: what is no Python may be IPython's."""
+    try:
+        code = compile(source, "<cell>", "exec")
+    except SyntaxError as error:
+        from IPython.core.inputtransformer2 import TransformerManager  # half a second, seldom needed
+
+        try:
+            code = compile(TransformerManager().transform_cell(source), "<cell>", "exec")
+        except SyntaxError:
+            raise error from None
+    exec(code, space)
+
+
 def complaint(error: BaseException) -> str:
-    """A student's error in two lines: where in the own cell, and what."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<cell>"]
-    where = f" (line {own[-1].lineno} of your cell)" if own else ""
+    """A student's error in two lines: where in the own cell, what, and what to do about the usual ones."""
+    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<cell>"]
+    where = f" (line {own[-1]} of your cell)" if own else ""
     with contextlib.suppress(BaseException):
+        if type(error) is SyntaxError and error.filename == "<cell>":
+            return f"SyntaxError: {error.msg} (line {error.lineno} of your cell) {str(error.text or '').strip()[:100]}"
+        if own and type(error) in ADVICE:
+            where += f"; {ADVICE[type(error)]}"
         return f"{type(error).__name__}: {str(error)[:500]}{where}"
     return f"an error that cannot be shown{where}"
 
@@ -127,7 +173,9 @@ def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
 
     `mark` and `forget` are for the course's own tests: back to the names that there were at the mark.
     """
-    space: dict[str, object] = {"__name__": "__main__"}
+    space: dict[str, object] = {"__name__": "__main__", "display": print}
+    shell = Shell(space)
+    space["get_ipython"] = lambda: shell
     marked = dict(space)
     while request := receive():
         printed, answer = Printed(), {}
@@ -140,9 +188,11 @@ def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
                         space.clear()  # the same dictionary: functions of earlier cells look names up in it
                         space.update(marked)
                     case "run":
-                        exec(compile(request["source"], "<cell>", "exec"), space)
+                        run(request["source"], space)
                     case _ if request["name"] not in space:
-                        raise NameError(f"{request['name']} is not defined")
+                        raise NameError(
+                            f"{request['name']} is not defined: your cell ended before, or calls it otherwise"
+                        )
                     case "call":
                         answer["value"] = space[request["name"]](*request["args"], **request["kwargs"])
                     case "value":
@@ -164,10 +214,11 @@ def limit(most: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def submitted(path: str) -> dict[str, str]:
+def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
     """The sources of a notebook's nbgrader solution cells by id. A cell that stands there twice is joined in order.
 
-    Raises ValueError in words for what is no such notebook.
+    A code cell that has no id, because it was made anew or an editor dropped its metadata, and defines one of the names
+    `wanted` for an id stands under `ELSEWHERE` and this id. Raises ValueError in words for what is no such notebook.
     """
     with Path(path).open(encoding="utf-8-sig") as file:
         try:
@@ -180,12 +231,16 @@ def submitted(path: str) -> dict[str, str]:
     cells: dict[str, str] = {}
     for cell in notebook["cells"]:
         with contextlib.suppress(KeyError, TypeError, AttributeError):
-            about = cell["metadata"]["nbgrader"]
-            if about["solution"] is True and isinstance(about["grade_id"], str):
-                source = cell["source"]
-                source = source if isinstance(source, str) else "".join(source)
-                first = cells.get(about["grade_id"])
-                cells[about["grade_id"]] = source if first is None else f"{first}\n{source}"
+            about, source = cell["metadata"].get("nbgrader"), cell["source"]
+            source = source if isinstance(source, str) else "".join(source)
+            places = []
+            if not about and cell["cell_type"] == "code":
+                found = {word for words in DEFINES.findall(source) for word in words}
+                places = [ELSEWHERE + name for name, names in wanted.items() if found.intersection(names)]
+            elif about and about["solution"] is True and isinstance(about["grade_id"], str):
+                places = [about["grade_id"]]
+            for place in places if about or len(source) < LONGEST // 10 else []:
+                cells[place] = f"{cells[place]}\n{source}" if place in cells else source
     if long := [name for name, source in cells.items() if len(source) > LONGEST]:
         raise ValueError(f"a cell of more than {LONGEST:,} characters: {long[0]:.50}; write less")
     return cells
@@ -212,7 +267,7 @@ def main() -> None:
     limit(first["limits"])
     if "submission" in first:
         try:
-            send(encode({"value": submitted(first["submission"])}))
+            send(encode({"value": submitted(first["submission"], first["wanted"])}))
         except (ValueError, TypeError, OSError, MemoryError) as error:
             send(encode({"error": str(error)}))
         return

@@ -286,6 +286,14 @@ def files(folder):
     bare.cells = [c for c in bare.cells if c.metadata.get("nbgrader", {}).get("solution")]
     lost = notebook(honest())
     lost.cells = [c for c in lost.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "psnr"]
+    elsewhere, stripped = notebook({k: v for k, v in honest().items() if k != "psnr"}), notebook(honest())
+    elsewhere.cells.append(nbformat.v4.new_code_cell(honest()["psnr"]))  # its own cell as it was handed out
+    for cell in stripped.cells:
+        cell.metadata.pop("nbgrader", None)
+    timed = {k: f"%%time\n{v}" for k, v in honest().items() if k in ("pyramid", "leaked")}
+    magic = notebook(
+        honest() | timed | {"psnr": f"%matplotlib inline\n!pip install x\nimages.blur?\n{honest()['psnr']}"}
+    )
     solution = {"nbgrader": {"solution": True, "grade_id": "psnr"}}
     strange = [
         1,
@@ -308,6 +316,10 @@ def files(folder):
         "tests deleted": (nbformat.writes(bare).encode(), FULL - PSNR),
         "solution deleted": (nbformat.writes(lost).encode(), FULL - PSNR),
         "byte order mark": (b"\xef\xbb\xbf" + good, FULL),
+        "magic": (nbformat.writes(magic).encode(), FULL),
+        "written elsewhere": (nbformat.writes(elsewhere).encode(), FULL),
+        "metadata dropped": (nbformat.writes(stripped).encode(), FULL),
+        "another lesson": (exercises.source("03_batching").read_bytes(), 0),
     }
 
 
@@ -384,6 +396,11 @@ def term(tmp_path_factory):
     os.mkfifo(folder / "piped" / f"{LESSON}.ipynb")
     (folder / "lost.ipynb").write_text("{}")
     hand_in(folder, "misnamed", b"{}").rename(folder / "misnamed" / "02 (1).ipynb")
+    hand_in(folder, "renamed", notebook(honest())).rename(folder / "renamed" / f"Copy of {LESSON} (1).IPYNB")
+    (folder / "zoe honest" / f"{LESSON} (2).ipynb").write_text("{}")
+    (folder / "zipped").mkdir()
+    (folder / "zipped" / f"{LESSON}.zip").write_bytes(b"PK")
+    expected["renamed"] = FULL
     before = {path: path.read_bytes() for path in sorted((ROOT / "helpers").glob("*.py"))}
     done = run(folder, to, f"--seconds={SECONDS}", "--memory=1.5", "--jobs=2")
     listener.close()
@@ -419,6 +436,9 @@ def test_the_others_are_graded_and_points_by_hand_kept(term):
         "format 3": "nbformat 3",
         "solution deleted": "exercise 3 its cell is missing",
         "a number": "no cells",
+        "another lesson": "none of the lesson's cells",
+        "written elsewhere": "exercise 3 stood in another cell",
+        "metadata dropped": "the cell of blur_explained is missing",
     }.items(),
 )
 def test_the_notes_say_what_happened(term, name, words):
@@ -436,6 +456,9 @@ def test_what_is_left_out_is_named(term):
         ("piped/", "not a file"),
         ("lost.ipynb", "expected"),
         ("misnamed/", "no such lesson"),
+        ("zoe honest/", f"{LESSON}.ipynb is taken"),
+        ("zipped", "no notebook in it"),
+        ("linked too", "a link"),
     ):
         assert [line for line in out if f"{place}" in line and reason in line], (place, out)
     assert not {"linked", "linked too", "piped", "misnamed"} & set(term.rows)
