@@ -146,8 +146,8 @@ def spread(call: Callable, items: Iterable, desc: str, processes: int | None = N
             bar.close()
 
 
-def write_csv(path: Path, header: list[str], rows: list) -> None:
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+def write_csv(path: Path, header: list[str], rows: list, encoding: str = "utf-8") -> None:
+    with replacing(path) as part, part.open("w", newline="", encoding=encoding) as file:
         csv.writer(file).writerows([header, *rows])
 
 

@@ -4,6 +4,7 @@ import argparse
 import csv
 import functools
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -159,26 +160,43 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
     """What stands in `manual.csv`, by student, lesson and cell. ValueError that names the line where it is wrong."""
     if not path.exists():
         return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not in UTF-8; save it again from the spreadsheet as 'CSV UTF-8'") from None
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)  # a spreadsheet's own choice
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    if missing := set(MANUAL) - set(reader.fieldnames or []):
+        raise ValueError(
+            f"{path}: the columns {', '.join(sorted(missing))} are missing in the first line; expected"
+            f" {','.join(MANUAL)}; or move the file away, and the same command writes an empty one"
+        )
     rows = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        sample = file.readline()
-        file.seek(0)
-        reader = csv.DictReader(
-            file, delimiter=";" if sample.count(";") > sample.count(",") else ","
-        )  # some spreadsheets'
-        if missing := set(MANUAL) - set(reader.fieldnames or []):
+    for row in reader:
+        where, given = f"{path}, line {reader.line_num}", (row["points"] or "").strip().replace(",", ".")
+        place = row["student"], row["lesson"], row["exercise"]
+        if not any(place) or (place in rows and not given):  # an empty row, a copied one
+            continue
+        if None in row:
             raise ValueError(
-                f"{path}: the columns {', '.join(sorted(missing))} are missing; expected {', '.join(MANUAL)}"
+                f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be in quotes"
             )
-        for row in reader:
-            where, given = f"{path}, line {reader.line_num}", (row["points"] or "").strip().replace(",", ".")
-            try:
-                if given and not 0 <= float(given) <= float(row["of"]):
-                    raise ValueError
-            except (ValueError, TypeError):
-                raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {row['of']}") from None
-            rows[row["student"], row["lesson"], row["exercise"]] = row | {"points": given}
+        most = {cell.id: f"{cell.points:g}" for cell in answers(row["lesson"])}.get(row["exercise"], row["of"])
+        try:
+            if given and not 0 <= float(given) <= float(most):
+                raise ValueError
+        except (ValueError, TypeError):
+            raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {most}") from None
+        if place in rows and given and rows[place]["points"] not in ("", given):
+            raise ValueError(f"{where}: {', '.join(place)} stands here a second time with other points; keep one")
+        rows[place] = row | {"points": given, "of": most}
     return rows
+
+
+def answers(name: str) -> list[exercises.Manual]:
+    """The cells of a lesson that are graded by hand; none where there is no such lesson."""
+    return [cell for e in lesson(name)[0].exercises for cell in e.manual] if name in exercises.names() else []
 
 
 def safe(text: str) -> str:
@@ -234,8 +252,10 @@ def write(results: list[dict], to: Path) -> list[dict]:
         page = to / "feedback" / result["student"] / f"{result['lesson']}.html"
         with replacing(page) as part:
             part.write_text(feedback.page(known, result, row), encoding="utf-8", errors="replace")
-    write_csv(to / "grades.csv", list(rows[0]), [list(row.values()) for row in rows])
-    write_csv(to / "manual.csv", MANUAL, [[row[column] for column in MANUAL] for _, row in sorted(manual.items())])
+    marked = {"encoding": "utf-8-sig"}  # by which a spreadsheet knows how names are written
+    write_csv(to / "grades.csv", list(rows[0]), [list(row.values()) for row in rows], **marked)
+    listed = [[row[column] for column in MANUAL] for _, row in sorted(manual.items())]
+    write_csv(to / "manual.csv", MANUAL, listed, **marked)
     with replacing(to / "manual.html") as part:
         part.write_text(feedback.answers(results, lesson), encoding="utf-8", errors="replace")
     return rows
@@ -302,6 +322,11 @@ def main(argv: list[str] | None = None) -> int:
             f"{row['student']:<{width}}{row['lesson']:<22}{row['total']:>5} of {row['of']}{waits}  {row['notes']}"[:200]
         )
     print(*(f"left out: {line}" for line in left_out), sep="\n", end="\n" * bool(left_out))
+    here = {(row["student"], row["lesson"]) for row in rows}
+    if others := sum(
+        bool(row["points"]) for place, row in manual_points(args.to / "manual.csv").items() if place[:2] not in here
+    ):
+        print(f"kept in manual.csv: points for submissions that are not here, {others} in all")
     print(
         f"grades: {args.to / 'grades.csv'}; points by hand: {args.to / 'manual.csv'}; feedback: {args.to / 'feedback'}"
     )

@@ -330,7 +330,7 @@ def run(folder, to, *arguments):
 
 
 def table(to):
-    with (to / "grades.csv").open(newline="", encoding="utf-8") as file:
+    with (to / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
@@ -553,7 +553,8 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
     assert grade.main([str(folder), "--to", str(to)]) == 0
     assert table(to)["ada"]["waiting"] == "2"
     manual = to / "manual.csv"
-    blank = manual.read_text(encoding="utf-8")
+    blank = manual.read_text(encoding="utf-8-sig")
+    assert manual.read_bytes().startswith(b"\xef\xbb\xbf")  # or a spreadsheet misreads names, and saves them so
     for points, words in (
         ("2.5", "from 0 to 2"),
         ("-1", "from 0 to 2"),
@@ -565,6 +566,26 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
         said = capsys.readouterr().err
         assert f"{manual}, line 2" in said
         assert words in said
+    header, row = blank.splitlines()
+    for content, words in (
+        (f"{header}\n{row.replace(',2,,,', ',200,100,,')}", "from 0 to 2"),
+        (f"{header}\n{row.replace(',2,,,', ',2,1,well, nearly,')}", "in quotes"),
+        (f"{header}\n{row.replace(',2,,,', ',2,1,,')}\n{row.replace(',2,,,', ',2,2,,')}", "a second time"),
+        (f"{header}\n{row.replace(',2,,,', ',2,1,좋다,')}".encode("cp949"), "CSV UTF-8"),
+        (row, "first line"),
+    ):
+        manual.write_bytes(content if isinstance(content, bytes) else content.encode())
+        assert grade.main([str(folder), "--to", str(to)]) == 2
+        assert words in capsys.readouterr().err, content
+    gone = row.replace("ada", "김 민수").replace(",2,,,", ",2,1,,")
+    manual.write_text(
+        f"{header}\n,,,,,,\n{row}\n{row.replace(',2,,,', ',2,2,,')}\n{row}\n{gone}\n".replace(",", "\t"),
+        encoding="utf-8",
+    )
+    assert grade.main([str(folder), "--to", str(to)]) == 0
+    assert "not here, 1 in all" in capsys.readouterr().out
+    assert table(to)["ada"]["by hand"] == "2"
+    assert manual.read_text(encoding="utf-8-sig").splitlines()[1:] == [row.replace(",2,,,", ",2,2,,"), gone]
     filled = blank.replace(",2,,,", ',2,"1,5","half, so far",').replace("\n", "\r\n")
     manual.write_bytes(b"\xef\xbb\xbf" + filled.replace(",2,", ";2;").encode())  # no table any more
     assert grade.main([str(folder), "--to", str(to)]) == 2
