@@ -1,6 +1,7 @@
 """Pages for students and instructors. What a student wrote is text here, never markup."""
 
 import html
+import re
 from collections.abc import Callable
 
 from nbconvert.filters import markdown2html
@@ -10,6 +11,7 @@ from instructors.exercises import Lesson
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h2 { margin-top: 2.5rem } .points { color: #555; font-weight: normal; font-size: 1rem }
+h2 .points, li .points { white-space: nowrap }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere }
 details { color: #444 } .task { border-left: 3px solid #ddd; padding-left: 1rem }
 li { margin: .4rem 0 } .yes::marker { content: "✓  " } .no::marker { content: "✗  " } .no { color: #8a3b00 }
@@ -24,6 +26,10 @@ HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 
 def _text(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _code(text: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def page(lesson: Lesson, result: dict, row: dict) -> str:
@@ -50,18 +56,17 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
             for test in exercise.tests:
                 points, said = mark["tests"][test.id]
                 parts.append(
-                    f'<li class="{"no" if said else "yes"}">{_text(test.promise)}'
+                    f'<li class="{"no" if said else "yes"}">{_code(test.promise)}'
                     f' <span class="points">{points:g} of {test.points:g}</span>'
                     + (f'<span class="said">{_text(said)}</span>' if said else "")
                 )
             parts.append("</ul>")
         for cell in exercise.manual:
             answer = mark["manual"][cell.id]
-            points = answer.get("points") or "–"
+            points = f"{answer['points']} of" if answer.get("points") else "not yet graded;"
             parts.append(f"{markdown2html(cell.question)}<pre>{_text(answer['answer'])}</pre>")
-            parts.append(f'<p class="points">{points} of {cell.points:g}, by hand')
-            if answer.get("comment"):
-                parts.append(f": {_text(answer['comment'])}")
+            comment = f": {_text(answer['comment'])}" if answer.get("comment") else ""
+            parts.append(f'<p class="points">{points} {cell.points:g} points, by hand{comment}')
     return "\n".join(parts) + "</body></html>\n"
 
 

@@ -190,9 +190,8 @@ def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
                     case "run":
                         run(request["source"], space)
                     case _ if request["name"] not in space:
-                        raise NameError(
-                            f"{request['name']} is not defined: your cell ended before, or calls it otherwise"
-                        )
+                        known = f"{request['name']} is not defined"
+                        raise NameError(f"{known}: your cell gives it another name, or ended with an error before")
                     case "call":
                         answer["value"] = space[request["name"]](*request["args"], **request["kwargs"])
                     case "value":
