@@ -13,7 +13,7 @@ import re
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,8 @@ ADVICE = {
 def encode(value: object) -> bytes:
     """A plain value as a message: None, truth values, numbers, strings, arrays, and lists, tuples, dicts of these.
 
-    Whatever numpy makes an array of numbers of is an array: a TensorFlow tensor, too. TypeError for other things.
+    Whatever numpy makes an array of numbers of is an array: a TensorFlow tensor, too. An iterator is a list. TypeError
+    for other things.
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_flat(value, arrays)).encode()
@@ -57,6 +58,8 @@ def _flat(value: object, arrays: list[np.ndarray], depth: int = 0) -> object:
         return {"dict": [[_flat(x, arrays, depth + 1) for x in pair] for pair in value.items()]}
     if isinstance(value, str):
         return str.__str__(value)
+    if isinstance(value, Iterator):  # what a function with `yield` gives
+        return _flat(list(value), arrays, depth)
     array = np.asarray(value)
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)

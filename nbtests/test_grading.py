@@ -658,6 +658,10 @@ def test_plain_values_come_back_as_they_went(value):
     assert type(back) is type(value)
 
 
+def test_what_a_generator_gives_is_a_list():
+    assert decode(encode(n * n for n in range(4))[HEAD.size :], b"") == [0, 1, 4, 9]
+
+
 @pytest.mark.parametrize("value", [object(), print, {1, 2}, np.array([object()]), [[[print]]], b"bytes"])
 def test_other_things_are_refused(value):
     with pytest.raises(TypeError):
