@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -62,8 +63,10 @@ def main() -> int:
         return 2
     worker.start()
     print(f"the page is at http://{args.host}:{server.effective_port}/ (ctrl-C stops it)", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script that starts the page in the background has ctrl-C ignored
+        signal.signal(number, signal.default_int_handler)
     try:
-        server.run()  # returns on ctrl-C
+        server.run()  # returns then
     finally:
         worker.stop()
     return 0
