@@ -5,8 +5,10 @@ stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 """
 
 import io
+import logging
 import math
 import os
+import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
@@ -31,6 +34,10 @@ PILLOW = {
 DAMAGE = "blur, motion or mosaic"  # `damage`, as a network's card names it
 NOISE = "noise of σ 8, then JPEG at quality 40"  # `noisy`
 AUTUMN = "recoloured as autumn"  # `autumn`
+# TIFF's tags, and what they may say
+WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
+WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is raised, and said once
 
 
 def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
@@ -96,20 +103,89 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
 def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
     """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1], as it lies in the file; None for 32-bit values."""
-    deep = ";16" in str(image.tile)  # known only before it is loaded
+    if image.mode in ("RGB", "RGBA"):
+        if image.format == "PNG" and ";16" in str(image.tile):  # the tile is known only before it is loaded
+            return _deep_png(image, path)
+        if image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
+            return _deep_tiff(image, path)
     image.load()
     if image.mode.startswith(("I", "F")):
         grey = np.asarray(image)
         if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
             return None
         alpha = grey != image.info.get("transparency", -1)  # a PNG may declare one grey transparent
+        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            grey = 65535 - grey
         return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
-    if deep and image.mode in ("RGB", "RGBA"):  # Pillow keeps only 8 of 16 bits in colour
-        bgr = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if bgr is not None and bgr.dtype == np.uint16 and bgr.shape[:2] == (image.height, image.width):
-            swap = cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB
-            return cv2.cvtColor(bgr, swap).astype(np.float32) / 65535
     return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _deep_png(image: Image.Image, path: Path) -> np.ndarray:
+    """A PNG of 16 bits a channel. Pillow's pictures hold 8, so it unpacks the high bytes first, then the low ones."""
+    layout = image.tile[0].args
+    if layout.startswith("LA"):  # grey and alpha, two bytes each: unpacked as four channels, all in one pass
+        image.tile = [image.tile[0]._replace(args="RGBA")]
+        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(np.asarray(image, np.float32), -1, 0)
+        grey, alpha = 256 * grey_high + grey_low, 256 * alpha_high + alpha_low
+        return np.stack([grey, grey, grey, alpha], axis=-1) / 65535
+    with Image.open(path) as again:
+        again.tile = [again.tile[0]._replace(args=layout.replace("16B", "16L"))]  # little-endian: the second byte
+        deep = _joined(image, again)
+    if (transparent := image.info.get("transparency")) is not None:
+        alpha = (np.rint(deep * 65535) != transparent).any(axis=-1, keepdims=True)
+        deep = np.concatenate([deep, alpha.astype(np.float32)], axis=-1)
+    return deep
+
+
+def _deep_tiff(image: Image.Image, path: Path) -> np.ndarray:
+    """A TIFF of 16 bits a channel, always through libtiff: Pillow's own reader mixes up separate colour planes.
+
+    libtiff gives the bytes in this machine's order. Planes that are compressed by LZW, which tifffile does not know,
+    keep 8 bits.
+    """
+    channels = "RGBA" if image.mode == "RGBA" else "RGBX" if len(image.tag_v2[BITS]) == 4 else "RGB"
+    high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+    _through_libtiff(image, f"{channels};16{high}")
+    if image.tag_v2.get(PLANAR) == SEPARATE:
+        deep = _planes(path, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])
+        deep = to_float(np.asarray(image)) if deep is None else deep
+    else:
+        with Image.open(path) as again:
+            _through_libtiff(again, f"{channels};16{low}")
+            deep = _joined(image, again)
+    if image.mode == "RGBA" and PREMULTIPLIED in image.tag_v2.get(EXTRA, ()):
+        deep[..., :3] /= np.maximum(deep[..., 3:], 1 / 65535)
+        deep[..., :3] = np.minimum(deep[..., :3], 1)
+    return deep
+
+
+def _through_libtiff(image: Image.Image, layout: str) -> None:
+    whole = (0, 0, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])  # as it lies in the file; `size` is turned upright
+    arguments = {"codec_name": "libtiff", "extents": whole, "offset": 0}
+    image.tile = [image.tile[0]._replace(**arguments, args=(layout, False, image.tag_v2.offset))]
+    image.use_load_libtiff = True
+
+
+def _joined(high: Image.Image, low: Image.Image) -> np.ndarray:
+    """The high and the low bytes of 16-bit values as float32 in [0, 1]."""
+    deep = np.asarray(high, np.float32)
+    deep *= 256
+    deep += np.asarray(low)
+    deep /= 65535
+    return deep
+
+
+def _planes(path: Path, width: int, height: int) -> np.ndarray | None:
+    """A TIFF's separate 16-bit planes as (h, w, 3 or 4) float32 in [0, 1]; None where tifffile does not know them."""
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        if page.dtype != np.uint16 or page.shape not in [(n, height, width) for n in (3, 4)]:
+            return None
+        try:
+            planes = page.asarray(out=np.zeros(page.shape, np.uint16))  # zeros: a file may lack some of its strips
+        except ValueError:  # a compression for which it needs another package
+            return None
+    return np.moveaxis(planes, 0, -1).astype(np.float32) / 65535
 
 
 def problem(path: str | os.PathLike) -> str | None:

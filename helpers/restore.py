@@ -129,7 +129,7 @@ def apply(
 def _laid(tiles: Iterator[tuple], picture: np.ndarray, scale: int) -> np.ndarray:
     """Tiles as (top, left, pixels), or with a mask beside, laid over one another."""
     images.check(picture)
-    whole = np.empty((picture.shape[0] * scale, picture.shape[1] * scale, 3), np.float32)
+    whole = np.zeros((picture.shape[0] * scale, picture.shape[1] * scale, 3), np.float32)
     for top, left, sr, *mask in tiles:
         part = whole[top : top + sr.shape[0], left : left + sr.shape[1]]
         part[:] = part + mask[0][..., None] * (sr - part) if mask else sr

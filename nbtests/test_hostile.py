@@ -1,9 +1,14 @@
 """Hostile and broken files through `images.read`: a picture or one line of reason, never a crash, a wait or a flood.
 
+Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
+gives out memory that it did not write would give another picture.
+
 `python nbtests/test_hostile.py 5000` reads more files of each format than the test does; `… PNG 17` writes the one
 file that the table's complaint names. Children read, so that one killed by a decoder is counted and named.
 """
 
+import contextlib
+import ctypes
 import io
 import itertools
 import json
@@ -23,6 +28,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +64,11 @@ def bases(name: str) -> list[bytes]:
         array = np.dstack([pixels, pixels[..., :1]])[..., :channels].astype(np.uint16) * 257
         return cv2.imencode(suffix, array)[1].tobytes()
 
+    def by_tifffile(array, photometric="rgb", **options):
+        file = io.BytesIO()
+        tifffile.imwrite(file, array, photometric=photometric, **options)
+        return file.getvalue()
+
     if name == "JPEG":
         return [
             saved(rgb, exif=exif),
@@ -76,7 +87,11 @@ def bases(name: str) -> list[bytes]:
         packed = [saved(rgb, compression=c) for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")]
         plain = [saved(image) for image in (rgb, grey, palette, rgba, cmyk, deep)]
         special = [saved(bits, compression="group4"), saved(rgb, big_tiff=True), saved(rgb, exif=exif, **moving)]
-        return [*packed, *plain, *special, by_opencv(".tiff", 3)]
+        planes = np.moveaxis(pixels, -1, 0).astype(np.uint16) * 257
+        rare = [by_tifffile(planes, planarconfig="separate", compression=c) for c in (None, "zlib")]
+        deep_rgba = np.dstack([pixels, np.full_like(pixels[..., :1], 255)]).astype(np.uint16) * 257
+        rare += [by_tifffile(deep_rgba, extrasamples=["assocalpha"]), by_tifffile(planes[0], photometric="miniswhite")]
+        return [*packed, *plain, *special, by_opencv(".tiff", 3), *rare]
     lossy = [saved(rgb, exif=exif), saved(rgba), saved(grey, quality=30), saved(rgb, **moving)]
     return [*lossy, saved(rgb, lossless=True), saved(palette, lossless=True)]
 
@@ -264,6 +279,11 @@ def read_files(name: str, first: int, last: int) -> None:
     sys.path.insert(0, str(ROOT))
     from helpers import images
 
+    def fill(byte):
+        """From now on, memory that is given out anew holds this byte; elsewhere than in glibc, what it likes."""
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").mallopt(-6, byte)  # M_PERTURB
+
     def peak():
         status = Path("/proc/self/status")  # Linux counts the parent's memory into ru_maxrss
         if status.exists():
@@ -271,7 +291,9 @@ def read_files(name: str, first: int, last: int) -> None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x"
+        path, coloured = Path(folder) / "x", Path(folder) / "coloured.png"
+        noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(coloured)
         path.write_bytes(bases(name)[0])
         images.read(path)
         room = psutil.Process().memory_info().vms + (4 << 30)  # the machine's neighbours are safe
@@ -286,6 +308,13 @@ def read_files(name: str, first: int, last: int) -> None:
                 valid = picture.ndim == 3 and picture.shape[2] == 3 and picture.size and picture.dtype == np.float32
                 good = valid and picture.min() >= 0 and picture.max() <= 1  # NaN is neither
                 outcome = "decoded" if good else f"no course picture: {picture.shape} {picture.dtype}"
+                took = time.perf_counter() - started
+                images.read(coloured)
+                fill(0xFF)
+                if not np.array_equal(picture, images.read(path)):
+                    outcome = "shows memory that it did not write"
+                fill(0)
+                started = time.perf_counter() - took  # the second reading is the test's own
                 del picture
             except (ValueError, OSError) as error:
                 outcome = "refused" if 0 < len(str(error).splitlines()) < 2 else f"not one line: {error!r}"

@@ -7,6 +7,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -135,6 +136,49 @@ def test_16_bits_keep_their_depth(tmp_path, suffix, shape):
     got = images.read(path)
     assert got.shape == (5, 7, 3)
     np.testing.assert_allclose(got, DEEP / 65535, atol=1e-5)
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize("layout", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"byteorder": ">"}], ids=str)
+@pytest.mark.parametrize("alpha", [None, "unassalpha", "assocalpha"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_16_bit_tiff_in_every_layout(tmp_path, planes, layout, alpha, orientation):
+    """Against the values that drew it, and to 8 bits against Pillow, which misreads uncompressed planes."""
+    drawn = np.random.default_rng(0).integers(0, 65536, (37, 53, 4 if alpha else 3)).astype(np.uint16)
+    if alpha == "assocalpha":  # the colours are multiplied by alpha, so never above it
+        drawn[..., :3] = np.minimum(drawn[..., :3], drawn[..., 3:])
+    stored = np.ascontiguousarray(np.moveaxis(drawn, -1, 0)) if planes == "separate" else drawn
+    path, extra = tmp_path / "x.tif", {"extrasamples": [alpha]} if alpha else {}
+    tags = [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planes, extratags=tags, **layout, **extra)
+    values = drawn / 65535
+    if alpha == "unassalpha":
+        values[..., :3] *= values[..., 3:]
+    on_white = values[..., :3] + 1 - values[..., 3:] if alpha else values
+    on_white = images.upright(on_white, orientation)
+    got = images.read(path)
+    np.testing.assert_allclose(got, on_white, atol=2e-5)
+    if planes == "contig" and not alpha:
+        by_pillow = images.upright(np.asarray(Image.open(path)), 1) / 255
+        np.testing.assert_allclose(got, by_pillow, atol=1.1 / 255)
+
+
+@pytest.mark.parametrize("photometric", ["miniswhite", "minisblack"])
+def test_16_bit_grey_is_black_where_the_file_says_so(tmp_path, photometric):
+    drawn = np.arange(0, 65536, 1111, dtype=np.uint16).reshape(1, -1)
+    tifffile.imwrite(tmp_path / "x.tif", drawn, photometric=photometric)
+    black_is_zero = 65535 - drawn if photometric == "miniswhite" else drawn
+    np.testing.assert_allclose(images.read(tmp_path / "x.tif")[..., 0], black_is_zero / 65535, atol=1e-6)
+
+
+def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
+    """LZW in separate planes: no package of the lock writes it, so a deflated file's reader is told that it cannot."""
+    drawn = np.random.default_rng(0).integers(0, 65536, (3, 37, 53)).astype(np.uint16)
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, drawn, photometric="rgb", planarconfig="separate", compression="zlib")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "_planes", lambda *_: None)
+        np.testing.assert_allclose(images.read(path), np.moveaxis(drawn, 0, -1) / 65535, atol=1.1 / 255)
 
 
 def test_16_bit_colours_are_not_swapped(tmp_path):

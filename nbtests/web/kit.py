@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import requests
+import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from skimage import data
 
 from helpers import ROOT
@@ -50,26 +53,16 @@ def bomb() -> bytes:
 
 def hostile() -> dict[str, tuple[str, bytes]]:
     """Files that the page has to refuse, by what is wrong with them: (name, bytes)."""
-    good, png, archive = photograph(64), encoded(data.chelsea()[:64, :64], "PNG"), io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("run.sh", "echo harm")
+    good, png = photograph(64), encoded(data.chelsea()[:64, :64], "PNG")
     script = b"<script>alert(1)</script>"
     svg = b'<svg xmlns="http://www.w3.org/2000/svg">' + script + b"</svg>"
     return {
         "bomb": ("bomb.png", bomb()),
-        "polyglot, a zip behind a JPEG": ("a.jpg", good + archive.getvalue()),
-        "polyglot, HTML in a PNG's comment": (
-            "a.png",
-            encoded(data.chelsea()[:64, :64], "PNG", pnginfo=_comment("<html><script>alert(1)</script>")),
-        ),
-        "polyglot, PHP in a JPEG's comment": ("a.jpg", encoded(data.chelsea()[:64, :64], comment=b"<?php system(1);")),
         "SVG with a script": ("drawing.svg", svg),
         "SVG with a script, called PNG": ("drawing.png", svg),
         "0 bytes": ("empty.jpg", b""),
         "50 MB": ("large.jpg", good + bytes(50_000_000 - len(good))),
         "a byte more than allowed": ("large.jpg", good + bytes(LIMIT + 1 - len(good))),
-        "a JPEG called PNG": ("photo.png", good),
-        "a picture called program": ("photo.exe", png),
         "a path in the name": ("../../etc/cron.d/photo.jpg", good),
         "a path of Windows in the name": ("..\\..\\photo.jpg", good),
         "text called JPEG": ("photo.jpg", b"not a picture at all " * 50),
@@ -81,12 +74,110 @@ def hostile() -> dict[str, tuple[str, bytes]]:
     }
 
 
-def _comment(text: str):
-    from PIL.PngImagePlugin import PngInfo
+def disguised() -> dict[str, tuple[str, bytes]]:
+    """Pictures that hold something else besides, or have another kind's name: the page takes their pixels alone."""
+    good, pixels, archive, info = photograph(), data.chelsea()[:256, :256], io.BytesIO(), PngInfo()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("run.sh", "echo harm")
+    info.add_text("Comment", "<html><script>harm()</script>")
+    return {
+        "a zip behind a JPEG": ("a.jpg", good + archive.getvalue()),
+        "HTML in a PNG's comment": ("a.png", encoded(pixels, "PNG", pnginfo=info)),
+        "PHP in a JPEG's comment": ("a.jpg", encoded(pixels, comment=b"<?php harm();")),
+        "a JPEG called PNG": ("photo.png", good),
+        "a JPEG called HEIC": ("IMG_1.HEIC", good),
+        "a JPEG with a blank behind its name": ("photo.jpg ", good),
+        "a picture called program": ("photo.exe", encoded(pixels, "PNG")),
+    }
 
-    info = PngInfo()
-    info.add_text("Comment", text)
-    return info
+
+def ordinary(random: np.random.Generator) -> bytes:
+    """A small photograph with the metadata that Photoshop, a phone or a scanner leaves, some of it in odd words."""
+    words = [
+        "<!DOCTYPE plist>",
+        "<svg",
+        "%PDF-1.7",
+        "How to use the <html> tag",
+        "<?php",
+        "PK\5\6",
+        "a day at the lake",
+    ]
+    exif, text = Image.Exif(), " ".join(random.choice(words, 3))
+    exif[0x010F], exif[0x010E], exif[0x0112] = "drawn by code", text, int(random.integers(1, 9))
+    exif.get_ifd(0x8769)[0x927C] = random.bytes(int(random.integers(4000)))  # the maker's own notes
+    pixels = np.clip(random.normal(128, 40, (24, 32, 3)), 0, 255).astype(np.uint8)
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{text}</x:xmpmeta>'.encode()
+    by = random.choice(["Photoshop", "phone", "scanner", "screen"])
+    if by == "scanner":
+        tags = {270: text, 305: "drawn by code", 700: xmp}
+        return encoded(pixels, "TIFF", tiffinfo=tags, compression=str(random.choice(["raw", "tiff_lzw", "packbits"])))
+    if by == "screen":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        return encoded(pixels, "PNG", pnginfo=info, dpi=(144, 144))
+    whole = encoded(pixels, exif=exif, comment=text.encode(), xmp=xmp, progressive=bool(random.integers(2)))
+    if by == "phone":  # a film behind the picture, as a motion photo has it
+        return whole + b"\0\0\0\x18ftypmp42" + random.bytes(2000) + text.encode()
+    printer = text.encode() + random.bytes(50)
+    resource = b"Photoshop 3.0\0" + b"8BIM\x03\xea\0\0" + len(printer).to_bytes(4, "big") + printer
+    return whole[:2] + b"\xff\xed" + (len(resource) + 2).to_bytes(2, "big") + resource + whole[2:]
+
+
+def layouts() -> dict[str, bytes]:
+    """Black pictures, laid out in rare, broken and lying ways, whose readers may be left with memory to fill."""
+    black, found = np.zeros((300, 300, 3), np.uint16), {}
+    opaque = np.dstack([black, np.full_like(black[..., :1], 65535)])
+
+    def tiff(lie=None, value=0, **options) -> bytes:
+        file, pixels = io.BytesIO(), opaque if "extrasamples" in options else black
+        if options.get("planarconfig") == "separate":
+            pixels = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+        tifffile.imwrite(file, pixels, photometric="rgb", **options)
+        file.seek(0)  # where tifffile begins to read
+        if lie:
+            with tifffile.TiffFile(file) as tags:
+                tag = tags.pages[0].tags[lie]
+                tag.overwrite([value] * tag.count if tag.count > 1 else value)
+        return file.getvalue()
+
+    for planes in ("contig", "separate"):
+        for how in (
+            {},
+            {"compression": "zlib"},
+            {"tile": (64, 64)},
+            {"extrasamples": ["assocalpha"]},
+            {"byteorder": ">"},
+        ):
+            found[f"TIFF {planes} {how}"] = tiff(planarconfig=planes, **how)
+        for lie, value in [
+            ("StripByteCounts", 0),
+            ("StripByteCounts", 7),
+            ("StripOffsets", 0),
+            ("StripOffsets", 1 << 30),
+            ("RowsPerStrip", 100),
+            ("ImageLength", 600),
+            ("ImageWidth", 330),
+            ("BitsPerSample", 8),
+            ("PhotometricInterpretation", 2),
+        ]:
+            for packed in (None, "zlib"):
+                found[f"TIFF {planes} {packed} {lie}={value}"] = tiff(
+                    lie, value, planarconfig=planes, compression=packed
+                )
+    deep = [cv2.imencode(".png", pixels)[1].tobytes() for pixels in (black[..., 0], black, opaque)]
+    for n, whole in zip(("grey", "colour", "alpha"), deep, strict=True):
+        found[f"PNG of 16 bits, {n}"] = whole
+        found[f"PNG of 16 bits, {n}, cut"] = whole[: len(whole) // 2]
+        wide = (600).to_bytes(4, "big")
+        head = whole[12:16] + wide + whole[20:29]
+        found[f"PNG of 16 bits, {n}, too wide"] = whole[:12] + head + zlib.crc32(head).to_bytes(4, "big") + whole[33:]
+    for options in ({}, {"progressive": True}, {"restart_marker_blocks": 4}):
+        whole = encoded(black.astype(np.uint8), **options)
+        found[f"JPEG {options}"] = whole
+        found[f"JPEG {options}, cut"] = whole[: len(whole) // 2] + b"\xff\xd9"
+        at = whole.index(b"\xff\xc2" if "progressive" in options else b"\xff\xc0")
+        found[f"JPEG {options}, too high"] = whole[: at + 5] + (900).to_bytes(2, "big") + whole[at + 7 :]
+    return found
 
 
 def multipart(fields: dict[str, str], name: str, content: bytes) -> tuple[bytes, str]:

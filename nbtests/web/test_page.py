@@ -315,6 +315,15 @@ def test_a_file_dropped_beside_the_field_is_taken_too(visit):
     expect(page.locator("#pixels")).to_have_text("80 × 80")
 
 
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "photo.jpg "])
+def test_a_picture_under_another_name_is_taken_for_what_it_is(name, visit):
+    page = visit()
+    page.goto("/")
+    page.set_input_files("#picture", files=[{"name": name, "mimeType": "", "buffer": kit.photograph(80)}])
+    expect(page.locator("#pixels")).to_have_text("80 × 80")
+    expect(page.locator("#early")).to_be_empty()
+
+
 def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     page = visit()
     page.goto("/")
@@ -328,7 +337,7 @@ def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     expect(page.locator("#early")).to_be_in_viewport()
     page.locator("label.sample").first.click()  # the same again
     expect(page.locator("#frame")).to_be_visible()
-    page.set_input_files("#picture", files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"no picture"}])
+    page.set_input_files("#picture", files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0 no picture"}])
     expect(page.locator("#blind")).to_be_visible()
     page.get_by_role("button", name="Change the picture").click()
     expect(page.locator("#wrong")).to_contain_text("no picture that the page knows")

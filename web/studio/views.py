@@ -185,7 +185,8 @@ def _queued(data: dict, owner: str) -> Job:
     if data["sample"]:
         square = part(samples.picture(data["sample"]))
     else:
-        square = intake.decode(data["picture"].read(), data["picture"].name, part)
+        content = data["picture"].read()
+        square = intake.decode(content, part)
     job = Job(owner=owner, task=data["task"], process=worker.process)
     images.write(job.before, square)
     try:

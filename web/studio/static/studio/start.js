@@ -4,7 +4,8 @@ import { crop } from "./crop.js";
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
 const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"));
-const known = input.accept.split(",");
+// How the files begin that the page takes: JPEG, PNG, GIF, WebP, and TIFF in both byte orders
+const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/];
 let shown = "";
 
 function say(words) {
@@ -20,12 +21,14 @@ function show(address, alt) {
   form.classList.add("chosen");
 }
 
-function take(file) {
+async function take(file) {
   if (!file) return;
   for (const radio of form.elements.sample) radio.checked = false;
-  const suffix = file.name.match(/\.\w+$/)?.[0].toLowerCase();
+  const bytes = await file.slice(0, 12).arrayBuffer().catch(() => new ArrayBuffer(0)); // of a folder none
+  const start = String.fromCharCode(...new Uint8Array(bytes));
+  if (input.files[0] !== file) return; // meanwhile another one was chosen
   const large = file.size > Number(form.dataset.most);
-  const why = large ? form.dataset.tooLarge : suffix && !known.includes(suffix) ? form.dataset.unknown : "";
+  const why = large ? form.dataset.tooLarge : known.some((kind) => kind.test(start)) ? "" : form.dataset.unknown;
   byId("early").textContent = why;
   if (why) {
     input.value = "";
