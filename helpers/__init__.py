@@ -1,19 +1,15 @@
 """The small module behind the notebooks. Every path starts at `ROOT`, every lesson at `setup()`."""
 
-import csv
 import importlib.metadata
-import multiprocessing
 import os
 import platform
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +57,7 @@ def on_colab() -> bool:
     return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
 
 
-def workplace(name: str) -> Path:
+def training_folder(name: str) -> Path:
     """Where the training `name` keeps its state, for `training.fit(folder=…)`: run again after a cut, it goes on.
 
     `build/training/<name>`; on Colab, whose disk is lost with the session, a folder in the reader's Google Drive,
@@ -94,61 +90,6 @@ def quiet() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-@contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`: it takes its place when the block ends well, and vanishes otherwise.
-
-    Raises OSError that says what to do where the disk is full or the folder cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{os.getpid()}.part.{path.name}")  # in the same folder, so that replacing is atomic
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        if error.errno is None:  # not the disk's: its own words are better
-            raise
-        reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot write {path}: {reason}; free space or choose another folder") from error
-    finally:
-        with suppress(OSError):  # gone already, or never made
-            part.unlink()
-
-
-def spread(call: Callable, items: Iterable, desc: str, processes: int | None = None) -> Iterator:
-    """`call(item)` of each item, in order, with a bar; on all cores where there are 500 items or more.
-
-    `call` and what it gives travel between processes: a function of a module that imports no TensorFlow.
-    """
-    from tqdm.auto import tqdm
-
-    items = list(items)
-    processes = processes or (min(8, os.cpu_count() or 1) if len(items) >= 500 else 1)
-    bar = tqdm(total=len(items), desc=desc, leave=False, delay=2)
-    if processes == 1:
-        for item in items:
-            yield call(item)
-            bar.update()
-        bar.close()
-        return
-    # ctrl-C is for this process, which ends the others
-    options = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), **options) as pool:
-        try:
-            for done in pool.map(call, items, chunksize=8):
-                yield done
-                bar.update()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            bar.close()
-
-
-def write_csv(path: Path, header: list[str], rows: list, encoding: str = "utf-8") -> None:
-    with replacing(path) as part, part.open("w", newline="", encoding=encoding) as file:
-        csv.writer(file).writerows([header, *rows])
 
 
 def _canonical(name: str) -> str:

@@ -3,17 +3,19 @@
 import csv
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
+import joblib
 import numpy as np
-import tensorflow as tf
 from sklearn.cluster import DBSCAN
 from tqdm.auto import tqdm
 
-from helpers import images, spread, write_csv
+from helpers import images
+from helpers.damage import degrade
+from helpers.files import write_csv
 
 COLUMNS = ["split", "picture", "top", "left", "hr", "lr"]
 
@@ -52,13 +54,59 @@ def scenes(paths: Sequence[Path], alike: float = 0.4) -> list[int]:
     return DBSCAN(1 - alike, min_samples=1, metric="cosine").fit_predict(np.stack(found)).tolist()
 
 
+def parallel_map(call: Callable, items: Sequence, desc: str, processes: int | None = None) -> Iterator:
+    """`call(item)` of each item, in order, with a bar; on all cores where there are 500 items or more."""
+    if processes is None:
+        processes = min(8, os.cpu_count() or 1) if len(items) >= 500 else 1
+    calls = (joblib.delayed(call)(item) for item in items)
+    results = joblib.Parallel(n_jobs=processes, batch_size=8, return_as="generator")(calls)
+    return iter(tqdm(results, desc=desc, total=len(items), leave=False, delay=2))
+
+
+def cut(
+    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, method: str, n: int, fit: str, seed: int
+) -> tuple[list[tuple[int, int]], str | None]:
+    """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
+
+    Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
+    damaged in blocks keeps its blocks; with a damage as `method` damaged ones, seeded by their files' names. The
+    first square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top,
+    left), or none and why not.
+    """
+    path, stem, low = named
+    try:
+        picture = images.read(path)
+        damaged = None if low is None else images.read(low)
+        if damaged is not None and damaged.shape != picture.shape:
+            raise ValueError(f"{low} is not as large as {path}")
+        if min(picture.shape[:2]) < size:
+            raise ValueError(f"{path} is smaller than {size}×{size}")
+    except (ValueError, OSError) as error:
+        return [], str(error)
+    side = min(picture.shape[:2]) if fit == "resize" else size
+    room = np.array(picture.shape[:2]) - side
+    anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
+    grid = 1 if low is None else 16
+    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid]
+    for k, (top, left) in enumerate(corners):
+        hr = picture[top : top + side, left : left + side]
+        hr = images.resize(hr, (size, size), "area") if side > size else hr
+        images.write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
+        if damaged is not None:
+            lr = damaged[top : top + size, left : left + size]
+        else:
+            lr = degrade(hr, scale, method, f"{stem}_{k:02d}")
+        images.write(folder / "lr" / f"{stem}_{k:02d}.png", lr)
+    return corners, None
+
+
 def prepare(
     pictures: Mapping[Path, str],
     folder: str | os.PathLike,
     *,
     size: int = 176,
     scale: int = 4,
-    how: str = "pyramid",
+    method: str = "pyramid",
     per_picture: int = 16,
     fit: str = "crop",
     seed: int = 0,
@@ -68,7 +116,7 @@ def prepare(
     """Cut `pictures` ({path: split}) into pairs and write them with their list; returns the manifest's rows.
 
     Each picture gives `per_picture` squares of `size` at places drawn by `seed`; `hr/` holds the square, `lr/`
-    what `images.degrade(…, scale, how)` makes of it, reduced or damaged, or the same square of its damaged twin in
+    what `damage.degrade(…, scale, method)` makes of it, reduced or damaged, or the same square of its damaged twin in
     `low` ({path: picture of the same size}, scale 1). With `fit="resize"` each square is as large as its picture
     allows and is brought to `size` by area, as `benchmark --fit resize` does. Pictures that cannot be read or are
     smaller than `size` are named in one warning and left out. The manifest is written last: where it stands, all its
@@ -86,8 +134,8 @@ def prepare(
             stem += "_"
         stems.add(stem)
         names.append((path, stem, low[path] if low else None))
-    cut = partial(images.cut, folder=folder, size=size, scale=scale, how=how, n=per_picture, fit=fit, seed=seed)
-    done = spread(cut, names, "prepare", processes)
+    options = {"size": size, "scale": scale, "method": method, "n": per_picture, "fit": fit, "seed": seed}
+    done = parallel_map(partial(cut, folder=folder, **options), names, "prepare", processes)
     for (path, stem, _), (corners, why) in zip(names, done, strict=True):
         refused += [why] if why else []
         for k, (top, left) in enumerate(corners):
@@ -131,16 +179,18 @@ def batches(
     damage: Callable | None = None,
     seed: int = 0,
     start: int = 0,
-) -> tf.data.Dataset:
+):
     """Endless training batches of aligned pairs, float32 in [0, 1]: (batch, p, p, 3), (batch, p·scale, p·scale, 3).
 
     `lr` (n, h, w, 3) and `hr` (n, h·scale, w·scale, 3) are uint8. Each epoch has `n // batch` batches. Every
     pair is a random `patch` (in LR pixels; the whole picture by default), flipped left to right at random and,
-    with `turn`, turned by quarters (not for faces). With `damage`, such as `images.damage` or at scale 2
-    `images.noisy`, each input is instead `damage(target, (seed, number))`, drawn anew each epoch. Order and
+    with `turn`, turned by quarters (not for faces). With `damage`, such as `damage.random_damage` or at scale 2
+    `damage.small_noisy_jpeg`, each input is instead `damage(target, (seed, number))`, drawn anew each epoch. Order and
     augmentation depend on (seed, epoch) alone: a run that begins with batch number `start` sees what an uninterrupted
     one would have seen from there on.
     """
+    import tensorflow as tf  # here, so that the processes that only cut pictures need not wait for it
+
     n, height, width = lr.shape[:3]
     same = lr is hr
     scale = hr.shape[1] // height
@@ -180,17 +230,3 @@ def batches(
 
     epochs = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
     return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
-
-
-def stream(rows: Sequence[Mapping[str, str]], batch: int) -> tf.data.Dataset:
-    """One pass over the manifest's rows from their files, in order: float32 in [0, 1], memory for a few batches.
-
-    An unreadable file is skipped and the epoch goes on; lesson 03 shows how to name it.
-    """
-
-    def decode(path):
-        return tf.image.convert_image_dtype(tf.io.decode_png(tf.io.read_file(path), channels=3), tf.float32)
-
-    paths = tf.data.Dataset.from_tensor_slices(([row["lr"] for row in rows], [row["hr"] for row in rows]))
-    pairs = paths.map(lambda lr, hr: (decode(lr), decode(hr)), tf.data.AUTOTUNE)
-    return pairs.ignore_errors().batch(batch).prefetch(tf.data.AUTOTUNE)

@@ -6,12 +6,9 @@ stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 
 import io
 import logging
-import math
 import os
 import sys
 import warnings
-import zlib
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +19,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
-from helpers import replacing
+from helpers.files import replacing
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 PILLOW = {
@@ -31,9 +28,6 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-DAMAGE = "blur, motion or mosaic"  # `damage`, as a network's card names it
-NOISE = "noise of σ 8, then JPEG at quality 40"  # `noisy`
-AUTUMN = "recoloured as autumn"  # `autumn`
 # TIFF's tags, and what they may say
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
 WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
@@ -268,10 +262,10 @@ def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
     return picture[: h - h % scale, : w - w % scale]
 
 
-def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
+def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
     """(h, w, 3) → (h/scale, w/scale, 3), blurred before it is subsampled.
 
-    `how`: "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each block)
+    `method`: "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each block)
     or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline; the portrait project's).
     ValueError where a side does not divide by `scale`: use `crop_to_multiple` first.
     """
@@ -279,75 +273,23 @@ def reduce(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
     h, w = picture.shape[:2]
     if h < scale or w < scale or h % scale or w % scale:
         raise ValueError(f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first")
-    if how == "pyramid":
+    if method == "pyramid":
         small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)
         return np.clip(small, 0, 1).astype(np.float32)
-    return resize(picture, (h // scale, w // scale), how)
+    return resize(picture, (h // scale, w // scale), method)
 
 
-def cut(
-    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, how: str, n: int, fit: str, seed: int
-) -> tuple[list[tuple[int, int]], str | None]:
-    """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
-
-    Where there is a picture `low`, the same squares of it instead, at places that divide by 16, so that what was
-    damaged in blocks keeps its blocks; with `how` one of `DAMAGES` damaged ones, seeded by their files' names. The
-    first square lies in the centre, the others anywhere; `fit` as in `batching.prepare`. Returns their places (top,
-    left), or none and why not.
-    """
-    path, stem, low = named
-    try:
-        picture = read(path)
-        damaged = None if low is None else read(low)
-        if damaged is not None and damaged.shape != picture.shape:
-            raise ValueError(f"{low} is not as large as {path}")
-        if min(picture.shape[:2]) < size:
-            raise ValueError(f"{path} is smaller than {size}×{size}")
-    except (ValueError, OSError) as error:
-        return [], str(error)
-    side = min(picture.shape[:2]) if fit == "resize" else size
-    room = np.array(picture.shape[:2]) - side
-    anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
-    grid = 1 if low is None else 16
-    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid]
-    for k, (top, left) in enumerate(corners):
-        hr = picture[top : top + side, left : left + side]
-        hr = resize(hr, (size, size), "area") if side > size else hr
-        write(folder / "hr" / f"{stem}_{k:02d}.png", hr)
-        if damaged is not None:
-            lr = damaged[top : top + size, left : left + size]
-        else:
-            lr = degrade(hr, scale, how, f"{stem}_{k:02d}")
-        write(folder / "lr" / f"{stem}_{k:02d}.png", lr)
-    return corners, None
-
-
-def enlarge(picture: np.ndarray, scale: int, how: str = "bicubic") -> np.ndarray:
+def enlarge(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
     """(h, w, 3) → (h·scale, w·scale, 3) by Pillow; "bicubic" is every table's baseline."""
     check(picture)
-    return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), how)
+    return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), method)
 
 
-def blocks(picture: np.ndarray, scale: int = 4) -> np.ndarray:
-    """(h, w, 3) → the same shape in blocks of scale × scale: the damage of the Unsplash set's low pictures.
-
-    Each block shows the mean of its middle 2×2 pixels, which is what OpenCV's linear reduction by an even factor
-    leaves, without antialias, repeated. ValueError for an odd scale and a side that does not divide by `scale`.
-    """
-    check(picture)
-    h, w = picture.shape[:2]
-    if scale % 2 or h % scale or w % scale:
-        raise ValueError(f"no blocks of {scale}×{scale} in a {h}×{w} picture; crop_to_multiple(picture, {scale}) first")
-    middle = np.s_[scale // 2 - 1 : scale // 2 + 1]
-    small = picture.reshape(h // scale, scale, w // scale, scale, 3)[:, middle, :, middle].mean(axis=(1, 3))
-    return enlarge(small, scale, "nearest")
-
-
-def resize(picture: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
+def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
     """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
-    if how not in PILLOW:
-        raise ValueError(f"unknown way to resize {how!r}; use one of {', '.join(PILLOW)}")
-    channels = [Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[how]) for c in range(3)]
+    if method not in PILLOW:
+        raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
+    channels = [Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[method]) for c in range(3)]
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
 
@@ -410,170 +352,3 @@ def square_around(box: Box, shape: tuple[int, ...], margin: float = 0.0) -> Box:
     top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)
     left = min(max(box.left + box.width // 2 - side // 2, 0), w - side)
     return Box(top, left, side, side)
-
-
-class Damage(NamedTuple):
-    """A picture's damage: "blur" with σ, "motion" with a length and an angle, or "mosaic" with a block's side."""
-
-    kind: str
-    size: float  # in pixels
-    angle: float = 0.0  # in degrees, counter-clockwise from the horizontal
-
-
-def kernel(how: Damage) -> np.ndarray:
-    """The picture of a point after the damage, its point spread function: (n, n) float32, n odd, sum 1.
-
-    A mosaic spreads each point otherwise; its kernel is the mean over all places, a pyramid of two blocks' width.
-    ValueError for a σ that is not positive, a length below 1, a block that is no whole number from 1 on, and an
-    unknown kind.
-    """
-    kind, size, angle = how
-    if kind == "blur" and size > 0:
-        line = cv2.getGaussianKernel(2 * math.ceil(3 * size) + 1, size)
-    elif kind == "mosaic" and size >= 1 and size == int(size):
-        line = np.convolve(np.ones(int(size)), np.ones(int(size)))[:, None]
-    elif kind == "motion" and size >= 1:
-        n = int(size) // 2 + 1
-        along = np.clip(size / 2 + 0.5 - np.abs(np.arange(-n, n + 1)), 0, 1)
-        line = np.zeros((2 * n + 1, 2 * n + 1), np.float32)
-        line[n] = along  # its ends carry the fraction of a pixel
-        line = cv2.warpAffine(line, cv2.getRotationMatrix2D((n, n), angle, 1), line.shape)
-    else:
-        raise ValueError(f"no {kind} of {size} pixels; there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)")
-    square = line if kind == "motion" else line @ line.T
-    return (square / square.sum()).astype(np.float32)
-
-
-def convolve(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`picture` under a symmetric `kernel` (n, n) of sum 1, mirrored at its borders; shape, range and dtype kept."""
-    check(picture)
-    result = cv2.filter2D(np.asarray(picture, np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT)
-    return np.clip(result, 0, 1).astype(picture.dtype)
-
-
-def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """Out of focus: under a Gaussian of standard deviation `sigma` pixels. Errors as `kernel`'s."""
-    return convolve(picture, kernel(Damage("blur", sigma)))
-
-
-def motion(picture: np.ndarray, length: float, angle: float) -> np.ndarray:
-    """Shaken: each point becomes a line of `length` pixels at `angle` degrees, counter-clockwise from the horizontal.
-
-    Errors as `kernel`'s.
-    """
-    return convolve(picture, kernel(Damage("motion", length, angle)))
-
-
-def mosaic(picture: np.ndarray, block: int, box: Box | None = None) -> np.ndarray:
-    """Made unrecognisable: each block of block × block pixels shows its mean; only inside `box`, where one is given.
-
-    Blocks are laid from the top left corner; those at the far edges may be cut. A copy of the same shape and dtype.
-    ValueError for a block that is no whole number from 1 on.
-    """
-    check(picture)
-    if block != int(block) or block < 1:
-        raise ValueError(f"a mosaic of blocks of {block} pixels; take 1, 2, 3 …")
-    top, left, h, w = box or (0, 0, *picture.shape[:2])
-    part = np.asarray(picture[top : top + h, left : left + w], np.float32)
-    block, (h, w) = int(block), part.shape[:2]
-    whole = np.pad(part, ((0, -h % block), (0, -w % block), (0, 0)), "edge")
-    result = picture.copy()
-    result[top : top + h, left : left + w] = enlarge(reduce(whole, block, "area"), block, "nearest")[:h, :w]
-    return result
-
-
-def _random(seed: str | int | Sequence[int]) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(seed.encode()) if isinstance(seed, str) else seed)
-
-
-def drawn(seed: str | int | Sequence[int]) -> Damage:
-    """The damage that `seed` draws, one third each: blur of σ 1 to 3, motion of 5 to 15 pixels, mosaic of 3 to 6.
-
-    A text, such as a file's stem, draws the same on every machine.
-    """
-    random = _random(seed)
-    kind = random.integers(3)
-    if kind == 0:
-        return Damage("blur", random.uniform(1, 3))
-    if kind == 1:
-        return Damage("motion", random.uniform(5, 15), random.uniform(0, 180))
-    return Damage("mosaic", int(random.integers(3, 7)))
-
-
-def damage(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
-    """`picture` with the damage that `seed` draws; shape, range and dtype kept."""
-    how = drawn(seed)
-    return mosaic(picture, how.size) if how.kind == "mosaic" else convolve(picture, kernel(how))
-
-
-def noise(picture: np.ndarray, sigma: float, seed: str | int | Sequence[int]) -> np.ndarray:
-    """A dark or cheap camera: Gaussian noise of standard deviation `sigma`, of 1, on each channel of each pixel.
-
-    Drawn by `seed` as in `drawn`; clipped to [0, 1], shape and dtype kept.
-    """
-    check(picture)
-    grain = _random(seed).standard_normal(picture.shape, np.float32)
-    return np.clip(picture + sigma * grain, 0, 1).astype(picture.dtype)
-
-
-def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """What a JPEG file of `quality` (1 to 95) shows of `picture`, by Pillow with half the resolution for colour.
-
-    Shape and dtype kept.
-    """
-    check(picture)
-    file = io.BytesIO()
-    Image.fromarray(to_uint8(picture)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return to_float(np.asarray(Image.open(file))).astype(picture.dtype)
-
-
-def noisy(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
-    """(h, w, 3) → (h/2, w/2, 3): reduced by Pillow's bicubic, then noise of σ 8/255 drawn by `seed`, then JPEG.
-
-    The JPEG is of quality 40. ValueError where a side is odd.
-    """
-    return jpeg(noise(reduce(hr, 2), 8 / 255, seed), 40)
-
-
-def night(picture: np.ndarray) -> np.ndarray:
-    """A known night of our own: darker and bluer, colours half gone, and what was bright lit by lamps.
-
-    Half of each colour and half of the luma, squared, times (0.3, 0.4, 0.65); where luma exceeds 0.65, fully from
-    0.8 on, four fifths of it become lamp light, (1, 0.8, 0.45), blurred by σ 1.5. Shape, range and dtype kept.
-    """
-    check(picture)
-    luma = picture @ np.float32([0.299, 0.587, 0.114])
-    dark = np.float32([0.3, 0.4, 0.65]) * (0.5 * luma[..., None] + 0.5 * picture) ** 2
-    lamps = cv2.GaussianBlur(np.clip((luma - 0.65) / 0.15, 0, 1), (0, 0), 1.5)[..., None]
-    return (dark + 0.8 * lamps * (np.float32([1, 0.8, 0.45]) - dark)).astype(picture.dtype)
-
-
-def autumn(picture: np.ndarray, seed=None) -> np.ndarray:
-    """Spring's foliage turned: greens become yellow to red, by colour alone; no leaf falls. Shape, range, dtype kept.
-
-    A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter, faded in at
-    both ends and with the saturation. `seed` changes nothing; it stands where the other damages have theirs.
-    """
-    check(picture)
-    hue, saturation, value = np.moveaxis(cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV), -1, 0)
-    green = np.clip((hue - 45) / 20, 0, 1) * np.clip((175 - hue) / 20, 0, 1) * np.clip((saturation - 0.08) / 0.15, 0, 1)
-    turned = np.clip(50 - 0.4 * (hue - 60), 8, 50), np.clip(1.3 * saturation + 0.1, 0, 1), np.clip(1.15 * value, 0, 1)
-    turned = cv2.cvtColor(np.stack(turned, axis=-1), cv2.COLOR_HSV2RGB)
-    return (picture + green[..., None] * (turned - picture)).astype(picture.dtype)
-
-
-DAMAGES = {DAMAGE: damage, NOISE: noisy, AUTUMN: autumn}
-
-
-def degrade(hr: np.ndarray, scale: int, how: str, seed: str | int | Sequence[int]) -> np.ndarray:
-    """The input that belongs to a target: (h, w, 3) → (h/scale, w/scale, 3).
-
-    `how` names one of `DAMAGES`, which `seed` draws, or a way to `reduce`. ValueError for the scale
-    of another damage, and what `reduce` raises.
-    """
-    if how not in DAMAGES:
-        return reduce(hr, scale, how)
-    lr = DAMAGES[how](hr, seed)
-    if lr.shape[0] * scale != hr.shape[0]:
-        raise ValueError(f"{how!r} is a damage of ×{hr.shape[0] // lr.shape[0]}, not of ×{scale}")
-    return lr

@@ -1,7 +1,7 @@
 """The one evaluation protocol: what every table in the course reports."""
 
 import numpy as np
-from skimage import color, measure, restoration
+from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from helpers import images
@@ -32,26 +32,6 @@ def mse(truth: np.ndarray, picture: np.ndarray) -> float:
     """Mean squared error of the whole RGB picture on [0, 1], after rounding to uint8."""
     a, b = _prepare(truth, picture, 0, False)
     return float(np.mean((a - b) ** 2))
-
-
-def damages(picture: np.ndarray) -> dict[str, float]:
-    """What a picture alone tells of its damage: noise, blur, jpeg and mosaic, of at most its middle 1024×1024 pixels.
-
-    `noise`: σ in steps of 255, by wavelets (Donoho and Johnstone 1994). `blur`: 0 to 1, how little a further blur
-    changes (Crété-Roffet et al. 2007). `jpeg` and `mosaic`: how many times higher the steps between neighbours are at
-    the borders of 8×8 and of 4×4 blocks, laid from the top left corner, than in their middles; 1 without blocks.
-    ValueError for less than 32×32 pixels.
-    """
-    images.check(picture)
-    if min(picture.shape[:2]) < 32:
-        raise ValueError(f"{picture.shape[0]}×{picture.shape[1]} pixels are too few to judge; give at least 32×32")
-    top, left = (max(0, n - 1024) // 16 * 8 for n in picture.shape[:2])
-    picture = picture[top : top + 1024, left : left + 1024]
-    steps = [np.abs(np.diff(picture, axis=k)).mean(axis=(1 - k, 2)) + 1e-4 for k in (0, 1)]
-    ratios = [np.mean([s[n - 1 :: n].mean() / s[n // 2 - 1 :: n].mean() for s in steps]) for n in (8, 4)]
-    noise = 255 * restoration.estimate_sigma(picture, channel_axis=-1, average_sigmas=True)
-    blur = measure.blur_effect(picture, channel_axis=-1)
-    return dict(zip(("noise", "blur", "jpeg", "mosaic"), map(float, (noise, blur, *ratios)), strict=True))
 
 
 def _prepare(truth: np.ndarray, picture: np.ndarray, border: int, y: bool) -> list[np.ndarray]:

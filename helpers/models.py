@@ -29,7 +29,7 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
     normalisation and dropout after the first of each two. `skips` hands each level's picture across to the way
     up; without them it is an autoencoder. `output` is "softmax", "sigmoid", "linear" or "residual", which adds
     the input, so that the network learns only the correction and an untrained one changes nothing.
-    For other sizes `restore.apply` pads. ValueError for another output.
+    For other sizes `tiles.apply` pads. ValueError for another output.
     Source: Ronneberger et al. 2015, arXiv:1505.04597, with the U-Net project's widths.
     """
     if output not in ("softmax", "sigmoid", "linear", "residual"):
@@ -64,7 +64,7 @@ def cae(latent: int = 128, skips: bool = True, width: int = 32):
     1,219,427 parameters; 1,025,891 without skips. The encoder halves the picture three times, to `latent` channels
     for each 8×8 pixels: 12 × 12 × 128 numbers for a face of 96 × 96. The decoder doubles them three times. With
     `skips` each level is also handed across, and the input added at the end, so that the network learns only the
-    correction and an untrained one changes nothing. For other sizes `restore.apply` pads.
+    correction and an untrained one changes nothing. For other sizes `tiles.apply` pads.
     Source: denoising autoencoders, Vincent et al. 2010, JMLR 11; the skips as in Mao et al. 2016, arXiv:1603.09056.
     """
 

@@ -17,7 +17,8 @@ from IPython.display import display
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from helpers import ROOT, images, metrics, models, plots, replacing
+from helpers import ROOT, images, metrics, models, plots
+from helpers.files import replacing
 
 WEIGHTS = ROOT / "data" / "weights"
 
@@ -134,7 +135,7 @@ def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGH
     """
     arrays = {n: keras.ops.convert_to_numpy(v).astype(np.float16) for n, v in _variables(model).items()}
     versions = {p: importlib.metadata.version(p) for p in ("keras", "tensorflow", "numpy")}
-    card = card | {"versions": versions, "sha256": _hash(arrays)}
+    card = {"versions": versions} | card | {"sha256": _hash(arrays)}
     with replacing(folder / f"{name}.safetensors") as part:
         part.write_bytes(save(arrays, metadata={"card": json.dumps(card)}))
     return folder / f"{name}.safetensors"

@@ -22,7 +22,8 @@ import nbformat
 import psutil
 from tqdm import tqdm
 
-from helpers import ROOT, replacing, write_csv
+from helpers import ROOT
+from helpers.files import replacing, write_csv
 from instructors import exercises, marking
 from instructors.sandbox import Ended, Failed, Process, bubblewrap
 

@@ -7,7 +7,7 @@ import nbformat
 from nbgrader import preprocessors
 from traitlets.config import Config, PyFileConfigLoader
 
-from helpers import replacing
+from helpers.files import replacing
 from instructors import exercises
 
 ORDER = ("CheckCellMetadata", "ClearSolutions", "LockCells", "ClearOutput", "ClearHiddenTests", "ComputeChecksums")

@@ -23,7 +23,7 @@ with quiet():
     import keras
     import tensorflow as tf
 
-    from helpers import cyclegan, models
+    from helpers import adversarial, models
 
 
 def networks(width: int, blocks: int):
@@ -48,13 +48,13 @@ def tutorial(g, f, d_a, d_b):
             same_a, same_b = f(a, training=True), g(b, training=True)
             real_a, real_b = d_a(a, training=True), d_b(b, training=True)
             scores_a, scores_b = d_a(fake_a, training=True), d_b(fake_b, training=True)
-            deceive_g = cyclegan.adversarial_loss(scores_b, True)
-            deceive_f = cyclegan.adversarial_loss(scores_a, True)
-            cycle = cyclegan.absolute_loss(a, back_a) + cyclegan.absolute_loss(b, back_b)
-            total_g = deceive_g + 10 * cycle + 5 * cyclegan.absolute_loss(b, same_b)
-            total_f = deceive_f + 10 * cycle + 5 * cyclegan.absolute_loss(a, same_a)
-            tell_a = cyclegan.adversarial_loss(real_a, True) + cyclegan.adversarial_loss(scores_a, False)
-            tell_b = cyclegan.adversarial_loss(real_b, True) + cyclegan.adversarial_loss(scores_b, False)
+            deceive_g = adversarial.adversarial_loss(scores_b, True)
+            deceive_f = adversarial.adversarial_loss(scores_a, True)
+            cycle = adversarial.absolute_loss(a, back_a) + adversarial.absolute_loss(b, back_b)
+            total_g = deceive_g + 10 * cycle + 5 * adversarial.absolute_loss(b, same_b)
+            total_f = deceive_f + 10 * cycle + 5 * adversarial.absolute_loss(a, same_a)
+            tell_a = adversarial.adversarial_loss(real_a, True) + adversarial.adversarial_loss(scores_a, False)
+            tell_b = adversarial.adversarial_loss(real_b, True) + adversarial.adversarial_loss(scores_b, False)
             losses = total_g, total_f, 0.5 * tell_a, 0.5 * tell_b
         gradients = [
             tape.gradient(loss, n.trainable_variables) for loss, n in zip(losses, (g, f, d_a, d_b), strict=True)
@@ -73,7 +73,7 @@ def tutorial(g, f, d_a, d_b):
 
 
 def ours(g, f, d_a, d_b, size: int):
-    model = cyclegan.CycleGAN(g, f, d_a, d_b, size)
+    model = adversarial.CycleGAN(g, f, d_a, d_b, size)
     model.compile(keras.optimizers.Adam(2e-4, beta_1=0.5))
     model.optimizer.build(model.trainable_variables)
     return tf.function(lambda a, b: model.train_step((a, b)))

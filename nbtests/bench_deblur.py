@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from skimage import filters, restoration
 
-from helpers import download, images, metrics, quiet
+from helpers import damage, images, metrics, quiet
+from helpers.app import sources
 
 KINDS = ("blur", "motion", "mosaic")
 SIDE, BORDER = 96, 16
 NAMES = ("cae_faces_no_skips", "cae_faces")
-CANDIDATES = [images.Damage("blur", s) for s in np.arange(1, 3.1, 0.25)]
-CANDIDATES += [images.Damage("motion", n, a) for n, a in product(range(5, 16), range(0, 180, 15))]
-TRANSFER = np.stack([np.abs(np.fft.fft2(images.kernel(c), (SIDE, SIDE))) ** 2 for c in CANDIDATES])
+CANDIDATES = [damage.Damage("blur", s) for s in np.arange(1, 3.1, 0.25)]
+CANDIDATES += [damage.Damage("motion", n, a) for n, a in product(range(5, 16), range(0, 180, 15))]
+TRANSFER = np.stack([np.abs(np.fft.fft2(damage.kernel(c), (SIDE, SIDE))) ** 2 for c in CANDIDATES])
 
 
 def portraits(paths):
@@ -30,7 +31,7 @@ def portraits(paths):
         hr = images.square_crop(images.read(path))
         if hr.shape[0] >= SIDE:
             hr = images.resize(hr, (SIDE, SIDE), "area")
-            yield hr, images.to_float(images.to_uint8(images.damage(hr, path.stem))), images.drawn(path.stem)
+            yield hr, images.to_float(images.to_uint8(damage.random_damage(hr, path.stem))), damage.draw(path.stem)
 
 
 def spectrum(picture):
@@ -42,8 +43,8 @@ def spectrum(picture):
 def estimate(damaged, undamaged):
     """The damage that most likely made the picture: blocks if it consists of them, else the likeliest candidate."""
     for block in (6, 5, 4, 3):
-        if np.abs(images.mosaic(damaged, block) - damaged).max() < 0.01:
-            return images.Damage("mosaic", block)
+        if np.abs(damage.mosaic(damaged, block) - damaged).max() < 0.01:
+            return damage.Damage("mosaic", block)
     expected = TRANSFER * undamaged + 1e-3  # the rounding's share
     return CANDIDATES[np.argmin((spectrum(damaged) / expected + np.log(expected)).mean(axis=(1, 2)))]
 
@@ -57,7 +58,7 @@ def bordered(method):
 
     def on(picture, how, tuned):
         wide = np.pad(picture, [(BORDER, BORDER)] * 2 + [(0, 0)], "symmetric").astype(float)
-        return method(wide, images.kernel(how).astype(float), tuned)[BORDER:-BORDER, BORDER:-BORDER]
+        return method(wide, damage.kernel(how).astype(float), tuned)[BORDER:-BORDER, BORDER:-BORDER]
 
     return on
 
@@ -102,7 +103,7 @@ def row(name, known, method, pairs, hows, tuned):
 
 def main(folder):
     parts = {
-        part: [p for p, s in download.celeba_splits(folder).items() if s == part] for part in ("train", "val", "test")
+        part: [p for p, s in sources.celeba_splits(folder).items() if s == part] for part in ("train", "val", "test")
     }
     val, test = list(portraits(parts["val"][::10])), list(portraits(parts["test"]))
     undamaged = np.mean([spectrum(hr) for hr, _, _ in portraits(parts["train"][::10])], axis=0)
@@ -121,10 +122,10 @@ def main(folder):
             tuned[kind] = max(means, key=means.get)
         row(name, known, method, test, of_test, tuned)
     with quiet():
-        from helpers import restore, training
+        from helpers import tiles, training
     for name in NAMES:
         model, _ = training.load_weights(name)
-        row(name, "", lambda lr, *_, model=model: restore.apply(model, lr, 1), test, hows["true"][1], nothing)
+        row(name, "", lambda lr, *_, model=model: tiles.apply(model, lr, 1), test, hows["true"][1], nothing)
 
 
 if __name__ == "__main__":

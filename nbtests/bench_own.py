@@ -23,10 +23,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "nbtests")]
 
 import test_hostile  # noqa: E402
 
-from helpers import images, metrics, quiet, video  # noqa: E402
+from helpers import damage, images, metrics, quiet  # noqa: E402
+from helpers.app import film, photo  # noqa: E402
 
 with quiet():
-    from helpers import recipes, restore, training
+    from helpers import tiles, training
+    from helpers.app import photo, train
 
 ASTRONAUT = images.to_float(data.astronaut())
 
@@ -53,7 +55,7 @@ def hostile(count: int, folder: Path) -> None:
 
 def whole(path: Path) -> bool:
     try:
-        return images.problem(path) is None and (not video.moves(path) or len(list(video.frames(path))) > 0)
+        return images.problem(path) is None and (not film.moves(path) or len(list(film.frames(path))) > 0)
     except ValueError:
         return False
 
@@ -75,7 +77,7 @@ def plumbing(frames: int, folder: Path) -> None:
     def draw(frame):
         before = np.array([time.perf_counter(), time.process_time()])
         try:
-            return restore.apply(model, frame, card["scale"])
+            return tiles.apply(model, frame, card["scale"])
         finally:
             spent[:] += np.array([time.perf_counter(), time.process_time()]) - before
 
@@ -95,7 +97,7 @@ def plumbing(frames: int, folder: Path) -> None:
     best = {}
     for _ in range(3):
         for name, call in {
-            "ours": lambda: video.rewrite(draw, source, folder / "ours.mp4", "label"),
+            "ours": lambda: film.rewrite(draw, source, folder / "ours.mp4", "label"),
             "plain": plain,
         }.items():
             spent[:], start = 0, np.array([time.perf_counter(), time.process_time()])
@@ -107,15 +109,15 @@ def plumbing(frames: int, folder: Path) -> None:
         f"({best['ours'][1]:.2f} s of CPU), plain {best['plain'][0]:.2f} s ({best['plain'][1]:.2f}); overhead "
         f"{best['ours'][0] / best['plain'][0] - 1:+.0%} (of CPU {best['ours'][1] / best['plain'][1] - 1:+.0%})"
     )
-    flicker = video.flicker(video.frames(source), video.frames(folder / "ours.mp4"))
+    flicker = film.flicker(film.frames(source), film.frames(folder / "ours.mp4"))
     print(f"film: flicker of the result against its enlarged source {flicker:+.4f} of [0, 1]")
 
 
 def aged(picture: np.ndarray, seed: int) -> np.ndarray:
     """A grey print, out of focus, moved or in blocks, with grain, and a few scratches."""
     random = np.random.default_rng(seed)
-    old = images.damage(picture, seed)
-    old = images.noise(old, 3 / 255, seed)
+    old = damage.random_damage(picture, seed)
+    old = damage.add_noise(old, 3 / 255, seed)
     for _ in range(12):
         column = int(random.integers(old.shape[1]))
         old[:, column] = np.clip(old[:, column] + 0.2 * random.random(), 0, 1)
@@ -130,32 +132,32 @@ def portraits() -> None:
     gains = []
     for seed in range(6):
         old = aged(grey, seed)
-        truth, before, after = (images.crop_box(p, box) for p in (grey, old, restore.portrait(model, old, 1)))
+        truth, before, after = (images.crop_box(p, box) for p in (grey, old, photo.portrait(model, old, 1)))
         scores = [(metrics.psnr(truth, p), metrics.ssim(truth, p)) for p in (before, after)]
         gains.append(np.subtract(scores[1], scores[0]))
         (psnr, ssim), (better, more) = scores
-        print(f"aged {seed}, {images.drawn(seed).kind:<7} {psnr:.2f} → {better:.2f} dB, SSIM {ssim:.3f} → {more:.3f}")
+        print(f"aged {seed}, {damage.draw(seed).kind:<7} {psnr:.2f} → {better:.2f} dB, SSIM {ssim:.3f} → {more:.3f}")
     print(f"aged: mean gain of the face {np.mean(gains, axis=0)[0]:+.2f} dB, SSIM {np.mean(gains, axis=0)[1]:+.3f}")
     small, (faces, _) = images.reduce(ASTRONAUT, 4, "pyramid"), training.load_weights("espcn_faces_x4")
     photos, _ = training.load_weights("espcn_photos_x4")
     for name, sr in {
         "bicubic": images.enlarge(small, 4),
-        "espcn_photos_x4 everywhere": restore.apply(photos, small, 4),
-        "espcn_faces_x4 on the face": restore.portrait(faces, small, 4),
+        "espcn_photos_x4 everywhere": tiles.apply(photos, small, 4),
+        "espcn_faces_x4 on the face": photo.portrait(faces, small, 4),
     }.items():
         truth, face = (images.crop_box(p, box) for p in (ASTRONAUT, sr))
         print(f"face ×4 {name:<28}{metrics.psnr(truth, face):.2f} dB, SSIM {metrics.ssim(truth, face):.3f}")
 
-    damaged = images.blur(ASTRONAUT, 2)
-    square = images.square_around(images.faces(damaged)[0], damaged.shape, restore.MARGIN)
+    damaged = damage.blur(ASTRONAUT, 2)
+    square = images.square_around(images.faces(damaged)[0], damaged.shape, photo.MARGIN)
     top, left, n, _ = square
     crop = np.s_[top : top + n, left : left + n]
     hard, poisson = damaged.copy(), damaged
-    hard[crop] = restore.apply(model, damaged[crop], 1)
+    hard[crop] = tiles.apply(model, damaged[crop], 1)
     patch, whole = (images.to_uint8(p)[..., ::-1].copy() for p in (hard[crop], damaged))
     mask, centre = np.full((n, n), 255, np.uint8), (left + n // 2, top + n // 2)
     poisson = images.to_float(cv2.seamlessClone(patch, whole, mask, centre, cv2.NORMAL_CLONE)[..., ::-1])
-    for name, result in {"hard": hard, "feathered": restore.portrait(model, damaged, 1), "Poisson": poisson}.items():
+    for name, result in {"hard": hard, "feathered": photo.portrait(model, damaged, 1), "Poisson": poisson}.items():
         face = metrics.psnr(*(images.crop_box(p, images.faces(damaged)[0]) for p in (ASTRONAUT, result)))
         print(f"seam, {name:<10}{255 * seam(result, damaged, hard, square):+.2f} steps of 255; face {face:.2f} dB")
 
@@ -166,8 +168,8 @@ def alone(seconds: float) -> None:
     for name, truth in {"astronaut": ASTRONAUT, "chelsea": images.to_float(data.chelsea())}.items():
         truth = images.crop_to_multiple(truth, 2)
         lr = images.reduce(truth, 2)
-        results = {"bicubic": images.enlarge(lr, 2), "deconv_dogs_x2": restore.apply(model, lr, card["scale"])}
-        results["zero-shot"] = restore.apply(recipes.zero_shot(lr, seconds=seconds), lr, 2)
+        results = {"bicubic": images.enlarge(lr, 2), "deconv_dogs_x2": tiles.apply(model, lr, card["scale"])}
+        results["zero-shot"] = tiles.apply(train.zero_shot(lr, seconds=seconds), lr, 2)
         scores = [f"{method} {metrics.psnr(truth, sr, 2, y=True):.2f}" for method, sr in results.items()]
         print(f"alone, {name} ×2, {seconds:g} s: {', '.join(scores)} dB")
 
@@ -192,17 +194,17 @@ def rings(part: np.ndarray) -> list[np.ndarray]:
 
 
 def suggestions(folder: Path) -> None:
-    """`restore.suggest` on photographs halved, then blurred or moved: dB that it gains, with and without a face."""
+    """`photo.suggest` on photographs halved, then blurred or moved: dB that it gains, with and without a face."""
     model, _ = training.load_weights("cae_faces")
-    damages = {"blur": lambda p: images.blur(p, 1.5), "motion": lambda p: images.motion(p, 7, 30)}
+    damages = {"blur": lambda p: damage.blur(p, 1.5), "motion": lambda p: damage.motion(p, 7, 30)}
     gains, crisp, paths = [], [], images.find(folder)
     for path in paths:
         truth = images.reduce(images.crop_to_multiple(images.read(path), 2), 2)[:256, :256]
-        crisp.append(restore.suggest(truth)[1] == "cae_faces")
-        for damage in damages.values():
-            old = images.to_float(images.to_uint8(damage(truth)))
-            gain = metrics.psnr(truth, restore.apply(model, old, 1)) - metrics.psnr(truth, old)
-            found, name, _ = restore.suggest(old)
+        crisp.append(photo.suggest(truth)[1] == "cae_faces")
+        for harm in damages.values():
+            old = images.to_float(images.to_uint8(harm(truth)))
+            gain = metrics.psnr(truth, tiles.apply(model, old, 1)) - metrics.psnr(truth, old)
+            found, name, _ = photo.suggest(old)
             gains.append([gain * (name == "cae_faces"), gain * (name == "cae_faces" and found["face"] > 0), gain])
     named, with_face, always = np.mean(gains, axis=0)
     print(

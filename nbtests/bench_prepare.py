@@ -12,6 +12,7 @@ import psutil
 from skimage import data
 
 from helpers import download, images, quiet
+from helpers.app import sources
 
 
 def draw(folder: Path, n: int) -> None:
@@ -49,7 +50,7 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     peak = Peak()
     peak.start()
     start = time.perf_counter()
-    spread = download.spread
+    spread = sources.spread
     with mock.patch.object(download, "spread", lambda call, items, desc: spread(call, items, desc, processes)):
         own = download.fetch("own", origin=raw, to=work / "own")
     with quiet():  # here, since the other processes import this file, and need no TensorFlow

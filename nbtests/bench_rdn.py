@@ -23,7 +23,8 @@ from helpers import images, quiet  # noqa: E402
 with quiet():
     from skimage import data
 
-    from helpers import benchmark, models, restore, training
+    from helpers import models, tiles, training
+    from helpers.app import benchmark
 
 PUBLISHED = {"rdn": (models.rdn, 2), "rrdn": (models.rrdn, 4)}
 SMALL = [(3, 4, 32, 32), (6, 4, 16, 32), (3, 6, 32, 32), (4, 4, 32, 32), (3, 4, 32, 64), (3, 8, 32, 32), (3, 2, 64, 64)]
@@ -45,11 +46,11 @@ def published(name: str, pictures: Path, weights: Path) -> str:
 
 def seconds(model, lr) -> float:
     """Warm seconds of one enlargement, the median of seven."""
-    restore.apply(model, lr, 2)
+    tiles.apply(model, lr, 2)
     measured = []
     for _ in range(7):
         start = time.perf_counter()
-        restore.apply(model, lr, 2)
+        tiles.apply(model, lr, 2)
         measured.append(time.perf_counter() - start)
     return statistics.median(measured)
 
@@ -67,5 +68,5 @@ if __name__ == "__main__":
     print("  C   D   G  G0  parameters  radius  s for 512×512")
     for sizes in SMALL:
         model = models.rdn(2, *sizes, upsampling="subpixel", skip="bicubic")
-        numbers = f"{model.count_params():>12,}{restore.receptive_radius(model):>8}{seconds(model, lr):>15.3f}"
+        numbers = f"{model.count_params():>12,}{tiles.receptive_radius(model):>8}{seconds(model, lr):>15.3f}"
         print("".join(f"{n:>3} " for n in sizes)[:-1] + numbers, flush=True)

@@ -16,15 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from helpers import quiet, workplace  # noqa: E402
+from helpers import quiet, training_folder  # noqa: E402
 
 with quiet():
     import keras
     from keras import layers
 
-    from helpers import batching, benchmark, images, metrics, models, recipes, training
+    from helpers import batching, images, metrics, models, training
+    from helpers.app import benchmark, train
 
-RECIPE = recipes.RECIPES["unet_photos"]
+RECIPE = train.RECIPES["unet_photos"]
 PREPARED = ROOT / "data/prepared/unet_photos"
 
 
@@ -42,7 +43,7 @@ def load(split: str):
 
 
 def train(steps: int):
-    """The competitor, trained as `recipes.train` trains the U-Net; its best checkpoint on validation."""
+    """The competitor, trained as `train.train` trains the U-Net; its best checkpoint on validation."""
     lr, hr = load("train")
     val_lr, val_hr = load("val")
     keras.utils.set_random_seed(0)
@@ -60,7 +61,7 @@ def train(steps: int):
 
     pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
     untouched = sum(metrics.psnr(high, low) for low, high in pairs) / len(val_lr)
-    work = workplace(f"bench_repair_{steps}")
+    work = training_folder(f"bench_repair_{steps}")
     curve = training.LiveCurve(val_lr, val_hr, untouched, "espcn")
     epoch = min(500, steps)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])

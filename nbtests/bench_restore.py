@@ -83,17 +83,19 @@ def measure(method: str, picture: Path, name: str) -> None:
             )
     elif method == "restore":
         with quiet():
-            from helpers import restore, training
+            from helpers import tiles, training
+            from helpers.app import photo
         model, card = training.load_weights(name)
         start = time.perf_counter()
-        restore.restore_file(model, card["scale"], picture, picture.parent)
+        photo.restore_file(model, card["scale"], picture, picture.parent)
     elif method == "network":
         with quiet():
-            from helpers import restore, training
+            from helpers import tiles, training
+            from helpers.app import photo
         model, card = training.load_weights(name)
         lr = images.read(picture)
         start = time.perf_counter()
-        for _ in restore._tiles(model, lr, card["scale"], TILE, False):
+        for _ in tiles.pieces(model, lr, card["scale"], TILE, False):
             pass
     else:
         run, lr = onnx_network(), images.read(picture)

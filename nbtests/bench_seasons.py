@@ -28,14 +28,15 @@ from sklearn.svm import SVC
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from helpers import images, metrics, quiet, replacing  # noqa: E402
+from helpers import images, metrics, quiet  # noqa: E402
+from helpers.files import replacing  # noqa: E402
 
 with quiet():
     import keras
     import tensorflow as tf
     from keras import layers
 
-    from helpers import cyclegan, training
+    from helpers import adversarial, training
 
 FROZEN = ROOT / "data/prepared/seasons"
 SIZE, EPOCHS, BATCH = 128, 40, 32
@@ -154,8 +155,8 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--with", dest="names", nargs="*", default=[])
     args = parser.parse_args()
-    paths = cyclegan.unpaired(args.folder)
-    sets = {name: cyclegan.load(part) for name, part in paths.items()}
+    paths = adversarial.unpaired(args.folder)
+    sets = {name: adversarial.load(part) for name, part in paths.items()}
     classifiers = {luma: Classifier(sets["trainA"], sets["trainB"], luma) for luma in (False, True)}
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(FROZEN.glob("*.*")))).hexdigest()[:12]
 

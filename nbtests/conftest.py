@@ -139,10 +139,11 @@ def toy(tmp_path, monkeypatch):
     """A folder of three pictures, 81×80, to train recipes on; all that these read and write is in tmp_path."""
     from skimage import data
 
-    from helpers import images, recipes, training
+    from helpers import images, training
+    from helpers.app import train
 
-    monkeypatch.setattr(recipes, "ROOT", tmp_path)
-    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    monkeypatch.setattr(train, "ROOT", tmp_path)
+    monkeypatch.setattr(train, "training_folder", lambda name: tmp_path / "work" / name)
     for function in (training.save_weights, training.load_weights):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "weights",))
     for k in range(3):

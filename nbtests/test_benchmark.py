@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from helpers import __main__, benchmark, images, metrics, models, training
+from helpers import damage, images, metrics, models, training
+from helpers.app import benchmark, command
 
 CARD = {"builder": "espcn", "arguments": {"scale": 4}, "task": "enlarge", "scale": 4}
 CARD |= {"downscale": "bicubic", "damage": None, "size": None}
@@ -37,7 +38,7 @@ def weights(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    status = __main__.main(["benchmark", *map(str, arguments)])
+    status = command.main(["benchmark", *map(str, arguments)])
     printed = capsys.readouterr()
     return status, printed.out, printed.err
 
@@ -99,33 +100,33 @@ def test_the_card_sets_the_square_and_options_override_it(photos, weights, capsy
 
 def test_the_course_s_damage_is_made_from_any_folder_by_the_files_names(photos, weights, capsys, tmp_path):
     card = {"builder": "cae", "arguments": {"latent": 4, "width": 4}, "task": "deblur", "scale": 1}
-    card |= {"downscale": None, "damage": images.DAMAGE, "size": 96}
+    card |= {"downscale": None, "damage": "random_damage", "size": 96}
     training.save_weights(models.cae(latent=4, width=4), "untrained", card, weights)
     status, out, _ = run(capsys, photos, "--with", "untrained", "--fit", "resize", "--json", tmp_path / "rows.json")
-    assert status == 0 and "2 pictures ×1, 1 too small; inputs with blur, motion or mosaic, resize to 96×96" in out
+    assert status == 0 and "2 pictures ×1, 1 too small; inputs with random_damage, resize to 96×96" in out
     damaged, same = json.loads((tmp_path / "rows.json").read_text())
     assert damaged["method"] == "untouched" and damaged["psnr_rgb"] == pytest.approx(same["psnr_rgb"])
     expected = []
     for name in ("cat", "eye"):
         hr = images.resize(images.square_crop(images.read(photos / f"{name}.png")), (96, 96), "area")
-        expected.append(metrics.psnr(hr, images.damage(hr, name)))
+        expected.append(metrics.psnr(hr, damage.random_damage(hr, name)))
     assert damaged["psnr_rgb"] == pytest.approx(np.mean(expected), abs=0.01)
 
 
 def test_noise_is_made_after_the_reduction_and_not_with_another(photos, weights, capsys, tmp_path):
     sizes = {"c": 1, "d": 1, "g": 4, "g0": 4, "upsampling": "subpixel", "skip": "bicubic"}
     card = {"builder": "rdn", "arguments": sizes, "task": "enlarge", "scale": 2}
-    card |= {"downscale": "bicubic", "damage": images.NOISE, "size": None}
+    card |= {"downscale": "bicubic", "damage": "small_noisy_jpeg", "size": None}
     training.save_weights(models.rdn(**sizes), "untrained", card, weights)
     status, out, _ = run(capsys, photos, "--with", "untrained", "--json", tmp_path / "rows.json")
     assert status == 0
-    assert "3 pictures ×2, 0 too small; inputs reduced by bicubic, with noise of σ 8, then JPEG at quality 40" in out
+    assert "3 pictures ×2, 0 too small; inputs reduced by bicubic, with small_noisy_jpeg" in out
     bicubic, same = json.loads((tmp_path / "rows.json").read_text())
     assert bicubic["psnr_y"] == pytest.approx(same["psnr_y"], abs=0.1)
     expected = []
     for name in ("cat", "eye", "tiny"):
         hr = images.crop_to_multiple(images.read(photos / f"{name}.png"), 2)
-        expected.append(metrics.psnr(hr, images.enlarge(images.noisy(hr, name), 2), border=2, y=True))
+        expected.append(metrics.psnr(hr, images.enlarge(damage.small_noisy_jpeg(hr, name), 2), border=2, y=True))
     assert bicubic["psnr_y"] == pytest.approx(np.mean(expected), abs=1e-6)
     for option, words in ((["--downscale", "area"], "cannot be made with --downscale area"), (["--scale", 4], "of ×2")):
         status, _, err = run(capsys, photos, "--with", "untrained", *option)

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from helpers import ROOT, __main__, images
+from helpers import ROOT, images
+from helpers.app import command
 
 
 def fails(done, *words):
@@ -147,6 +148,6 @@ def test_control_c_says_that_nothing_is_lost(monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("helpers.lessons.run", stop)
-    assert __main__.main(["run"]) == 130
+    monkeypatch.setattr("helpers.app.lessons.run", stop)
+    assert command.main(["run"]) == 130
     assert "stopped" in capsys.readouterr().err

@@ -15,7 +15,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 import helpers
-from helpers import ROOT, batching, lessons, models, training
+from helpers import ROOT, batching, models, training
+from helpers.app import lessons
 
 NAMES = sorted(path.stem for path in lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 SPARED = ["tensorflow", "keras", "numpy"]
@@ -222,7 +223,7 @@ def test_elsewhere_there_is_no_such_menu(elsewhere, monkeypatch, capsys):
 
 
 def test_elsewhere_a_training_stays_in_build(elsewhere, capsys):
-    place = helpers.workplace("named by nobody else")
+    place = helpers.training_folder("named by nobody else")
     assert place == ROOT / "build/training/named by nobody else"
     assert "delete that to start anew" in capsys.readouterr().out
     assert not place.exists()
@@ -230,9 +231,9 @@ def test_elsewhere_a_training_stays_in_build(elsewhere, capsys):
 
 def test_drive_is_asked_for_once(session, drive, capsys):
     mounts = session("one", drive)
-    place = helpers.workplace("06_espcn/ours")
+    place = helpers.training_folder("06_espcn/ours")
     assert place == helpers.DRIVE / "MyDrive/image-restoration-course/06_espcn/ours"
-    assert helpers.workplace("06_espcn/ours") == place
+    assert helpers.training_folder("06_espcn/ours") == place
     assert mounts == [str(helpers.DRIVE)]
     assert str(place) in capsys.readouterr().out
 
@@ -242,7 +243,7 @@ def test_a_declined_drive_is_said_not_silent(session, monkeypatch, capsys, how):
     session("one")
     if how == "no notebook":  # in a program that the notebook started
         monkeypatch.setitem(sys.modules, "google.colab", None)
-    assert helpers.workplace("toy") == helpers.ROOT / "build/training/toy"
+    assert helpers.training_folder("toy") == helpers.ROOT / "build/training/toy"
     printed = capsys.readouterr().out
     assert "Drive is not mounted (" in printed and "loses its training" in printed
 
@@ -256,7 +257,7 @@ def epochs_run(epochs):
     def data(step):
         return batching.batches(hr[:, ::2, ::2], hr, 4, seed=0, start=step)
 
-    return training.fit(model, data, epochs, steps=2, folder=helpers.workplace("toy")).epoch
+    return training.fit(model, data, epochs, steps=2, folder=helpers.training_folder("toy")).epoch
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["drive", "declined"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, batching, cyclegan, images, models, recipes, training
+from helpers import ROOT, adversarial, batching, images, models, training
+from helpers.app import train
 
 SIZE = 32
 
@@ -31,17 +32,17 @@ def unpaired(step, n=2, size=SIZE):
 def cycle_gan(pool=50, seed=0, size=SIZE, rate=2e-4):
     keras.utils.set_random_seed(seed)
     d = [models.patch_discriminator(2) for _ in "ab"]
-    model = cyclegan.CycleGAN(*(models.resnet_generator(2, 1) for _ in "gf"), *d, size=size, pool=pool, seed=seed)
+    model = adversarial.CycleGAN(*(models.resnet_generator(2, 1) for _ in "gf"), *d, size=size, pool=pool, seed=seed)
     model.compile(keras.optimizers.Adam(rate, beta_1=0.5))
     return model
 
 
 def test_importing_it_imports_no_tensorflow():
     """So that the losses can be driven where there is none."""
-    tree = ast.parse((ROOT / "helpers/cyclegan.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "helpers/adversarial.py").read_text(encoding="utf-8"))
     imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert "import keras" in imports and "from helpers import images" in imports
-    assert not any(name in line for line in imports for name in ("tensorflow", "batching", "training"))
+    assert "import keras" in imports and "from helpers import batching, images" in imports
+    assert not any(name in line for line in imports for name in ("tensorflow", "training"))
 
 
 # pictures
@@ -68,7 +69,7 @@ def test_scenes_are_told_apart_by_what_they_show(tmp_path):
 
 
 def test_two_folders_are_split_by_scene(tmp_path):
-    sets = cyclegan.unpaired(drawn(tmp_path, 10, ("day", "night")))
+    sets = adversarial.unpaired(drawn(tmp_path, 10, ("day", "night")))
     assert {name: len(paths) for name, paths in sets.items()} == {"trainA": 16, "trainB": 16, "testA": 4, "testB": 4}
     scenes = {name: {path.name.split("_")[0] for path in paths} for name, paths in sets.items()}
     assert scenes["testA"] == scenes["testB"] and not scenes["testA"] & (scenes["trainA"] | scenes["trainB"])
@@ -78,7 +79,7 @@ def test_two_folders_are_split_by_scene(tmp_path):
 def test_four_folders_are_taken_as_they_are(tmp_path):
     drawn(tmp_path, 1, ("trainA", "trainB"))
     drawn(tmp_path, 2, ("testA", "testB"))
-    assert {name: len(paths) for name, paths in cyclegan.unpaired(tmp_path).items()} == {
+    assert {name: len(paths) for name, paths in adversarial.unpaired(tmp_path).items()} == {
         "trainA": 2,
         "trainB": 2,
         "testA": 4,
@@ -89,33 +90,33 @@ def test_four_folders_are_taken_as_they_are(tmp_path):
 def test_another_layout_is_named(tmp_path):
     for folder in (tmp_path, tmp_path / "missing", drawn(tmp_path / "one", 1, ("a", "a"))):
         with pytest.raises(FileNotFoundError, match=r"expected trainA, trainB, testA, testB or just two folders"):
-            cyclegan.unpaired(folder)
+            adversarial.unpaired(folder)
     (tmp_path / "two/a").mkdir(parents=True)
     (tmp_path / "two/b").mkdir()
     with pytest.raises(FileNotFoundError, match="no pictures"):
-        cyclegan.unpaired(tmp_path / "two")
+        adversarial.unpaired(tmp_path / "two")
     with pytest.raises(ValueError, match="at least"):
-        cyclegan.unpaired(drawn(tmp_path / "few", 2))
+        adversarial.unpaired(drawn(tmp_path / "few", 2))
     (drawn(tmp_path / "bad", 6) / "b/0_0.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"0_0\.png"):
-        cyclegan.unpaired(tmp_path / "bad")
+        adversarial.unpaired(tmp_path / "bad")
 
 
 def test_batches_resume_where_they_were_cut():
     a, b = (np.uint8(255 * noise(5, 48, 40, 3, seed=s)) for s in (1, 2))
-    whole = list(cyclegan.batches(a, b, SIZE, batch=2, seed=3).take(7))
-    again = list(cyclegan.batches(a, b, SIZE, batch=2, seed=3, start=4).take(3))
+    whole = list(adversarial.batches(a, b, SIZE, batch=2, seed=3).take(7))
+    again = list(adversarial.batches(a, b, SIZE, batch=2, seed=3, start=4).take(3))
     for old, new in zip(whole[4:], again, strict=True):
         np.testing.assert_array_equal(old, new)
     assert all(x.shape == (2, SIZE, SIZE, 3) and 0 <= np.min(x) <= np.max(x) <= 1 for pair in whole for x in pair)
-    other = next(iter(cyclegan.batches(a, b, SIZE, batch=2, seed=4)))
+    other = next(iter(adversarial.batches(a, b, SIZE, batch=2, seed=4)))
     assert not np.array_equal(whole[0][0], other[0])
 
 
 def test_batches_keep_their_sets_apart_and_zoom():
     ramp = np.tile(np.uint8(np.arange(0, 240, 3))[:, None, None], (6, 1, 80, 3))
     spans = []
-    for a, b in cyclegan.batches(ramp, np.full_like(ramp, 250), SIZE).take(20):
+    for a, b in adversarial.batches(ramp, np.full_like(ramp, 250), SIZE).take(20):
         assert np.min(b) > 0.97 and np.max(a) < 0.97
         spans.append(float(np.max(a) - np.min(a)))
     assert min(spans) < 0.6 < 0.8 < max(spans)
@@ -123,7 +124,7 @@ def test_batches_keep_their_sets_apart_and_zoom():
 
 def test_scenes_shows_both_ways_after_each_epoch(tmp_path, capsys):
     a, b = (np.uint8(255 * noise(n, SIZE, SIZE, 3, seed=n)) for n in (2, 3))
-    scenes = cyclegan.Scenes(a, b, tmp_path)
+    scenes = adversarial.Scenes(a, b, tmp_path)
     model = cycle_gan(pool=4)
     training.fit(model, unpaired, 2, 1, callbacks=[scenes])
     assert list(scenes.shown) == [1, 2] and scenes.shown[2].shape == (5, SIZE, SIZE, 3)
@@ -207,19 +208,19 @@ def test_a_patch_is_70_pixels_wide():
 
 
 def test_losses():
-    assert cyclegan.adversarial_loss(np.float32([1, 1]), real=True) == 0
-    assert cyclegan.adversarial_loss(np.float32([1, 0]), real=True) == 0.5
-    assert cyclegan.adversarial_loss(np.float32([2, 0]), real=False) == 2
+    assert adversarial.adversarial_loss(np.float32([1, 1]), real=True) == 0
+    assert adversarial.adversarial_loss(np.float32([1, 0]), real=True) == 0.5
+    assert adversarial.adversarial_loss(np.float32([2, 0]), real=False) == 2
     a = noise(2, 4, 4, 3)
-    assert cyclegan.absolute_loss(a, a) == 0
-    assert float(cyclegan.absolute_loss(a, a - 0.25)) == pytest.approx(0.25)
+    assert adversarial.absolute_loss(a, a) == 0
+    assert float(adversarial.absolute_loss(a, a - 0.25)) == pytest.approx(0.25)
 
 
 def test_the_rate_stands_and_then_falls():
-    fall = cyclegan.LinearFall(2e-4, 100)
+    fall = adversarial.LinearFall(2e-4, 100)
     assert [float(fall(step)) for step in (0, 25, 50)] == pytest.approx([2e-4] * 3)
     assert [float(fall(step)) for step in (75, 100, 120)] == pytest.approx([1e-4, 0, 0])
-    assert cyclegan.LinearFall.from_config(fall.get_config()).get_config() == fall.get_config()
+    assert adversarial.LinearFall.from_config(fall.get_config()).get_config() == fall.get_config()
 
 
 # pool
@@ -265,11 +266,15 @@ def test_a_step_is_the_textbooks(identity):
     g, f, d_a, d_b = model.g, model.f, model.d_a, model.d_b
     with tf.GradientTape(persistent=True) as tape:
         fake_b, fake_a = g(a, training=True), f(b, training=True)
-        cycle = cyclegan.absolute_loss(a, f(fake_b)) + cyclegan.absolute_loss(b, g(fake_a))
-        total_g = cyclegan.adversarial_loss(d_b(fake_b), True) + 10 * cycle + leave * cyclegan.absolute_loss(b, g(b))
-        total_f = cyclegan.adversarial_loss(d_a(fake_a), True) + 10 * cycle + leave * cyclegan.absolute_loss(a, f(a))
-        tell_a = (cyclegan.adversarial_loss(d_a(a), True) + cyclegan.adversarial_loss(d_a(fake_a), False)) / 2
-        tell_b = (cyclegan.adversarial_loss(d_b(b), True) + cyclegan.adversarial_loss(d_b(fake_b), False)) / 2
+        cycle = adversarial.absolute_loss(a, f(fake_b)) + adversarial.absolute_loss(b, g(fake_a))
+        total_g = (
+            adversarial.adversarial_loss(d_b(fake_b), True) + 10 * cycle + leave * adversarial.absolute_loss(b, g(b))
+        )
+        total_f = (
+            adversarial.adversarial_loss(d_a(fake_a), True) + 10 * cycle + leave * adversarial.absolute_loss(a, f(a))
+        )
+        tell_a = (adversarial.adversarial_loss(d_a(a), True) + adversarial.adversarial_loss(d_a(fake_a), False)) / 2
+        tell_b = (adversarial.adversarial_loss(d_b(b), True) + adversarial.adversarial_loss(d_b(fake_b), False)) / 2
     before, expected = [], []
     for network, loss in ((g, total_g), (f, total_f), (d_a, tell_a), (d_b, tell_b)):
         copies = [keras.Variable(v, name=v.name) for v in network.trainable_variables]
@@ -349,10 +354,10 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
     """The whole way from two folders to two files of weights, small."""
     names = ("day_to_night", "night_to_day")
     small = {"arguments": {"width": 2, "blocks": 1}, "steps": 2}
-    monkeypatch.setitem(recipes.UNPAIRED, names, recipes.UNPAIRED[names] | small)
+    monkeypatch.setitem(train.UNPAIRED, names, train.UNPAIRED[names] | small)
     monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
-    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / name)
+    monkeypatch.setattr(train, "training_folder", lambda name: tmp_path / name)
     states, fit = [], training.fit
 
     class Watch(keras.callbacks.Callback):
@@ -360,7 +365,7 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
             states.append([w.numpy() for w in self.model.g.trainable_weights + self.model.f.trainable_weights])
 
     monkeypatch.setattr(training, "fit", lambda *a, callbacks, **k: fit(*a, callbacks=[*callbacks, Watch()], **k))
-    paths = recipes.train_unpaired(names, drawn(tmp_path / "sets", 10))
+    paths = train.train_unpaired(names, drawn(tmp_path / "sets", 10))
     assert [path.stem for path in paths] == list(names)
     kept = []
     for path in paths:
@@ -371,4 +376,4 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
     assert first < 0.5 * last, "of two steps the moving average is the first one's state, nearly"
     assert list((tmp_path / "day_to_night").glob("scenes-*.png"))
     with pytest.raises(ValueError, match="begun with other pictures"):
-        recipes.train_unpaired(names, drawn(tmp_path / "others", 10))
+        train.train_unpaired(names, drawn(tmp_path / "others", 10))

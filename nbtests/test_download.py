@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from helpers import download, images
+from helpers.app import sources
 
 
 def table(path):
@@ -159,7 +160,7 @@ def test_survey_names_copies_problems_and_licences(tmp_path):
     images.write(folder / "more" / "small.jpg", images.resize(cat, (150, 226), "area"))
     Image.fromarray(images.to_uint8(cat[:100, :100])).convert("L").save(folder / "part.bmp")
     (folder / "page.jpg").write_text("<html>")
-    rows = {row["file"]: row for row in download.survey(folder)}
+    rows = {row["file"]: row for row in sources.survey(folder)}
     assert rows["more/small.jpg"]["copy_of"] == "chelsea.png"
     assert [name for name, row in rows.items() if row["copy_of"]] == ["more/small.jpg"]
     assert rows["page.jpg"]["problem"].startswith("page.jpg is not a picture")
@@ -167,7 +168,7 @@ def test_survey_names_copies_problems_and_licences(tmp_path):
     facts = {key: rows["part.bmp"][key] for key in ("format", "mode", "width", "height", "licence")}
     assert facts == {"format": "BMP", "mode": "L", "width": 100, "height": 100, "licence": None}
     assert (rows["coffee.png"]["author"], rows["coffee.png"]["licence"]) == ("Rachel Michetti", "CC0")
-    text = download.summary([*rows.values()])
+    text = sources.summary([*rows.values()])
     assert text.startswith("13 files, 12 readable, 11 different\n")
     assert "from 100×100 to 1411×1411 pixels" in text
     assert str(tmp_path) not in text
@@ -175,9 +176,9 @@ def test_survey_names_copies_problems_and_licences(tmp_path):
 
 def test_survey_of_nothing(tmp_path):
     with pytest.raises(FileNotFoundError, match="no pictures"):
-        download.survey(tmp_path)
+        sources.survey(tmp_path)
     (tmp_path / "x.png").touch()
-    assert download.summary(download.survey(tmp_path)).startswith("1 files, 0 readable, 0 different")
+    assert sources.summary(sources.survey(tmp_path)).startswith("1 files, 0 readable, 0 different")
 
 
 def test_many_pictures_go_through_several_processes(tmp_path, picture):

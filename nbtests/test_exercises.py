@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from helpers import ROOT
-from helpers.exercises import check
+from helpers.selfcheck import check
 from instructors import exercises, grade, marking
 from instructors.sandbox import Process
 

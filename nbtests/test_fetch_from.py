@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import batching, download, images
+from helpers.app import sources
 
 PAGES = {"celeba": "jessicali9530/celeba-dataset", "unsplash": "quadeer15sh/image-super-resolution-from-unsplash"}
 TOP = "Image Super Resolution - Unsplash"
@@ -162,9 +163,9 @@ def test_leftovers_of_a_killed_run_are_never_written_through(sets, tmp_path, mon
     content = theirs.read_bytes()
     to = tmp_path / "to/img_align_celeba"
     to.mkdir(parents=True)
-    (to / f".{download.os.getpid()}.part.000000.jpg").hardlink_to(theirs)
+    (to / f".{sources.os.getpid()}.part.000000.jpg").hardlink_to(theirs)
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(download.shutil, "copyfileobj", lambda source, file: file.write(b"half"))
+    monkeypatch.setattr(sources.shutil, "copyfileobj", lambda source, file: file.write(b"half"))
     with pytest.raises(ValueError, match="4 bytes instead of"):
         download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
     assert theirs.read_bytes() == content
@@ -198,7 +199,7 @@ def kaggle_out_of_reach(monkeypatch):
     def refuse(handle):
         raise ConnectionError(f"Kaggle was asked for {handle}")
 
-    monkeypatch.setattr(download.web, "kaggle", refuse)
+    monkeypatch.setattr(sources, "kaggle", refuse)
 
 
 def test_without_an_origin_what_is_there_is_used_or_kaggle_asked(sets, tmp_path):
@@ -245,7 +246,7 @@ def test_listed_files_that_are_missing_are_counted_and_named(celeba, tmp_path, k
     assert "4 of 6" in str(warning.message)
     assert [f"{k:06d}" in str(warning.message) for k in range(6)] == [True, False, True, True, False, False]
     assert [p.name for p in images.find(to)] == ["000001.jpg", "000004.jpg"]
-    assert {p.name: part for p, part in download.celeba_splits(to).items()} == {
+    assert {p.name: part for p, part in sources.celeba_splits(to).items()} == {
         "000001.jpg": "val",
         "000004.jpg": "val",
     }
@@ -281,7 +282,7 @@ def test_a_pair_needs_both_its_pictures(sets, tmp_path):
     (origin / TOP / "high res/7.jpg").unlink()
     with pytest.warns(UserWarning, match=r"1 of 8 .*high res/7\.jpg"):
         to = download.fetch("unsplash", origin=origin, to=tmp_path / "to")
-    assert [low.name for low, _ in download.unsplash_pairs(to)] == ["1_2.jpg", "2_4.jpg"]
+    assert [low.name for low, _ in sources.unsplash_pairs(to)] == ["1_2.jpg", "2_4.jpg"]
     (origin / TOP / "low res/1_2.jpg").unlink()
     (origin / TOP / "high res/2.jpg").unlink()
     with pytest.raises(FileNotFoundError, match="nothing that its image_data"):
@@ -472,7 +473,7 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(sets, archive, tm
         copy(source, file)
 
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(download.shutil, "copyfileobj", interrupted)
+    monkeypatch.setattr(sources.shutil, "copyfileobj", interrupted)
     to = tmp_path / "to"
     with pytest.raises(KeyboardInterrupt):
         download.fetch("celeba", origin=origin, to=to)
@@ -493,7 +494,7 @@ def test_a_full_disk_says_so(tmp_path, speckle, on_full_disk):
     (tmp_path / "in/list_eval_partition.csv").write_text("image_id,partition\n1.jpg,0\n")
     origin = zipped(tmp_path / "in", tmp_path / "set.zip")
     with pytest.raises(OSError, match=r"cannot write to/img_align_celeba/1\.jpg.*free space"):
-        on_full_disk(download._fetch_set, "celeba", origin, Path("to"))
+        on_full_disk(sources._fetch_set, "celeba", origin, Path("to"))
     assert not tree(tmp_path / "to")
 
 
@@ -502,7 +503,7 @@ def test_a_full_disk_says_so(tmp_path, speckle, on_full_disk):
 
 def test_celeba_keeps_its_own_partition(sets, tmp_path):
     to = download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
-    splits = download.celeba_splits(to)
+    splits = sources.celeba_splits(to)
     assert list(splits) == images.find(to)
     assert list(splits.values()) == ["train", "val", "test", "train", "val", "train"]
 
@@ -513,12 +514,12 @@ def test_a_partition_nobody_knows_is_an_error(celeba, tmp_path):
     for wrong, named in (("5.jpg,3", "'3'"), ("5.jpg", "''"), ("5.jpg,train", "'train'")):
         (to / table.name).write_text(table.read_text().replace("5.jpg,0", wrong))
         with pytest.raises(ValueError, match=rf"000005\.jpg has partition {named}"):
-            download.celeba_splits(to)
+            sources.celeba_splits(to)
 
 
 def test_unsplash_is_split_by_high_picture(sets, tmp_path):
     to = download.fetch("unsplash", origin=sets / "unsplash", to=tmp_path / "to")
-    pairs = download.unsplash_pairs(to)
+    pairs = sources.unsplash_pairs(to)
     assert sorted(low for low, _ in pairs) == images.find(to / "low res")
     assert {high for _, high in pairs} == {*images.find(to / "high res")}
     assert all(low.stem.split("_")[0] == high.stem for low, high in pairs)
@@ -526,7 +527,7 @@ def test_unsplash_is_split_by_high_picture(sets, tmp_path):
     assert Counter(parts.values()) == {"train": 1, "val": 1, "test": 1}  # by picture, not by pair
 
 
-@pytest.mark.parametrize("splits", [download.celeba_splits, download.unsplash_pairs])
+@pytest.mark.parametrize("splits", [sources.celeba_splits, sources.unsplash_pairs])
 def test_splits_need_a_fetched_set(sets, tmp_path, splits):
     for folder in (tmp_path, tmp_path / "nowhere", sets / "celeba"):  # the last one is Kaggle's layout, not ours
         with pytest.raises(FileNotFoundError, match=r"no pictures with their .*\.csv in .*; fetch\("):

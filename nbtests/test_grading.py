@@ -292,7 +292,7 @@ def files(folder):
         cell.metadata.pop("nbgrader", None)
     timed = {k: f"%%time\n{v}" for k, v in honest().items() if k in ("pyramid", "leaked")}
     magic = notebook(
-        honest() | timed | {"psnr": f"%matplotlib inline\n!pip install x\nimages.blur?\n{honest()['psnr']}"}
+        honest() | timed | {"psnr": f"%matplotlib inline\n!pip install x\ndamage.blur?\n{honest()['psnr']}"}
     )
     solution = {"nbgrader": {"solution": True, "grade_id": "psnr"}}
     strange = [

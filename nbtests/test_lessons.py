@@ -14,7 +14,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from helpers import ROOT, lessons
+from helpers import ROOT
+from helpers.app import lessons
 from helpers.plots import RESULT
 
 RECORD = """
@@ -166,7 +167,7 @@ def test_an_unknown_lesson_is_refused_before_anything_runs(tmp_path):
 def run_in(root, before=None):
     """`python -m helpers run` on the course under `root`, in its own process."""
     script = (
-        "import sys, pathlib; from helpers import lessons; from helpers.__main__ import main\n"
+        "import sys, pathlib; from helpers.app import lessons; from helpers.__main__ import main\n"
         "lessons.ROOT = root = pathlib.Path(sys.argv[1])\n"
         "lessons.NOTEBOOKS, lessons.BUILD = root / 'notebooks', root / 'build'\n"
         "sys.exit(main(['run']))"

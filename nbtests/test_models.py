@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, images, layers, metrics, models, restore, training
+from helpers import ROOT, images, layers, metrics, models, tiles, training
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
@@ -153,7 +153,7 @@ def test_unet_alone_wants_multiples_of_16_and_restore_pads():
     model, low = models.unet(2), noise(17, 40, 3)
     with pytest.raises(Exception, match=r"(?i)concat|shape"):
         model(low[None])
-    np.testing.assert_array_equal(restore.apply(model, low, 1), low)
+    np.testing.assert_array_equal(tiles.apply(model, low, 1), low)
 
 
 def test_unet_corrects_in_float32_under_mixed_precision():
@@ -189,7 +189,7 @@ def test_cae_squeezes_a_face_into_its_latent_space(skips):
 
 def test_untrained_cae_with_skips_changes_nothing_and_restore_pads():
     damaged = noise(17, 42, 3)
-    np.testing.assert_array_equal(restore.apply(models.cae(4, width=4), damaged, 1), damaged)
+    np.testing.assert_array_equal(tiles.apply(models.cae(4, width=4), damaged, 1), damaged)
 
 
 def test_without_skips_nothing_passes_but_the_latent_space():
@@ -574,7 +574,10 @@ def test_networks_are_pure_keras(name):
     assert any(i.startswith("keras") for i in imported(name))
 
 
-@pytest.mark.parametrize("name", ["__init__", "__main__", "images", "metrics", "download"])
+@pytest.mark.parametrize(
+    "name",
+    ["__init__", "__main__", "files", "images", "damage", "metrics", "batching", "download"],
+)
 def test_pictures_and_scores_need_no_tensorflow_at_the_top(name):
     tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
     top = {line for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for line in [ast.unparse(node)]}

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from skimage import data
 
-from helpers import __main__, images, metrics, plots, recipes, restore, training, video
+from helpers import damage, images, metrics, plots, tiles, training
+from helpers.app import command, film, photo, train
 
 ASTRONAUT = images.to_float(data.astronaut())
 
@@ -51,12 +52,12 @@ def photo_exif(**tags):
 def test_only_the_face_is_drawn_and_no_seam_is_left(inverter):
     picture = ASTRONAUT[:256, 64:384]
     (box, *_) = images.faces(picture)
-    result = restore.portrait(inverter, picture, 1)
+    result = photo.portrait(inverter, picture, 1)
     assert result.shape == picture.shape and result.dtype == np.float32
     down, right, n = box.top + box.height // 4, box.left + box.width // 4, box.height // 2
     middle = np.s_[down : down + n, right : right + n]
     np.testing.assert_allclose(result[middle], 1 - picture[middle], atol=1e-5)
-    square = images.square_around(box, picture.shape, restore.MARGIN)
+    square = images.square_around(box, picture.shape, photo.MARGIN)
     outside = np.ones(picture.shape[:2], bool)
     outside[square.top : square.top + square.height, square.left : square.left + square.width] = False
     np.testing.assert_allclose(result[outside], picture[outside], atol=1e-5)
@@ -69,23 +70,23 @@ def test_only_the_face_is_drawn_and_no_seam_is_left(inverter):
 
 
 def test_the_mask_falls_to_zero_but_not_at_the_pictures_own_border():
-    ramp = restore._ramp(100, 20, True, True)
+    ramp = photo._ramp(100, 20, True, True)
     assert ramp[0] == ramp[-1] == 0 and (ramp[20:80] == 1).all() and np.diff(ramp).max() < 0.09
-    assert restore._ramp(100, 20, False, True)[0] == 1
-    assert (restore._ramp(10, 20, False, False) == 1).all()
+    assert photo._ramp(100, 20, False, True)[0] == 1
+    assert (photo._ramp(10, 20, False, False) == 1).all()
 
 
 def test_several_faces_and_a_network_around(copier, inverter):
     picture = np.concatenate([ASTRONAUT[:256, 64:320]] * 2, axis=1)
     found = images.faces(picture)
     assert len(found) == 2
-    result = restore.portrait(inverter, picture, 1)
+    result = photo.portrait(inverter, picture, 1)
     for box in found:
         at = np.s_[box.top + 20 : box.top + box.height - 20, box.left + 20 : box.left + box.width - 20]
         assert np.abs(result[at] - (1 - picture[at])).mean() < 0.01
-    assert restore.portrait(copier, picture, 2, around=copier).shape == (512, 1024, 3)
+    assert photo.portrait(copier, picture, 2, around=copier).shape == (512, 1024, 3)
     with pytest.raises(ValueError, match="enlarges 2 times, not 1"):
-        restore.portrait(inverter, picture, 1, around=copier)
+        photo.portrait(inverter, picture, 1, around=copier)
 
 
 def test_a_shipped_network_brings_a_blurred_face_nearer():
@@ -93,29 +94,29 @@ def test_a_shipped_network_brings_a_blurred_face_nearer():
     (box, *_) = images.faces(truth)
     model, _ = training.load_weights("cae_faces")
     for sigma, size in ((2, None), (4, 96)):  # a wide blur is one that a reduced face can be freed from
-        damaged = images.blur(truth, sigma)
-        before, after = (images.crop_box(p, box) for p in (damaged, restore.portrait(model, damaged, 1, size)))
+        damaged = damage.blur(truth, sigma)
+        before, after = (images.crop_box(p, box) for p in (damaged, photo.portrait(model, damaged, 1, size)))
         assert metrics.psnr(images.crop_box(truth, box), after) > metrics.psnr(images.crop_box(truth, box), before) + 1
 
 
 @pytest.mark.parametrize("picture", [np.full((64, 64, 3), 0.5, np.float32), np.zeros((1, 1, 3), np.float32)])
 def test_no_face_is_said_and_nothing_written(tmp_path, copier, picture, capsys):
     with pytest.raises(ValueError, match=r"no face found.*crop it nearer"):
-        restore.portrait(copier, picture, 2)
+        photo.portrait(copier, picture, 2)
     source = images.write(tmp_path / "flat.png", picture)
-    assert __main__.main(["restore", "--portrait", str(source), "--to", str(tmp_path / "out")]) == 2
+    assert command.main(["restore", "--portrait", str(source), "--to", str(tmp_path / "out")]) == 2
     assert re.search(r"^error: .*flat\.png: no face found", capsys.readouterr().err, re.MULTILINE)
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["flat.png"]
 
 
 def test_a_portrait_by_one_command(tmp_path, portrait, capsys):
     arguments = ["restore", "--portrait", str(portrait), "--with", "cae_faces", "--to", str(tmp_path / "out")]
-    assert __main__.main(arguments) == 0
+    assert command.main(arguments) == 0
     result = tmp_path / "out" / "portrait_restored.png"
     assert capsys.readouterr().out == f"{result}\n"
-    expected = restore.portrait(training.load_weights("cae_faces")[0], images.read(portrait), 1)
+    expected = photo.portrait(training.load_weights("cae_faces")[0], images.read(portrait), 1)
     assert np.abs(images.read(result) - expected).max() < 2.1 / 255
-    assert re.fullmatch(r"cae_faces \w{8} on faces", restore.restored_by(result))
+    assert re.fullmatch(r"cae_faces \w{8} on faces", photo.restored_by(result))
 
 
 # labels
@@ -138,9 +139,9 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
     if suffix == ".tif":
         exif[700] = packet.encode()
     Image.fromarray(images.to_uint8(picture)).save(source, exif=exif, **options)
-    assert restore.restored_by(source) == ""
-    result = restore.restore_file(copier, 2, source, tmp_path, label="net_x2 1a2b3c4d")
-    assert restore.restored_by(result) == "net_x2 1a2b3c4d"
+    assert photo.restored_by(source) == ""
+    result = photo.restore_file(copier, 2, source, tmp_path, label="net_x2 1a2b3c4d")
+    assert photo.restored_by(result) == "net_x2 1a2b3c4d"
     with Image.open(result) as file:
         file.load()
         assert file.getexif()[271] == "Acme"
@@ -152,12 +153,12 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
         if suffix == ".png":
             assert file.text["Title"] == "Grandmother"
             assert file.text["Software"].startswith("Restored with") or "; Restored with" in file.text["Software"]
-    again = restore.restore_file(copier, 2, result, tmp_path / "again")  # both are told, the last counts
-    assert restore.restored_by(again) == "copier"
+    again = photo.restore_file(copier, 2, result, tmp_path / "again")  # both are told, the last counts
+    assert photo.restored_by(again) == "copier"
 
 
 def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
-    result = restore.restore_file(copier, 2, images.write(tmp_path / "x.jpg", picture), tmp_path)
+    result = photo.restore_file(copier, 2, images.write(tmp_path / "x.jpg", picture), tmp_path)
     with Image.open(result) as file:
         assert dict(file.getexif()) == {274: 1, 305: "Restored with copier by image-restoration-course"}
 
@@ -167,7 +168,7 @@ def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
 
 @pytest.fixture
 def restored(copier):
-    return lambda sources, to=None, label="a": restore.restore_all(copier, 2, sources, to, label)
+    return lambda sources, to=None, label="a": photo.restore_all(copier, 2, sources, to, label)
 
 
 def names(folder):
@@ -232,8 +233,8 @@ def test_whatever_is_raised_the_next_file_is_tried(tmp_path, picture, restored, 
             raise MemoryError
         return whole(model, scale, source, *others, **options)
 
-    whole = restore.restore_file
-    monkeypatch.setattr(restore, "restore_file", moody)
+    whole = photo.restore_file
+    monkeypatch.setattr(photo, "restore_file", moody)
     made, _, failed = restored(sorted(tmp_path.glob("?.png")), tmp_path / "out")
     assert [p.name for p in made] == ["a_x2.png", "c_x2.png"]
     assert re.search(r"b\.png: MemoryError", str(failed[0]))
@@ -251,46 +252,46 @@ def test_the_command_lists_what_failed(tmp_path, picture, capsys):
     images.write(tmp_path / "good.png", picture)
     (tmp_path / "bad.png").write_text("no picture")
     arguments = ["restore", str(tmp_path), "--to", str(tmp_path / "out"), "--with", "deconv_dogs_x2"]
-    assert __main__.main(arguments) == 2
+    assert command.main(arguments) == 2
     done = capsys.readouterr()
     assert done.out.splitlines() == [str(tmp_path / "out" / "good_x2.png"), "1 restored, 0 already there, 1 failed"]
     assert re.search(r"^error: .*bad\.png is not a picture", done.err, re.MULTILINE)
     (tmp_path / "bad.png").unlink()
-    assert __main__.main(arguments) == 0
+    assert command.main(arguments) == 0
     assert capsys.readouterr().out == "0 restored, 1 already there, 0 failed\n"
     (tmp_path / "empty").mkdir()
-    assert __main__.main(["restore", str(tmp_path / "empty")]) == 2
+    assert command.main(["restore", str(tmp_path / "empty")]) == 2
     assert "no pictures in" in capsys.readouterr().err
 
 
 def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, picture):
     frames = [Image.fromarray(images.to_uint8(np.roll(picture, 4 * k, axis=1))) for k in range(3)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:], duration=[50, 60, 70], loop=0)
-    result = restore.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, label="a")
-    assert result == tmp_path / "x_x2.gif" == restore.result_path(tmp_path / "x.gif", tmp_path, 2)
-    assert restore.restored_by(result) == "a"
-    pairs = zip(video.frames(tmp_path / "x.gif"), video.frames(result), strict=True)
+    result = photo.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, label="a")
+    assert result == tmp_path / "x_x2.gif" == photo.result_path(tmp_path / "x.gif", tmp_path, 2)
+    assert photo.restored_by(result) == "a"
+    pairs = zip(film.frames(tmp_path / "x.gif"), film.frames(result), strict=True)
     assert all(np.abs(new - images.enlarge(old, 2)).mean() < 0.05 for old, new in pairs)
     with pytest.raises(ValueError, match=r"x\.gif moves"):
-        restore.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, faces={})
-    assert restore.result_path("film.MOV", tmp_path, 2) == tmp_path / "film_x2.mov"
-    assert restore.result_path("film.avi", tmp_path, 1) == tmp_path / "film_restored.mkv"
+        photo.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, faces={})
+    assert photo.result_path("film.MOV", tmp_path, 2) == tmp_path / "film_x2.mov"
+    assert photo.result_path("film.avi", tmp_path, 1) == tmp_path / "film_restored.mkv"
 
 
 # which network
 
 
 def test_each_damage_is_told():
-    clean = metrics.damages(ASTRONAUT)
+    clean = photo.diagnose(ASTRONAUT)
     assert clean["noise"] < 3.5 and clean["blur"] < 0.5 and clean["jpeg"] < 1.2 and clean["mosaic"] < 1.2
-    assert metrics.damages(images.noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(8, abs=1)
-    assert metrics.damages(images.blur(ASTRONAUT, 2))["blur"] > 0.6
-    assert metrics.damages(images.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
-    assert metrics.damages(images.jpeg(images.blocks(ASTRONAUT), 90))["mosaic"] > 5
-    enlarged = metrics.damages(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
+    assert photo.diagnose(damage.add_noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(8, abs=1)
+    assert photo.diagnose(damage.blur(ASTRONAUT, 2))["blur"] > 0.6
+    assert photo.diagnose(damage.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
+    assert photo.diagnose(damage.jpeg(damage.blocks(ASTRONAUT), 90))["mosaic"] > 5
+    enlarged = photo.diagnose(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
     assert enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5  # even places differ from odd ones, and are no blocks
     with pytest.raises(ValueError, match="at least 32×32"):
-        metrics.damages(ASTRONAUT[:1, :1])
+        photo.diagnose(ASTRONAUT[:1, :1])
 
 
 def test_the_suggestion_is_a_shipped_network_with_a_reason(tmp_path, monkeypatch):
@@ -298,17 +299,17 @@ def test_the_suggestion_is_a_shipped_network_with_a_reason(tmp_path, monkeypatch
     for picture, name, why in (
         (ASTRONAUT, "espcn_photos_x4", "no damage"),
         (ASTRONAUT[40:200, 140:300], "espcn_faces_x4", "portrait"),
-        (images.blur(face, 2), "cae_faces", "blurred .* reduce it"),
-        (images.blocks(ASTRONAUT), "unet_photos", "blocks of 4×4"),
-        (images.blur(ASTRONAUT[256:, :256], 3), "cae_faces", "blurred .* reduce it"),
+        (damage.blur(face, 2), "cae_faces", "blurred .* reduce it"),
+        (damage.blocks(ASTRONAUT), "unet_photos", "blocks of 4×4"),
+        (damage.blur(ASTRONAUT[256:, :256], 3), "cae_faces", "blurred .* reduce it"),
     ):
-        measures, suggested, reason = restore.suggest(picture)
+        measures, suggested, reason = photo.suggest(picture)
         assert suggested == name and re.search(why, reason)
         assert set(measures) == {"noise", "blur", "jpeg", "mosaic", "face"}
-    _, suggested, reason = restore.suggest(images.noise(ASTRONAUT, 8 / 255, 0))
+    _, suggested, reason = photo.suggest(damage.add_noise(ASTRONAUT, 8 / 255, 0))
     assert suggested in ("rdn_noise_cancel_x2", None) and "noisy" in reason
-    monkeypatch.setattr(restore, "ROOT", tmp_path)
-    _, suggested, reason = restore.suggest(ASTRONAUT)
+    monkeypatch.setattr(photo, "ROOT", tmp_path)
+    _, suggested, reason = photo.suggest(ASTRONAUT)
     assert suggested is None and "espcn_photos_x4, made for that, is not in data/weights" in reason
 
 
@@ -321,7 +322,7 @@ def test_a_network_learns_from_one_picture_what_bicubic_cannot_draw():
     rings = 0.5 + 0.5 * np.sign(np.sin(np.hypot(y - 40, x - 30) ** 1.3 / 6))
     truth = images.resize(np.repeat(rings[..., None], 3, -1).astype(np.float32), (128, 128), "area")
     lr = images.reduce(truth, 2)
-    sr = restore.apply(recipes.zero_shot(lr, 2, steps=60), lr, 2)
+    sr = tiles.apply(train.zero_shot(lr, 2, steps=60), lr, 2)
     assert metrics.psnr(truth, sr, 2) > metrics.psnr(truth, images.enlarge(lr, 2), 2) + 0.3
 
 
@@ -329,12 +330,12 @@ def test_it_learns_the_reduction_that_it_is_told():
     """A blur that bicubic knows nothing of is undone only where it is known."""
 
     def soft(picture, scale):
-        return images.reduce(images.blur(picture, 1.5), scale)
+        return images.reduce(damage.blur(picture, 1.5), scale)
 
     truth = images.resize(ASTRONAUT[:256, 64:320], (128, 128), "area")
     lr = soft(truth, 2)
     scores = [
-        metrics.psnr(truth, restore.apply(recipes.zero_shot(lr, 2, steps=60, reduce=reduce), lr, 2), 2)
+        metrics.psnr(truth, tiles.apply(train.zero_shot(lr, 2, steps=60, reduce=reduce), lr, 2), 2)
         for reduce in (images.reduce, soft)
     ]
     assert scores[1] > scores[0] + 0.3
@@ -343,12 +344,12 @@ def test_it_learns_the_reduction_that_it_is_told():
 def test_it_stops_in_time_and_refuses_too_little(monkeypatch):
     calls = []
     monkeypatch.setattr(keras.Model, "train_on_batch", lambda self, *_: calls.append(1))
-    recipes.zero_shot(ASTRONAUT[:64, :64], steps=10)
+    train.zero_shot(ASTRONAUT[:64, :64], steps=10)
     assert len(calls) == 10
-    recipes.zero_shot(ASTRONAUT[:64, :64], seconds=1e-9)
+    train.zero_shot(ASTRONAUT[:64, :64], seconds=1e-9)
     assert len(calls) == 10
     with pytest.raises(ValueError, match="too few to learn ×4"):
-        recipes.zero_shot(ASTRONAUT[:63, :200], 4)
+        train.zero_shot(ASTRONAUT[:63, :200], 4)
 
 
 # slider

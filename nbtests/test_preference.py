@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import ROOT, plots, preference
+from helpers import ROOT, plots
+from helpers.app import preference
 
 METHODS = ("plain", "sharpened", "invented")
 
@@ -134,7 +135,7 @@ def test_answers_to_other_questions_are_refused(tmp_path, pictures, asked):
 
 ANSWERING = """
 import itertools, sys
-from helpers import preference
+from helpers.app import preference
 asked = [preference.Question(f"scene {k}", "one", "two") for k in range(2000)]
 for n in itertools.count():
     preference.save(sys.argv[1], asked, ["A"] * (n % 2000))

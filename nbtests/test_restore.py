@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageCms
 from skimage import data
 
-from helpers import ROOT, images, models, restore
+from helpers import ROOT, images, models, tiles
+from helpers.app import photo
 from helpers.layers import SubpixelConv2D
 
 L = keras.layers
@@ -100,7 +101,7 @@ def test_radius_bounds_what_a_pixel_changes(name):
     """Change one input pixel, in a picture large enough: nothing beyond the radius moves."""
     make, scale, radius = NETWORKS[name]
     model = make()
-    assert restore.receptive_radius(model) == radius
+    assert tiles.receptive_radius(model) == radius
     side, at = 41, 20
     before = noise(side, side, 3)
     after = before.copy()
@@ -116,10 +117,10 @@ def test_radius_bounds_what_a_pixel_changes(name):
 
 def test_radius_of_a_network_inside_a_network():
     inner = models.espcn(2, None)
-    assert restore.receptive_radius(build([conv(), inner, conv()])) == 1 + 6 + 1
+    assert tiles.receptive_radius(build([conv(), inner, conv()])) == 1 + 6 + 1
     twice = conv()  # one layer, two places
-    assert restore.receptive_radius(build(lambda x: twice(twice(x)) + x)) == 2
-    assert restore.receptive_radius(keras.Sequential([keras.Input((None, None, 3)), conv(), L.ReLU(), conv()])) == 2
+    assert tiles.receptive_radius(build(lambda x: twice(twice(x)) + x)) == 2
+    assert tiles.receptive_radius(keras.Sequential([keras.Input((None, None, 3)), conv(), L.ReLU(), conv()])) == 2
 
 
 WHOLE = {
@@ -148,12 +149,12 @@ UNSUPPORTED = {
 def test_what_cannot_be_tiled_is_refused(tmp_path, body, words):
     model = build(lambda x: conv()(body(x)))
     with pytest.raises(ValueError, match=rf"layer odd .*{words}.*call the network on the whole picture"):
-        restore.receptive_radius(model)
+        tiles.receptive_radius(model)
     with pytest.raises(ValueError, match=words):
-        restore.apply(model, noise(8, 8, 3), 1)
+        tiles.apply(model, noise(8, 8, 3), 1)
     images.write(tmp_path / "x.png", noise(8, 8, 3))
     with pytest.raises(ValueError, match=words):
-        restore.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out")
+        photo.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -161,25 +162,25 @@ def test_what_cannot_be_tiled_is_refused(tmp_path, body, words):
 def test_a_network_with_instance_normalisation_sees_the_whole_picture(shape, tmp_path):
     model = models.resnet_generator(2, 1)
     with pytest.raises(ValueError, match="call the network on the whole picture"):
-        restore.receptive_radius(model)
+        tiles.receptive_radius(model)
     picture = noise(*shape, 3)
     padded = np.pad(picture, ((0, -shape[0] % 4), (0, -shape[1] % 4), (0, 0)), "symmetric")
     expected = whole(model, padded)[: shape[0], : shape[1]]
-    np.testing.assert_allclose(restore.apply(model, picture, 1, tile=16), expected, atol=1e-6)
+    np.testing.assert_allclose(tiles.apply(model, picture, 1, tile=16), expected, atol=1e-6)
     images.write(tmp_path / "x.png", picture)
-    done = images.read(restore.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out"))
+    done = images.read(photo.restore_file(model, 1, tmp_path / "x.png", tmp_path / "out"))
     assert np.abs(done - expected).max() < 0.02
 
 
 def test_its_picture_may_not_be_too_large(monkeypatch):
-    monkeypatch.setattr(restore, "MOST_WHOLE", 1000)
+    monkeypatch.setattr(tiles, "MOST_WHOLE", 1000)
     with pytest.raises(ValueError, match=r"whole picture at once, and 50×40 is more than .* reduce the picture first"):
-        restore.apply(models.unet_generator(2, 3), noise(40, 50, 3), 1)
+        tiles.apply(models.unet_generator(2, 3), noise(40, 50, 3), 1)
 
 
 def test_operations_in_a_graph_count_as_layers():
     with pytest.raises(ValueError, match="cannot be tiled yet"):
-        restore.receptive_radius(build(lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True)))
+        tiles.receptive_radius(build(lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True)))
 
 
 def test_a_network_without_a_graph_is_refused():
@@ -189,7 +190,7 @@ def test_a_network_without_a_graph_is_refused():
 
     for model in (Own(name="own"), keras.Sequential([conv()], name="own")):
         with pytest.raises(ValueError, match=r"own cannot be followed.*keras\.Model"):
-            restore.apply(model, noise(8, 8, 3), 1)
+            tiles.apply(model, noise(8, 8, 3), 1)
 
 
 # apply
@@ -200,7 +201,7 @@ def test_a_network_without_a_graph_is_refused():
 def test_tiles_equal_the_whole(name, size, tile):
     make, scale, _ = NETWORKS[name]
     model, lr = make(), noise(*size, 3)
-    sr = restore.apply(model, lr, scale, tile)
+    sr = tiles.apply(model, lr, scale, tile)
     assert sr.shape == (size[0] * scale, size[1] * scale, 3)
     assert sr.dtype == np.float32
     np.testing.assert_allclose(sr, whole(model, lr), atol=1e-5, rtol=0)
@@ -211,20 +212,20 @@ def test_tiles_equal_the_whole(name, size, tile):
 )
 def test_no_seams_in_any_size(espcn, size, tile):
     lr = noise(*size, 3)
-    np.testing.assert_allclose(restore.apply(espcn, lr, 4, tile), whole(espcn, lr), atol=1e-5, rtol=0)
+    np.testing.assert_allclose(tiles.apply(espcn, lr, 4, tile), whole(espcn, lr), atol=1e-5, rtol=0)
 
 
 def test_a_smaller_overlap_would_show(espcn, monkeypatch):
     """The bound is tight: with one pixel less around each tile, the comparison above fails."""
-    reach = restore._reach
+    reach = tiles._reach
     lr = noise(40, 40, 3)
-    monkeypatch.setattr(restore, "_reach", lambda model: (reach(model)[0] - 1, *reach(model)[1:]))
-    assert np.abs(restore.apply(espcn, lr, 4, 16) - whole(espcn, lr)).max() > 1e-5
+    monkeypatch.setattr(tiles, "_reach", lambda model: (reach(model)[0] - 1, *reach(model)[1:]))
+    assert np.abs(tiles.apply(espcn, lr, 4, 16) - whole(espcn, lr)).max() > 1e-5
 
 
 def test_a_megapixel_equals_the_whole(espcn):
     lr = np.tile(images.to_float(data.astronaut()), (2, 2, 1))[:1023, :977]
-    np.testing.assert_allclose(restore.apply(espcn, lr, 4), whole(espcn, lr), atol=1e-5, rtol=0)
+    np.testing.assert_allclose(tiles.apply(espcn, lr, 4), whole(espcn, lr), atol=1e-5, rtol=0)
 
 
 def test_result_is_clipped_and_the_input_untouched(espcn):
@@ -232,7 +233,7 @@ def test_result_is_clipped_and_the_input_untouched(espcn):
     kept = lr.copy()
     raw = keras.ops.convert_to_numpy(espcn(lr[None].astype(np.float32)))
     assert raw.min() < 0 and raw.max() > 1
-    sr = restore.apply(espcn, lr, 4, 8)
+    sr = tiles.apply(espcn, lr, 4, 8)
     assert sr.dtype == np.float32
     assert sr.min() == 0 and sr.max() == 1
     np.testing.assert_array_equal(lr, kept)
@@ -241,7 +242,7 @@ def test_result_is_clipped_and_the_input_untouched(espcn):
 def test_the_network_sees_bounded_tiles_of_few_shapes(espcn, monkeypatch):
     seen = []
     monkeypatch.setattr(espcn, "call", lambda x, *a, **k: seen.append(tuple(x.shape)) or type(espcn).call(espcn, x))
-    restore.apply(espcn, noise(100, 130, 3), 4, 16)
+    tiles.apply(espcn, noise(100, 130, 3), 4, 16)
     assert len(seen) == 7 * 9
     assert max(max(s[1:3]) for s in seen) == 16 + 2 * 6
     assert len(set(seen)) <= 16
@@ -250,13 +251,13 @@ def test_the_network_sees_bounded_tiles_of_few_shapes(espcn, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda m, p: restore.apply(m, p, 2), "enlarges 4 times, not 2"),
-        (lambda m, p: restore.apply(m, p, 4, 0), "tile of 0 pixels"),
-        (lambda m, p: restore.apply(m, p[..., 0], 4), "height, width, 3"),
-        (lambda m, p: restore.apply(m, p[:0], 4), "height, width, 3"),
-        (lambda m, p: restore.apply(m, images.to_uint8(p), 4), "floats"),
-        (lambda m, p: restore.apply(build([conv(1)]), p, 1), "expected RGB of any size"),
-        (lambda m, p: restore.apply(keras.Sequential([keras.Input((8, 8, 3)), conv()]), p, 1), "expected RGB of any"),
+        (lambda m, p: tiles.apply(m, p, 2), "enlarges 4 times, not 2"),
+        (lambda m, p: tiles.apply(m, p, 4, 0), "tile of 0 pixels"),
+        (lambda m, p: tiles.apply(m, p[..., 0], 4), "height, width, 3"),
+        (lambda m, p: tiles.apply(m, p[:0], 4), "height, width, 3"),
+        (lambda m, p: tiles.apply(m, images.to_uint8(p), 4), "floats"),
+        (lambda m, p: tiles.apply(build([conv(1)]), p, 1), "expected RGB of any size"),
+        (lambda m, p: tiles.apply(keras.Sequential([keras.Input((8, 8, 3)), conv()]), p, 1), "expected RGB of any"),
     ],
 )
 def test_wrong_calls_are_named(espcn, call, words):
@@ -266,14 +267,14 @@ def test_wrong_calls_are_named(espcn, call, words):
 
 def test_a_bar_only_for_long_work(espcn, capfd, monkeypatch):
     monkeypatch.setattr(
-        restore, "tqdm", lambda *a, **k: __import__("tqdm").tqdm(*a, **k | {"delay": 0, "mininterval": 0})
+        tiles, "tqdm", lambda *a, **k: __import__("tqdm").tqdm(*a, **k | {"delay": 0, "mininterval": 0})
     )
-    restore.apply(espcn, noise(8, 8, 3), 4, 4)
+    tiles.apply(espcn, noise(8, 8, 3), 4, 4)
     assert "tile" not in capfd.readouterr().err
-    restore.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
+    tiles.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
     assert "4/4" in capfd.readouterr().err
     monkeypatch.undo()
-    restore.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
+    tiles.apply(espcn, noise(8, 8, 3), 4, 4, progress=True)
     assert "tile" not in capfd.readouterr().err
 
 
@@ -303,7 +304,7 @@ POOLING["cae"] = (lambda: models.cae(8, skips=False, width=4), 8, 60)
 def test_radius_counts_what_lies_below_a_pooling(name):
     make, grid, radius = POOLING[name]
     model = make()
-    assert restore.receptive_radius(model) == radius
+    assert tiles.receptive_radius(model) == radius
     side = 2 * (radius + grid) // grid * grid
     before, reached = noise(side, side, 3), []
     for at in range(side // 2 - grid, side // 2):  # each place in a pooled square
@@ -321,16 +322,16 @@ def test_a_network_that_pools_works_on_any_size(name, size, tile):
     make, grid, _ = POOLING[name]
     model, low = make(), noise(*size, 3)
     mirrored = np.pad(low, [(0, -size[0] % grid), (0, -size[1] % grid), (0, 0)], "symmetric")
-    restored = restore.apply(model, low, 1, tile)
+    restored = tiles.apply(model, low, 1, tile)
     assert restored.shape == low.shape
     np.testing.assert_allclose(restored, whole(model, mirrored)[: size[0], : size[1]], atol=1e-5, rtol=0)
 
 
 def test_tiles_that_begin_beside_the_grid_would_show(monkeypatch):
-    reach, model, low = restore._reach, unet(), noise(160, 128, 3)
-    monkeypatch.setattr(restore, "_reach", lambda model: (*reach(model)[:2], 1))
+    reach, model, low = tiles._reach, unet(), noise(160, 128, 3)
+    monkeypatch.setattr(tiles, "_reach", lambda model: (*reach(model)[:2], 1))
     with pytest.raises(Exception, match=r"ConcatOp|shape"):
-        restore.apply(model, low, 1, 60)
+        tiles.apply(model, low, 1, 60)
 
 
 # restore_file
@@ -350,16 +351,16 @@ def opened(path):
 
 def test_a_file_becomes_a_file(tmp_path, espcn, picture):
     source = images.write(tmp_path / "a photo.v2.png", picture)
-    path = restore.restore_file(espcn, 4, source, tmp_path / "new" / "folder", tile=20)
+    path = photo.restore_file(espcn, 4, source, tmp_path / "new" / "folder", tile=20)
     assert path == tmp_path / "new" / "folder" / "a photo.v2_x4.png"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    expected = images.to_uint8(restore.apply(espcn, images.read(source), 4))
+    expected = images.to_uint8(tiles.apply(espcn, images.read(source), 4))
     assert np.abs(np.asarray(opened(path)).astype(int) - expected).max() <= 1
 
 
 def test_at_scale_1_it_is_called_restored(tmp_path, picture):
     source = images.write(tmp_path / "x.png", picture)
-    path = restore.restore_file(denoiser(), 1, str(source), str(tmp_path))
+    path = photo.restore_file(denoiser(), 1, str(source), str(tmp_path))
     assert path == tmp_path / "x_restored.png"
     assert opened(path).size == (64, 48)
 
@@ -379,7 +380,7 @@ def test_at_scale_1_it_is_called_restored(tmp_path, picture):
 )
 def test_formats_stay_or_become_png(tmp_path, copier, picture, name, result, kind):
     saved(tmp_path / name, images.to_uint8(picture))
-    image = opened(restore.restore_file(copier, 2, tmp_path / name, tmp_path / "out"))
+    image = opened(photo.restore_file(copier, 2, tmp_path / name, tmp_path / "out"))
     assert (tmp_path / "out" / result).exists()
     assert (image.format, image.mode, image.size) == (kind, "RGB", (128, 96))
     error = np.abs(images.read(tmp_path / "out" / result) - images.enlarge(images.read(tmp_path / name), 2))
@@ -388,14 +389,14 @@ def test_formats_stay_or_become_png(tmp_path, copier, picture, name, result, kin
 
 def test_a_jpeg_keeps_quality_95(tmp_path, copier, picture):
     source = saved(tmp_path / "x.jpg", images.to_uint8(picture), quality=30)
-    tables = opened(restore.restore_file(copier, 2, source, tmp_path)).quantization
+    tables = opened(photo.restore_file(copier, 2, source, tmp_path)).quantization
     saved(tmp_path / "95.jpg", images.to_uint8(picture), quality=95)
     assert tables == opened(tmp_path / "95.jpg").quantization
 
 
 def test_what_a_format_cannot_hold_becomes_png(tmp_path, copier):
     source = saved(tmp_path / "long.webp", np.zeros((1, 8192, 3), np.uint8))
-    path = restore.restore_file(copier, 2, source, tmp_path, tile=1024)
+    path = photo.restore_file(copier, 2, source, tmp_path, tile=1024)
     assert path.name == "long_x2.png"
     assert opened(path).size == (16384, 2)
 
@@ -414,7 +415,7 @@ def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffi
     corner = np.full((8, 12, 3), 128, np.uint8)
     corner[:4, :6] = (255, 0, 0)
     source = saved(tmp_path / f"x{suffix}", corner, exif=photo_exif(orientation).tobytes(), quality=95)
-    path = restore.restore_file(copier, 2, source, tmp_path / "out")
+    path = photo.restore_file(copier, 2, source, tmp_path / "out")
     image = opened(path)
     assert image.size == ((24, 16) if orientation < 5 else (16, 24))
     upright = images.read(source)
@@ -435,12 +436,12 @@ def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffi
 
 def test_a_tiffs_own_layout_is_not_taken_for_exif(tmp_path, copier, picture):
     grey = saved(tmp_path / "grey.tif", images.to_uint8(picture), "L", compression="tiff_lzw", artist="A. Student")
-    image = opened(restore.restore_file(copier, 2, grey, tmp_path / "out"))
+    image = opened(photo.restore_file(copier, 2, grey, tmp_path / "out"))
     assert image.mode == "RGB"
     assert image.tag_v2[262] == 2  # photometric interpretation: RGB, not grey
     assert image.getexif()[315] == "A. Student"
     clear = saved(tmp_path / "clear.tif", images.to_uint8(picture), "CMYK", compression="tiff_lzw")
-    assert opened(restore.restore_file(copier, 2, clear, tmp_path / "out")).mode == "RGB"
+    assert opened(photo.restore_file(copier, 2, clear, tmp_path / "out")).mode == "RGB"
 
 
 def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
@@ -449,14 +450,14 @@ def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
     raw[maker + 2 : maker + 4] = (5).to_bytes(2, "big")  # text that says it is fractions
     source = saved(tmp_path / "x.png", images.to_uint8(picture), exif=bytes(raw))
     with pytest.warns(UserWarning, match=r"x\.png: its EXIF is damaged .* left out"):
-        path = restore.restore_file(copier, 2, source, tmp_path / "out")
+        path = photo.restore_file(copier, 2, source, tmp_path / "out")
     assert dict(opened(path).getexif()) == {305: "Restored with net by image-restoration-course"}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_profile_and_resolution_are_kept(tmp_path, copier, picture, suffix):
     source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), icc_profile=SRGB, dpi=(300, 300))
-    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    image = opened(photo.restore_file(copier, 2, source, tmp_path))
     assert image.info["icc_profile"] == SRGB
     if suffix != ".webp":  # which has no such field
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
@@ -464,7 +465,7 @@ def test_profile_and_resolution_are_kept(tmp_path, copier, picture, suffix):
 
 def test_no_profile_is_invented(tmp_path, copier, picture):
     source = saved(tmp_path / "x.png", images.to_uint8(picture))
-    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    image = opened(photo.restore_file(copier, 2, source, tmp_path))
     assert not {"icc_profile", "dpi"} & set(image.info)
 
 
@@ -473,7 +474,7 @@ def test_no_profile_is_invented(tmp_path, copier, picture):
 )
 def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, suffix, kept):
     source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode, icc_profile=SRGB)
-    assert ("icc_profile" in opened(restore.restore_file(copier, 2, source, tmp_path)).info) is kept
+    assert ("icc_profile" in opened(photo.restore_file(copier, 2, source, tmp_path)).info) is kept
 
 
 @pytest.mark.parametrize(
@@ -486,16 +487,16 @@ def test_every_kind_of_pixel_becomes_8_bit_rgb(tmp_path, copier, picture, mode, 
         source = saved(tmp_path / f"x{suffix}", pixels)
     else:
         source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode)
-    image = opened(restore.restore_file(copier, 2, source, tmp_path / "out"))
+    image = opened(photo.restore_file(copier, 2, source, tmp_path / "out"))
     assert (image.mode, image.size) == ("RGB", (128, 96))
-    expected = restore.apply(copier, images.read(source), 2)
+    expected = tiles.apply(copier, images.read(source), 2)
     assert np.abs(images.to_float(np.asarray(image)) - expected).mean() < 0.02
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
 def test_a_single_pixel(tmp_path, espcn, mode):
     source = saved(tmp_path / "x.png", Image.new(mode, (1, 1)))
-    assert opened(restore.restore_file(espcn, 4, source, tmp_path)).size == (4, 4)
+    assert opened(photo.restore_file(espcn, 4, source, tmp_path)).size == (4, 4)
 
 
 # transparency
@@ -516,7 +517,7 @@ def disc(background):
 def test_alpha_is_enlarged_beside_and_no_hidden_colour_shows(tmp_path, copier, suffix, background):
     rgba = disc(background)
     source = saved(tmp_path / f"x{suffix}", rgba, lossless=True, exact=True)
-    image = opened(restore.restore_file(copier, 2, source, tmp_path))
+    image = opened(photo.restore_file(copier, 2, source, tmp_path))
     assert (image.mode, image.size) == ("RGBA", (80, 80))
     alpha = np.asarray(image)[..., 3]
     np.testing.assert_array_equal(alpha, Image.fromarray(rgba[..., 3]).resize((80, 80), Image.Resampling.BICUBIC))
@@ -527,7 +528,7 @@ def test_alpha_is_enlarged_beside_and_no_hidden_colour_shows(tmp_path, copier, s
 def test_binary_transparency_of_a_gif(tmp_path, copier):
     palette = Image.fromarray(disc((9, 9, 9))[..., 3] // 255).convert("P")
     palette.putpalette([9, 9, 9, 200, 0, 0])
-    image = opened(restore.restore_file(copier, 2, saved(tmp_path / "x.gif", palette, transparency=0), tmp_path))
+    image = opened(photo.restore_file(copier, 2, saved(tmp_path / "x.gif", palette, transparency=0), tmp_path))
     assert (image.format, image.mode) == ("PNG", "RGBA")
     pixels = np.asarray(image)
     assert (pixels[pixels[..., 3] > 0][:, :3] == (200, 0, 0)).all()
@@ -538,7 +539,7 @@ def test_a_turned_picture_turns_its_alpha(tmp_path, copier):
     rgba = np.zeros((8, 12, 4), np.uint8)
     rgba[:4, :6] = (0, 0, 255, 255)
     source = saved(tmp_path / "x.png", rgba, exif=photo_exif(6))
-    pixels = np.asarray(opened(restore.restore_file(copier, 2, source, tmp_path)))
+    pixels = np.asarray(opened(photo.restore_file(copier, 2, source, tmp_path)))
     assert pixels.shape == (24, 16, 4)
     assert tuple(pixels[2, -2]) == (0, 0, 255, 255)
     assert pixels[2, 2, 3] == pixels[-2, -2, 3] == 0
@@ -546,12 +547,12 @@ def test_a_turned_picture_turns_its_alpha(tmp_path, copier):
 
 def test_nothing_visible_at_all(tmp_path, copier):
     source = saved(tmp_path / "x.png", np.zeros((5, 6, 4), np.uint8))
-    assert (np.asarray(opened(restore.restore_file(copier, 2, source, tmp_path))) == (255, 255, 255, 0)).all()
+    assert (np.asarray(opened(photo.restore_file(copier, 2, source, tmp_path))) == (255, 255, 255, 0)).all()
 
 
 def test_a_png_that_is_called_jpg_keeps_its_alpha(tmp_path, copier):
     saved(tmp_path / "x.png", disc((0, 0, 0))).rename(tmp_path / "x.jpg")
-    path = restore.restore_file(copier, 2, tmp_path / "x.jpg", tmp_path)
+    path = photo.restore_file(copier, 2, tmp_path / "x.jpg", tmp_path)
     assert path.name == "x_x2.png"
     assert opened(path).mode == "RGBA"
 
@@ -562,7 +563,7 @@ def test_a_png_that_is_called_jpg_keeps_its_alpha(tmp_path, copier):
 def test_the_input_is_never_touched(tmp_path, copier, picture):
     source = images.write(tmp_path / "x.png", picture)
     before = source.read_bytes()
-    restore.restore_file(copier, 2, source, tmp_path)
+    photo.restore_file(copier, 2, source, tmp_path)
     assert source.read_bytes() == before
 
 
@@ -572,7 +573,7 @@ def test_a_result_that_is_the_source_is_refused(tmp_path, copier, picture, link)
     before = real.read_bytes()
     link(real, tmp_path / "x.png")
     with pytest.raises(ValueError, match="would replace its own source"):
-        restore.restore_file(copier, 2, tmp_path / "x.png", tmp_path)
+        photo.restore_file(copier, 2, tmp_path / "x.png", tmp_path)
     assert real.read_bytes() == (tmp_path / "x.png").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -580,7 +581,7 @@ def test_a_result_that_is_the_source_is_refused(tmp_path, copier, picture, link)
 def test_an_older_result_is_replaced(tmp_path, copier, picture):
     source = images.write(tmp_path / "x.png", picture)
     (tmp_path / "x_x2.png").write_text("an older result")
-    assert opened(restore.restore_file(copier, 2, source, tmp_path)).size == (128, 96)
+    assert opened(photo.restore_file(copier, 2, source, tmp_path)).size == (128, 96)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", None])
@@ -588,9 +589,9 @@ def test_a_broken_picture_leaves_nothing(tmp_path, copier, speckle, content):
     source = images.write(tmp_path / "x.png", speckle)
     source.write_bytes(source.read_bytes()[:5000] if content is None else content)
     with pytest.raises(ValueError, match=r"x\.png"):
-        restore.restore_file(copier, 2, source, tmp_path / "out")
+        photo.restore_file(copier, 2, source, tmp_path / "out")
     with pytest.raises(FileNotFoundError):
-        restore.restore_file(copier, 2, tmp_path / "none.png", tmp_path / "out")
+        photo.restore_file(copier, 2, tmp_path / "none.png", tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
 
 
@@ -600,9 +601,9 @@ def test_full_disk_keeps_the_older_result_and_leaves_nothing(tmp_path, speckle, 
     older = tmp_path / f"x_x2{suffix}"
     older.write_text("older")
     # TensorFlow's threads do not survive a fork
-    monkeypatch.setattr(restore, "_tiles", lambda model, lr, scale, *_, **__: [(0, 0, images.enlarge(lr, scale))])
+    monkeypatch.setattr(photo, "pieces", lambda model, lr, scale, *_, **__: [(0, 0, images.enlarge(lr, scale))])
     with pytest.raises(OSError, match=rf"cannot write x_x2\{suffix}.*free space"):
-        on_full_disk(restore.restore_file, None, 2, source.name, ".", label="x")
+        on_full_disk(photo.restore_file, None, 2, source.name, ".", label="x")
     assert older.read_text() == "older"
     assert sorted(p.name for p in tmp_path.iterdir()) == [source.name, older.name]
 
@@ -614,14 +615,15 @@ def test_a_stop_in_the_middle_leaves_nothing(tmp_path, espcn, picture, monkeypat
         yield 0, 0, np.zeros((4, 4, 3), np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(restore, "_tiles", stopped)
+    monkeypatch.setattr(photo, "pieces", stopped)
     with pytest.raises(KeyboardInterrupt):
-        restore.restore_file(espcn, 4, source, tmp_path)
+        photo.restore_file(espcn, 4, source, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
 
 
-def test_no_backend_is_imported_by_name():
-    tree = ast.parse((ROOT / "helpers" / "restore.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", ["tiles.py", "app/photo.py"])
+def test_no_backend_is_imported_by_name(file):
+    tree = ast.parse((ROOT / "helpers" / file).read_text(encoding="utf-8"))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert not [n for n in names if n.startswith(("tensorflow", "jax", "torch"))]

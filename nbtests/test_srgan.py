@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import __main__, models, recipes, srgan, training
-from helpers.cyclegan import absolute_loss
+from helpers import adversarial, models, training
+from helpers.adversarial import absolute_loss
+from helpers.app import command, train
 
 
 def pairs(step, n=2, size=16):
@@ -22,7 +23,7 @@ def pairs(step, n=2, size=16):
 def small(optimizer=None, **losses):
     keras.utils.set_random_seed(0)
     g = models.espcn(scale=2, activation="tanh")
-    model = srgan.SRGAN(g, models.patch_discriminator(4, strided=1), **losses)
+    model = adversarial.SRGAN(g, models.patch_discriminator(4, strided=1), **losses)
     model.compile(optimizer or keras.optimizers.Adam(1e-3))
     return model
 
@@ -133,7 +134,7 @@ def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
 @pytest.fixture
 def tiny(toy, tmp_path, monkeypatch):
     """The recipe, small, what it starts from, shipped, and the command that trains it."""
-    recipe = recipes.RECIPES["srgan_photos_x4"]
+    recipe = train.RECIPES["srgan_photos_x4"]
     arguments = recipe["card"]["arguments"] | {"c": 2, "d": 2, "g": 4, "g0": 4}
     monkeypatch.setitem(recipe, "card", recipe["card"] | {"arguments": arguments})
     monkeypatch.setitem(recipe, "cut", {"size": 64, "per_picture": 2})
@@ -151,26 +152,26 @@ def test_the_recipe_starts_from_its_twin_and_ships_the_last_state(tiny, tmp_path
     work = tmp_path / "work/srgan_photos_x4"
     work.mkdir(parents=True)
     (work / "best-99.0000.weights.h5").write_bytes(b"whatever scored best")
-    assert __main__.main(command) == 0
+    assert command.main(command) == 0
     shipped, card = training.load_weights("srgan_photos_x4")
     assert (card["builder"], card["scale"]) == ("rdn", 4)
     assert 0 < moved(shipped, arrays(start)) < 2e-3  # two steps of the warm-up, and 16 bits
-    last = srgan.SRGAN(models.rdn(**card["arguments"]), models.patch_discriminator(2, 2))
+    last = adversarial.SRGAN(models.rdn(**card["arguments"]), models.patch_discriminator(2, 2))
     last.load_weights(next(work.glob("last-*")))
     assert moved(shipped, arrays(last.g)) < 1e-3
 
 
 def test_a_share_of_the_way_from_the_start_ships(tiny, monkeypatch):
     start, command = tiny
-    monkeypatch.setitem(recipes.RECIPES["srgan_photos_x4"], "share", 0)
-    assert __main__.main(command) == 0
+    monkeypatch.setitem(train.RECIPES["srgan_photos_x4"], "share", 0)
+    assert command.main(command) == 0
     shipped, _ = training.load_weights("srgan_photos_x4")
     assert moved(shipped, [np.float16(array) for array in arrays(start)]) == 0
 
 
 def test_without_its_start_the_recipe_says_what_to_train_first(tiny, tmp_path, capsys):
     (tmp_path / "weights/rdn_photos_x4.safetensors").unlink()
-    assert __main__.main(tiny[1]) == 2
+    assert command.main(tiny[1]) == 2
     assert "python -m helpers train rdn_photos_x4" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
@@ -190,6 +191,6 @@ def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
 
 
 def test_the_twins_are_one_network():
-    card = recipes.RECIPES["srgan_photos_x4"]["card"]
-    assert card == recipes.RECIPES["rdn_photos_x4"]["card"]
-    assert models.rdn(**card["arguments"]).count_params() == models.rdn(**recipes.SIZES).count_params() + 36 * 289
+    card = train.RECIPES["srgan_photos_x4"]["card"]
+    assert card == train.RECIPES["rdn_photos_x4"]["card"]
+    assert models.rdn(**card["arguments"]).count_params() == models.rdn(**train.SIZES).count_params() + 36 * 289

@@ -17,7 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from skimage import data
 
-from helpers import ROOT, __main__, batching, images, models, recipes, training
+from helpers import ROOT, batching, damage, images, models, training
+from helpers.app import command, train
 
 CARD = {"builder": "espcn", "arguments": {"scale": 2, "skip": "nearest"}, "task": "enlarge", "scale": 2}
 
@@ -187,33 +188,32 @@ def test_the_curve_logs_what_the_protocol_measures(capsys):
 
 
 def test_a_recipe_trains_ships_and_goes_on(tmp_path, toy, monkeypatch):
-    monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "cut", {"size": 48, "per_picture": 2})
-    monkeypatch.setitem(recipes.RECIPES["espcn_photos_x4"], "batches", {"batch": 2, "patch": 8})
+    monkeypatch.setitem(train.RECIPES["espcn_photos_x4"], "cut", {"size": 48, "per_picture": 2})
+    monkeypatch.setitem(train.RECIPES["espcn_photos_x4"], "batches", {"batch": 2, "patch": 8})
     pictures = {toy / "0.png": "train", toy / "1.png": "val", toy / "2.png": "test"}
-    path = recipes.train("espcn_photos_x4", pictures, steps=2)
+    path = train.train("espcn_photos_x4", pictures, steps=2)
     model, card = training.load_weights("espcn_photos_x4", path.parent)
     assert model.count_params() == 71_840 and card["downscale"] == "bicubic"
     assert all(v.dtype == "float32" for v in model.variables)
     rows = batching.read_manifest(tmp_path / "data/prepared/espcn_photos_x4")
     assert {row["picture"] for row in rows} == {"0.png", "1.png"}  # nothing of the test picture
-    assert recipes.train("espcn_photos_x4", pictures, steps=2) == path  # finished: nothing is trained again
+    assert train.train("espcn_photos_x4", pictures, steps=2) == path  # finished: nothing is trained again
     with pytest.raises(ValueError, match="begun with other pictures"):
-        recipes.train("espcn_photos_x4", pictures | {toy / "2.png": "train"}, steps=2)
+        train.train("espcn_photos_x4", pictures | {toy / "2.png": "train"}, steps=2)
     with pytest.raises(ValueError, match="no recipe"):
-        recipes.train("nothing", pictures)
+        train.train("nothing", pictures)
 
 
-@pytest.mark.parametrize("name", recipes.RECIPES)
+@pytest.mark.parametrize("name", train.RECIPES)
 def test_what_ships_is_what_the_recipe_says(name):
     _, card = training.load_weights(name)
-    assert recipes.RECIPES[name]["card"].items() <= card.items()
+    assert train.RECIPES[name]["card"].items() <= card.items()
     assert (training.WEIGHTS / f"{name}.md").exists()
 
 
-@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=recipes.RECIPES)
+@pytest.mark.parametrize("recipe", train.RECIPES.values(), ids=train.RECIPES)
 def test_training_draws_the_damage_that_the_card_names(recipe):
-    drawn = {how: images.DAMAGES[how] for how in (images.DAMAGE, images.NOISE)}  # autumn is the same each time
-    assert recipe["batches"].get("damage") is drawn.get(recipe["card"]["damage"])
+    assert recipe["batches"].get("damage") is damage.DRAWN.get(recipe["card"]["damage"])
 
 
 @pytest.fixture
@@ -234,12 +234,12 @@ def unsplash(tmp_path):
 
 def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, capsys):
     name = "unet_photos"
-    monkeypatch.setattr(recipes, "ROOT", tmp_path)
-    monkeypatch.setattr(recipes, "workplace", lambda name: tmp_path / "work" / name)
+    monkeypatch.setattr(train, "ROOT", tmp_path)
+    monkeypatch.setattr(train, "training_folder", lambda name: tmp_path / "work" / name)
     for function in (training.save_weights, training.load_weights):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "weights",))
-    monkeypatch.setitem(recipes.RECIPES[name], "cut", {"size": 32, "per_picture": 3})
-    assert __main__.main(["train", name, "--from", str(unsplash), "--steps", "2"]) == 0
+    monkeypatch.setitem(train.RECIPES[name], "cut", {"size": 32, "per_picture": 3})
+    assert command.main(["train", name, "--from", str(unsplash), "--steps", "2"]) == 0
     model, card = training.load_weights(name)
     assert model.count_params() == 1_965_987 and card["scale"] == 1
 
@@ -254,27 +254,27 @@ def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, cap
         np.testing.assert_array_equal(images.read(row["lr"]), whole[top : top + 32, left : left + 32])
 
     capsys.readouterr()
-    assert __main__.main(["benchmark", str(prepared / "test"), "--with", name]) == 0
+    assert command.main(["benchmark", str(prepared / "test"), "--with", name]) == 0
     out = capsys.readouterr().out
     assert "1 pictures ×1, 0 too small; inputs from the _LR files" in out and "untouched" in out
-    assert __main__.main(["benchmark", str(unsplash / "high res"), "--with", name]) == 2
+    assert command.main(["benchmark", str(unsplash / "high res"), "--with", name]) == 2
     assert "cannot make the damage 'reduced 4 times and enlarged back'" in capsys.readouterr().err
 
 
 def test_a_recipe_that_repairs_wants_pairs(tmp_path):
     with pytest.raises(ValueError, match="unet_photos is trained on pairs"):
-        recipes.train("unet_photos", {tmp_path / "0.png": "train"})
+        train.train("unet_photos", {tmp_path / "0.png": "train"})
 
 
 def trained_small(name, toy, monkeypatch, **recipe):
     """Two steps of the recipe `name`, made small; its card and its manifest's rows, none of the test picture."""
     for key, values in recipe.items():
         for option, value in values.items():
-            monkeypatch.setitem(recipes.RECIPES[name][key], option, value)
+            monkeypatch.setitem(train.RECIPES[name][key], option, value)
     pictures = {toy / "0.png": "train", toy / "1.png": "val", toy / "2.png": "test"}
-    path = recipes.train(name, pictures, steps=2)
-    assert recipes.train(name, pictures, steps=2) == path  # finished: nothing is trained again
-    rows = batching.read_manifest(recipes.ROOT / "data/prepared" / name)
+    path = train.train(name, pictures, steps=2)
+    assert train.train(name, pictures, steps=2) == path  # finished: nothing is trained again
+    rows = batching.read_manifest(train.ROOT / "data/prepared" / name)
     assert {row["picture"] for row in rows} == {"0.png", "1.png"}
     return training.load_weights(name)[1], rows
 
@@ -282,16 +282,16 @@ def trained_small(name, toy, monkeypatch, **recipe):
 def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch):
     small = {"card": {"arguments": {"latent": 4, "width": 4}}, "batches": {"batch": 2}}
     card, rows = trained_small("cae_faces", toy, monkeypatch, cut={"size": 32, "per_picture": 2}, **small)
-    assert (card["task"], card["damage"], card["size"], card["scale"]) == ("deblur", images.DAMAGE, 96, 1)
+    assert (card["task"], card["damage"], card["size"], card["scale"]) == ("deblur", "random_damage", 96, 1)
     assert not any(np.array_equal(images.read(row["lr"]), images.read(row["hr"])) for row in rows)
 
 
 @pytest.mark.parametrize("name", ["rdn_photos_x2", "rdn_noise_cancel_x2"])
 def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch):
-    assert models.rdn(**recipes.SIZES).count_params() <= 600_000
-    small = {"card": {"arguments": recipes.SIZES | {"c": 2, "d": 2, "g": 4, "g0": 4}}}
+    assert models.rdn(**train.SIZES).count_params() <= 600_000
+    small = {"card": {"arguments": train.SIZES | {"c": 2, "d": 2, "g": 4, "g0": 4}}}
     small |= {"cut": {"size": 64, "per_picture": 2}, "batches": {"batch": 2, "patch": 16}}
     card, rows = trained_small(name, toy, monkeypatch, **small)
     assert (card["scale"], card["downscale"]) == (2, "bicubic")
     grained = [np.abs(images.read(r["lr"]) - images.reduce(images.read(r["hr"]), 2)).mean() > 0.01 for r in rows]
-    assert grained == [card["damage"] == images.NOISE] * 4
+    assert grained == [card["damage"] == "small_noisy_jpeg"] * 4

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from helpers import ROOT, images, video
+from helpers import ROOT, images
+from helpers.app import film
 
 TIMES = [0, 40, 80, 200, 240, 500, 540]  # milliseconds: the rate varies
 
@@ -29,7 +30,7 @@ def drawing(k, size=(32, 48)):
     return np.stack([np.where(x < 12, 0.9, light), 0.3 * light, 0.2 * light], -1).astype(np.float32)
 
 
-def film(path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="libx264", audio="aac"):
+def make_film(path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="libx264", audio="aac"):
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25)
         stream.height, stream.width = size
@@ -67,7 +68,7 @@ def times(path):
 
 
 def rewritten(source, folder, suffix=None, draw=twice):
-    return video.rewrite(draw, source, folder / f"out{suffix or source.suffix}", "Restored with x")
+    return film.rewrite(draw, source, folder / f"out{suffix or source.suffix}", "Restored with x")
 
 
 @pytest.mark.parametrize(
@@ -80,21 +81,21 @@ def rewritten(source, folder, suffix=None, draw=twice):
     ],
 )
 def test_the_same_format_comes_out_with_times_and_sound_as_they_were(tmp_path, suffix, codec, audio):
-    source = film(tmp_path / f"x{suffix}", codec=codec, audio=audio)
+    source = make_film(tmp_path / f"x{suffix}", codec=codec, audio=audio)
     result = rewritten(source, tmp_path)
     assert times(result) == times(source) == TIMES  # the rate varies, and still does
     assert packets(result) == packets(source)
     with av.open(str(result)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
-    before, after = list(video.frames(source)), list(video.frames(result))
+    before, after = list(film.frames(source)), list(film.frames(result))
     assert after[0].shape == (64, 96, 3)
     assert all(np.abs(b - twice(a)).mean() < 0.03 for a, b in zip(before, after, strict=True))
-    assert video.comments(result) == ["Restored with x"]
+    assert film.comments(result) == ["Restored with x"]
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
 def test_without_sound(tmp_path):
-    result = rewritten(film(tmp_path / "x.mp4", sound=False), tmp_path)
+    result = rewritten(make_film(tmp_path / "x.mp4", sound=False), tmp_path)
     assert times(result) == TIMES
     with av.open(str(result)) as container:
         assert not container.streams.audio
@@ -109,7 +110,7 @@ def test_odd_sides_and_an_old_container(tmp_path):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(images.to_uint8(frame), "rgb24")))
         out.mux(stream.encode(None))
     result = rewritten(tmp_path / "x.avi", tmp_path, ".mkv", draw=lambda frame: frame)
-    after = list(video.frames(result))
+    after = list(film.frames(result))
     assert len(after) == 4
     assert all(np.abs(a - b).mean() < 0.02 for a, b in zip(frames, after, strict=True))
     assert times(result) == [0, 100, 200, 300]
@@ -117,8 +118,8 @@ def test_odd_sides_and_an_old_container(tmp_path):
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_turned_video_is_laid_upright(tmp_path, rotation):
-    source = film(tmp_path / "x.mp4", rotation=rotation)
-    (first, *_), (result, *_) = (list(video.frames(p)) for p in (source, rewritten(source, tmp_path)))
+    source = make_film(tmp_path / "x.mp4", rotation=rotation)
+    (first, *_), (result, *_) = (list(film.frames(p)) for p in (source, rewritten(source, tmp_path)))
     expected = np.rot90(drawing(0), rotation // 90)
     assert first.shape == expected.shape
     assert np.abs(first - expected).mean() < 0.03
@@ -130,8 +131,8 @@ def test_a_turned_video_is_laid_upright(tmp_path, rotation):
 def test_colours_survive(tmp_path):
     """Red stays red, from standard definition to high: each has its own way from RGB to YUV."""
     red = np.zeros((360, 640, 3), np.float32) + np.float32([0.8, 0.1, 0.2])
-    source = film(tmp_path / "x.mp4", sound=False)
-    (first, *_) = video.frames(rewritten(source, tmp_path, draw=lambda frame: twice(red)))
+    source = make_film(tmp_path / "x.mp4", sound=False)
+    (first, *_) = film.frames(rewritten(source, tmp_path, draw=lambda frame: twice(red)))
     assert first.shape == (720, 1280, 3)
     assert np.abs(first.mean(axis=(0, 1)) - [0.8, 0.1, 0.2]).max() < 0.02
 
@@ -139,12 +140,12 @@ def test_colours_survive(tmp_path):
 def test_flicker_is_what_the_result_adds():
     calm = [drawing(0)] * 4
     unsteady = [twice(frame) + 0.1 * (k % 2) for k, frame in enumerate(calm)]
-    assert video.flicker(calm, map(twice, calm)) == pytest.approx(0, abs=1e-6)
-    assert video.flicker(iter(calm), iter(unsteady)) == pytest.approx(0.1, abs=1e-3)
+    assert film.flicker(calm, map(twice, calm)) == pytest.approx(0, abs=1e-6)
+    assert film.flicker(iter(calm), iter(unsteady)) == pytest.approx(0.1, abs=1e-3)
     moving = [drawing(k) for k in range(4)]
-    assert video.flicker(moving, map(twice, moving)) == pytest.approx(0, abs=1e-6)
+    assert film.flicker(moving, map(twice, moving)) == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="at least two"):
-        video.flicker(calm[:1], calm[:1])
+        film.flicker(calm[:1], calm[:1])
 
 
 # what is wrong with a video
@@ -160,7 +161,7 @@ def broken(tmp_path, source, words):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.8])
 def test_a_cut_video_is_named_and_leaves_nothing(tmp_path, suffix, share):
-    source = film(tmp_path / f"x{suffix}", times=range(0, 4000, 40), size=(64, 96), sound=False)
+    source = make_film(tmp_path / f"x{suffix}", times=range(0, 4000, 40), size=(64, 96), sound=False)
     source.write_bytes(source.read_bytes()[: int(share * source.stat().st_size)])
     broken(tmp_path, source, rf"x\{suffix} (is damaged|is cut|holds no)")
 
@@ -181,11 +182,11 @@ def test_text_noise_and_sound_alone_are_no_videos(tmp_path):
 
 
 def test_no_frame_at_all(tmp_path):
-    broken(tmp_path, film(tmp_path / "x.mkv", times=[]), r"holds no|damaged|cut")
+    broken(tmp_path, make_film(tmp_path / "x.mkv", times=[]), r"holds no|damaged|cut")
 
 
 def test_a_failing_frame_leaves_nothing_and_keeps_the_older_result(tmp_path):
-    source, calls = film(tmp_path / "x.mp4"), []
+    source, calls = make_film(tmp_path / "x.mp4"), []
     (tmp_path / "out.mp4").write_text("older")
 
     def draw(frame):
@@ -202,11 +203,11 @@ def test_a_failing_frame_leaves_nothing_and_keeps_the_older_result(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
 def test_a_full_disk(tmp_path, no_space):
-    film(tmp_path / "x.mp4")
+    make_film(tmp_path / "x.mp4")
     (tmp_path / "y.mp4").write_text("older")
     script = (
-        "from helpers import video\n"
-        "try: video.rewrite(lambda frame: frame, 'x.mp4', 'y.mp4', 'label')\n"
+        "from helpers.app import film\n"
+        "try: film.rewrite(lambda frame: frame, 'x.mp4', 'y.mp4', 'label')\n"
         "except OSError as error: print(error)\n"
     )  # a program of its own: FFmpeg's threads do not survive a fork
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -219,11 +220,11 @@ def test_a_full_disk(tmp_path, no_space):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
 def test_a_killed_process_leaves_nothing_half_written(tmp_path):
-    film(tmp_path / "x.mp4")
+    make_film(tmp_path / "x.mp4")
     script = (
-        "import time\nfrom pathlib import Path\nfrom helpers import video\n"
+        "import time\nfrom pathlib import Path\nfrom helpers.app import film\n"
         "def slow(frame):\n    print('frame', flush=True)\n    time.sleep(0.2)\n    return frame\n"
-        f"video.rewrite(slow, {str(tmp_path / 'x.mp4')!r}, Path({str(tmp_path / 'y.mp4')!r}), 'label')\n"
+        f"film.rewrite(slow, {str(tmp_path / 'x.mp4')!r}, Path({str(tmp_path / 'y.mp4')!r}), 'label')\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"frame\n"
@@ -235,7 +236,7 @@ def test_a_killed_process_leaves_nothing_half_written(tmp_path):
 
 def test_one_frame_at_a_time(tmp_path):
     """Ten times as long takes no more memory: no frame is held after it was drawn."""
-    source, alive, most = film(tmp_path / "x.mp4", times=range(0, 4000, 20), sound=False), [], 0
+    source, alive, most = make_film(tmp_path / "x.mp4", times=range(0, 4000, 20), sound=False), [], 0
 
     def draw(frame):
         nonlocal most
@@ -267,26 +268,26 @@ def moving_gif(path, durations=(50, 100, 70), loop=3, clear=True, comment=None):
 @pytest.mark.parametrize("loop", [None, 0, 3])
 def test_a_gif_keeps_times_loop_and_transparency(tmp_path, clear, loop):
     source = moving_gif(tmp_path / "x.gif", loop=loop, clear=clear, comment="by hand")
-    assert video.moves(source)
+    assert film.moves(source)
     result = rewritten(source, tmp_path)
     with Image.open(result) as file:
         assert (file.format, file.n_frames, file.size) == ("GIF", 3, (64, 48))
         assert file.info.get("loop") == loop
         assert file.info["comment"] == b"by hand; Restored with x"
         assert [f.info["duration"] for f in ImageSequence.Iterator(file)] == [50, 100, 70]
-    for (old, _), (new, _) in zip(video._gif(source), video._gif(result), strict=True):
+    for (old, _), (new, _) in zip(film._gif(source), film._gif(result), strict=True):
         alpha = np.asarray(Image.fromarray(old[..., 3]).resize((64, 48), Image.Resampling.BICUBIC)) >= 128
         np.testing.assert_array_equal(new[..., 3] == 255, alpha)
         seen = alpha & (np.asarray(Image.fromarray(old[..., 0]).resize((64, 48), Image.Resampling.NEAREST)) == 200)
         assert np.abs(new[seen][:, :3].astype(int) - (200, new[seen][0, 1], 0)).mean() < 12
-    assert [frame.shape for frame in video.frames(result)] == [(48, 64, 3)] * 3
+    assert [frame.shape for frame in film.frames(result)] == [(48, 64, 3)] * 3
 
 
 def test_a_still_gif_does_not_move(tmp_path, picture):
     images.write(tmp_path / "x.gif", picture)
-    assert not video.moves(tmp_path / "x.gif")
+    assert not film.moves(tmp_path / "x.gif")
     (tmp_path / "y.gif").write_text("no GIF")
-    assert not video.moves(tmp_path / "y.gif")
+    assert not film.moves(tmp_path / "y.gif")
 
 
 def test_a_cut_gif_leaves_nothing(tmp_path):

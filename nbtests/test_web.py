@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import ROOT, __main__, download, images, web
+from helpers import ROOT, download, images
+from helpers.app import command, sources
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* pictures refused")
 KEY = "12345678-secretsecretsecretsecret1"
@@ -120,8 +121,8 @@ def ranged(body, tag='"1"', stops=()):
 def server(monkeypatch):
     for name in ("PIXABAY_API_KEY", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(web, "BACKOFF", 0.01)
-    monkeypatch.setattr(web, "PATIENCE", 1.0)
+    monkeypatch.setattr(sources, "BACKOFF", 0.01)
+    monkeypatch.setattr(sources, "PATIENCE", 1.0)
     loopback = Loopback()
     threading.Thread(target=loopback.serve_forever, args=(0.01,), daemon=True).start()
     yield loopback
@@ -141,7 +142,7 @@ def rows(path):
 
 
 def get(server, path, target, **options):
-    web.download(web.session(), server.url + path, target, **options)
+    sources.download(sources.session(), server.url + path, target, **options)
 
 
 # download: what goes wrong on the way
@@ -218,8 +219,8 @@ def test_a_killed_download_goes_on_in_the_next_process(server, tmp_path):
 
     server.routes["/x.zip"] = first(1, stall, ranged(body))
     script = (
-        "import sys; from pathlib import Path; from helpers import web\n"
-        "web.download(web.session(), sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
+        "import sys; from pathlib import Path; from helpers.app import sources\n"
+        "sources.download(sources.session(), sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     )
     target = tmp_path / "x.zip"
     process = subprocess.Popen([sys.executable, "-c", script, server.url + "/x.zip", target, sha256], cwd=ROOT)
@@ -251,7 +252,7 @@ def test_slow_but_alive(server, tmp_path):
 
 
 def test_one_byte_now_and_then_is_not_alive(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "TRIES", 2)
+    monkeypatch.setattr(sources, "TRIES", 2)
 
     def drip(handler):
         handler.send(200, b"", Content_Length=10**6)
@@ -268,7 +269,7 @@ def test_one_byte_now_and_then_is_not_alive(server, tmp_path, monkeypatch):
 
 
 def test_silence(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "TRIES", 1)
+    monkeypatch.setattr(sources, "TRIES", 1)
     server.routes["/x.jpg"] = lambda handler: time.sleep(3)
     with pytest.raises(ConnectionError, match=r"did not answer|cannot reach"):
         get(server, "/x.jpg", tmp_path / "x.jpg")
@@ -343,18 +344,18 @@ def test_more_than_allowed(server, tmp_path):
 def test_no_network(server, tmp_path):
     url = "http://127.0.0.1:1/x.jpg"
     with pytest.raises(ConnectionError, match=r"cannot reach 127\.0\.0\.1:1: is the network there\?"):
-        web.download(web.session(), url, tmp_path / "x.jpg")
+        sources.download(sources.session(), url, tmp_path / "x.jpg")
 
 
 def test_full_disk_says_so(server, tmp_path, no_space, monkeypatch):
     server.routes["/x.jpg"] = whole(jpeg())
-    real = web._pour
+    real = sources._pour
 
     def full(*arguments):
         real(*arguments)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(web, "_pour", full)
+    monkeypatch.setattr(sources, "_pour", full)
     with pytest.raises(OSError, match=r"cannot write .*x\.jpg: No space left"):
         get(server, "/x.jpg", tmp_path / "x.jpg")
     assert files(tmp_path) == []
@@ -377,7 +378,7 @@ def hit(server, number, **more):
 
 @pytest.fixture
 def pixabay(server, monkeypatch):
-    monkeypatch.setattr(web, "PIXABAY", f"{server.url}/api/")
+    monkeypatch.setattr(sources, "PIXABAY", f"{server.url}/api/")
     monkeypatch.setenv("PIXABAY_API_KEY", KEY)
     server.hits = [hit(server, n) for n in range(1, 7)]
     server.hits[1]["noAiTraining"] = True
@@ -506,7 +507,7 @@ def test_the_key_may_be_a_secret_of_colab(pixabay, tmp_path, monkeypatch):
 )
 def test_pixabay_failing_never_tells_the_key(pixabay, tmp_path, capsys, answer, words):
     pixabay.routes["/api/"] = answer
-    code = __main__.main(["fetch", "pixabay", "--query", "dog", "--to", str(tmp_path / "p")])
+    code = command.main(["fetch", "pixabay", "--query", "dog", "--to", str(tmp_path / "p")])
     out, err = capsys.readouterr()
     assert code == 2
     assert re.search(words, err)
@@ -562,7 +563,10 @@ def test_control_c_keeps_what_has_arrived(pixabay, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    pixabay.routes["/large/5.jpg"] = lambda handler: (monkeypatch.setattr(web, "_pour", stop), whole(jpeg(5))(handler))
+    pixabay.routes["/large/5.jpg"] = lambda handler: (
+        monkeypatch.setattr(sources, "_pour", stop),
+        whole(jpeg(5))(handler),
+    )
     with pytest.raises(KeyboardInterrupt):
         download.fetch("pixabay", query="dog", to=tmp_path)
     assert files(tmp_path) == ["1.jpg", "4.jpg", "SOURCES.csv"]
@@ -573,7 +577,7 @@ def test_control_c_keeps_what_has_arrived(pixabay, tmp_path, monkeypatch):
 
 @pytest.fixture
 def gallery(server, monkeypatch):
-    monkeypatch.setattr(web.time, "sleep", lambda s: server.slept.append(s))
+    monkeypatch.setattr(sources.time, "sleep", lambda s: server.slept.append(s))
     server.slept = []
     for number in range(4):
         server.routes[f"/pictures/{number}.jpg"] = whole(jpeg(number))
@@ -655,7 +659,7 @@ def test_page_names_stay_in_the_folder(gallery, tmp_path, name):
     assert len(files(tmp_path / "inside")) == (2 if name == ".jpg" else 3)  # a suffix alone is no name
     assert [p for p in tmp_path.rglob("*.jpg") if p.parent != tmp_path / "inside"] == []
     assert re.fullmatch(
-        r"\w[\w-]*_[0-9a-f]{8}\.jpg", web._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg"
+        r"\w[\w-]*_[0-9a-f]{8}\.jpg", sources._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg"
     )
 
 
@@ -680,9 +684,9 @@ def yosemite(server, monkeypatch):
     def serve(members, body=None):
         body = body or archive(members)
         server.routes["/set.zip"] = ranged(body, stops=[len(body) // 2])
-        layout = download.SETS["summer2winter"]._replace(page=f"{server.url}/set.zip")
-        monkeypatch.setitem(download.SETS, "summer2winter", layout)
-        monkeypatch.setattr(download, "SHA256", hashlib.sha256(body).hexdigest())
+        layout = sources.SETS["summer2winter"]._replace(page=f"{server.url}/set.zip")
+        monkeypatch.setitem(sources.SETS, "summer2winter", layout)
+        monkeypatch.setattr(sources, "SHA256", hashlib.sha256(body).hexdigest())
         return server
 
     return serve
@@ -728,7 +732,7 @@ def test_a_dangerous_archive_from_the_network(yosemite, tmp_path, member, words)
 
 def test_a_set_that_changed_is_refused(yosemite, tmp_path, monkeypatch):
     yosemite(YOSEMITE)
-    monkeypatch.setattr(download, "SHA256", "0" * 64)
+    monkeypatch.setattr(sources, "SHA256", "0" * 64)
     with pytest.raises(ValueError, match="SHA-256"):
         download.fetch("summer2winter", to=tmp_path / "s")
     assert files(tmp_path) == []
@@ -772,7 +776,7 @@ def kaggle(server, monkeypatch, tmp_path):
 def test_kaggle_without_an_account(kaggle, tmp_path):
     folder = download.fetch("celeba", to=tmp_path / "c")
     assert files(folder) == ["img_align_celeba/1.jpg", "img_align_celeba/2.jpg", "list_eval_partition.csv"]
-    assert sorted(download.celeba_splits(folder).values()) == ["test", "train"]
+    assert sorted(sources.celeba_splits(folder).values()) == ["test", "train"]
     assert set(kaggle.tokens) == {None}
     before, asked = snapshot(folder), len(kaggle.seen)
     download.fetch("celeba", to=folder)
@@ -799,7 +803,7 @@ def test_kaggle_refusing(kaggle, tmp_path, monkeypatch, capsys, code, words):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "token-of-mine")
     for path in list(kaggle.routes):
         kaggle.routes[path] = status(code, b"token-of-mine is bad")
-    assert __main__.main(["fetch", "celeba", "--to", str(tmp_path / "c")]) == 2
+    assert command.main(["fetch", "celeba", "--to", str(tmp_path / "c")]) == 2
     out, err = capsys.readouterr()
     assert re.search(words, err)
     assert "kaggle datasets download -d jessicali9530/celeba-dataset" in err

@@ -89,8 +89,8 @@ class Networks:
 
     def __init__(self):
         with quiet():  # TensorFlow's greeting
-            from helpers import restore, training
-        self.apply = restore.apply
+            from helpers import tiles, training
+        self.apply = tiles.apply
         names = dict.fromkeys(name for task in TASKS.values() for name in task.networks)
         self.loaded = {name: training.load_weights(name) for name in names}
         for task in TASKS:

@@ -7,7 +7,7 @@ import numpy as np
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from helpers import download, images
+from helpers import damage, download, images
 
 
 class Sample(NamedTuple):
@@ -36,9 +36,9 @@ def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
         return images.resize(images.square_crop(picture), (160, 160), "bicubic")
     if name == "astronaut":
         face = images.crop_box(picture, images.faces(picture)[0], 0.15)
-        return images.blur(images.resize(face, (96, 96), "area"), 1.8)
+        return damage.blur(images.resize(face, (96, 96), "area"), 1.8)
     if name == "cat":
-        return images.noisy(images.crop_to_multiple(picture, 2), "cat")
+        return damage.small_noisy_jpeg(images.crop_to_multiple(picture, 2), "cat")
     return picture
 
 

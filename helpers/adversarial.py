@@ -1,8 +1,6 @@
-"""CycleGAN: a change learnt from two sets of pictures without pairs (Zhu et al. 2017, arXiv:1703.10593).
+"""CycleGAN and SRGAN: networks that judge each other's pictures.
 
-The losses are pure functions of arrays, in `keras.ops`, so that another back end can drive them too; only the
-training step is TensorFlow's, and imports it. G turns A into B and F turns B into A; D_A and D_B tell drawn pictures
-from real ones.
+The losses are functions of arrays in `keras.ops`; only the training steps are TensorFlow's, and import it.
 """
 
 import time
@@ -16,7 +14,7 @@ from IPython.display import display
 from keras import ops
 from PIL import Image
 
-from helpers import images
+from helpers import batching, images
 
 
 def adversarial_loss(scores, real: bool):
@@ -160,7 +158,6 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
     alphabet, a fifth of their scenes is held out, a scene from both at once. Raises FileNotFoundError for another
     layout and empty folders, ValueError for too few scenes and what `images.read` refuses.
     """
-    from helpers import batching
 
     folder, names = Path(folder), ["trainA", "trainB", "testA", "testB"]
     inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -198,8 +195,6 @@ def batches(
     """
     import tensorflow as tf
 
-    from helpers import batching
-
     def in_order(pictures, seed):
         return batching.batches(pictures, pictures, batch, turn=False, seed=seed, start=start).map(lambda x, _: x)
 
@@ -219,3 +214,45 @@ def batches(
 
     sides = tf.data.Dataset.zip(in_order(a, 2 * seed), in_order(b, 2 * seed + 1))
     return sides.enumerate(start).map(augment, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+class SRGAN(keras.Model):
+    """A generator `g` (LR → HR) and a discriminator `d` of HR pictures, trained together by `training.fit`.
+
+    A batch is (lr, hr), float32 (n, h, w, 3) and (n, h·scale, w·scale, 3) in [0, 1], from `batching.batches`. The
+    content loss leaves the fine detail to `g`: `reduced` times the absolute difference of both pictures reduced to
+    LR by area, and only `pixel` times that of the pictures themselves. The discriminator sees the picture alone,
+    because the reduced one ties it to its LR already; it is to score each patch of the truth one above the same
+    patch of `g`'s, and `g` is to close that margin (`adversarial`): least squares on a relativistic score,
+    Jolicoeur-Martineau 2018, arXiv:1807.00734, paired by place. One `optimizer` serves both, because Adam treats
+    each array by itself; both networks and its state are among the weights, so that a killed training goes on.
+    Calling the network runs `g`. What counts is the last state, not the best PSNR, which falls.
+    """
+
+    def __init__(self, g, d, pixel: float = 0.3, reduced: float = 1, adversarial: float = 0.005):
+        super().__init__(name="srgan")
+        self.g, self.d = g, d
+        self.pixel, self.reduced, self.adversarial = pixel, reduced, adversarial
+        self.built = True
+
+    def call(self, lr, training=False):
+        return self.g(lr, training=training)
+
+    def train_step(self, data):
+        import tensorflow as tf
+
+        lr, hr = data
+        scale = hr.shape[1] // lr.shape[1]
+        with tf.GradientTape(persistent=True) as tape:
+            sr = self.g(lr, training=True)
+            margin = self.d(hr, training=True) - self.d(sr, training=True)
+            logs = {
+                "pixel": absolute_loss(hr, sr),
+                "reduced": absolute_loss(ops.average_pool(hr, scale), ops.average_pool(sr, scale)),
+                "deceive": adversarial_loss(margin, False),
+                "tell": adversarial_loss(margin, True),
+            }
+            loss = self.pixel * logs["pixel"] + self.reduced * logs["reduced"] + self.adversarial * logs["deceive"]
+        g, d = self.g.trainable_variables, self.d.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, g) + tape.gradient(logs["tell"], d), g + d)
+        return logs

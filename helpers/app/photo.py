@@ -1,38 +1,26 @@
-"""A trained network on a picture of any size, in tiles without seams, on its faces, on files and on folders."""
+"""One picture file or a folder of them through a network: metadata, portraits, what to use for which damage."""
 
 import io
-import math
 import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from fractions import Fraction
-from itertools import product
 from pathlib import Path
 
 import keras
 import numpy as np
 from PIL import Image, PngImagePlugin
+from skimage import measure, restoration
 from tqdm.auto import tqdm
 
-from helpers import ROOT, images, metrics, replacing, video
-from helpers.layers import SubpixelConv2D
+from helpers import ROOT, images
+from helpers.app import film
+from helpers.files import replacing
+from helpers.tiles import apply, laid, pieces
 
 AnyPath = str | os.PathLike
-
-# By name, because `x + y` in a graph is an operation of the same name as the layer
-POINTWISE = {"InputLayer", "Add", "Subtract", "Multiply", "TrueDivide", "Average", "Maximum", "Minimum", "Concatenate"}
-POINTWISE |= {"Activation", "ReLU", "Relu", "LeakyReLU", "LeakyRelu", "PReLU", "Sigmoid", "Tanh", "Softmax", "Clip"}
-POINTWISE |= {"Identity", "Rescaling", "BatchNormalization", "Dropout", "SpatialDropout2D", "GaussianNoise"}
-WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Dense"}
-WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
-CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-MOST_WHOLE = 600_000  # pixels that a network with instance normalisation may see at once, in 3 GB
 MARGIN = 0.4  # of a face's size, around it
-REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
-
 # A result keeps its source's format up to the longest side that the format can hold; any other becomes PNG
 LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383} | dict.fromkeys((".png", ".tif", ".tiff"), 2**31 - 1)
 CAMERA, GPS, INTEROP, WIDTH, HEIGHT, ORIENTATION = 0x8769, 0x8825, 0xA005, 0xA002, 0xA003, 0x0112
@@ -46,134 +34,6 @@ STALE = rb"(?:tiff:\w+|exif:Pixel\w+|Iptc4xmpExt:DigitalSourceType)"
 RDF = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
 
 
-def receptive_radius(model: keras.Model) -> int:
-    """How many input pixels around a pixel its output depends on, at most; computed from the layers.
-
-    The longest path through a functional or Sequential network: half a kernel for each convolution (what
-    follows an enlargement or a pooling counts at its own resolution), 2 pixels for a bicubic enlargement, one
-    less than its size for a pooling. `espcn`: 6, `cae`: 60, `unet`: 108.
-    Raises ValueError for a layer that looks at the whole picture (group normalisation, global pooling, dense,
-    attention), and for strides, padding other than "same" and layers unknown here, not supported yet.
-    """
-    return math.ceil(_reach(model)[0])
-
-
-def _reach(model: keras.Model, start=(Fraction(0), Fraction(1), 1)) -> tuple[Fraction, Fraction, int]:
-    """How far a network looks, in input pixels, how many times it enlarges, and the grid on which it pools."""
-    graph = getattr(model, "_functional", None) or model  # a Sequential network holds its graph inside
-    if not hasattr(graph, "_nodes_by_depth"):
-        raise ValueError(f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)")
-    known = {id(x): start for x in graph.inputs}
-    for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True):  # from the input to the output
-        for node in nodes:
-            if not node.is_input:
-                before = [known[id(x)] for x in node.input_tensors]
-                (reach, enlarged, _), grid = max(before), math.lcm(*(grid for *_, grid in before))
-                if isinstance(node.operation, keras.Model):
-                    after = _reach(node.operation, (reach, enlarged, grid))
-                else:
-                    further, times = _step(node.operation)
-                    reach, enlarged = reach + further / enlarged, enlarged * times
-                    after = reach, enlarged, math.lcm(grid, enlarged.denominator)
-                known |= {id(y): after for y in node.outputs}
-    return known[id(graph.outputs[0])]
-
-
-def _step(layer) -> tuple[Fraction, int | Fraction]:
-    """How far one layer looks, in pixels of its input, and how many times it enlarges."""
-    kind = type(layer).__name__
-    if kind in POINTWISE and getattr(layer, "axis", -1) in (-1, 3):
-        return Fraction(0), 1
-    if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
-        return Fraction(REACH[layer.interpolation]), layer.size[0]
-    if isinstance(layer, POOLINGS) and tuple(layer.pool_size) == tuple(layer.strides) == 2 * layer.pool_size[:1]:
-        return Fraction(layer.pool_size[0] - 1), Fraction(1, layer.pool_size[0])
-    if isinstance(layer, CONVOLUTIONS) and layer.padding == "same" and set(layer.strides) == {1}:
-        return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
-    if isinstance(layer, keras.layers.Conv2DTranspose) and layer.padding == "same" and len(set(layer.strides)) == 1:
-        return Fraction(_span(layer), layer.strides[0]), layer.strides[0]  # it steps at its output's resolution
-    if kind in WHOLE:
-        raise ValueError(
-            f"layer {layer.name} ({kind}) looks at the whole picture, so tiles would differ from it; "
-            "call the network on the whole picture"
-        )
-    raise ValueError(
-        f"layer {layer.name} ({kind}) cannot be tiled yet: only layers that work pixel by pixel, enlargements, "
-        'poolings of separate squares, and convolutions with stride 1 and padding "same"; '
-        "call the network on the whole picture"
-    )
-
-
-def _span(convolution) -> int:
-    """From a kernel's first pixel to its last, on its longer side."""
-    return max((k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilation_rate, strict=True))
-
-
-def apply(
-    model: keras.Model, picture: np.ndarray, scale: int, tile: int = 256, progress: bool | None = None
-) -> np.ndarray:
-    """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
-
-    The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
-    memory is bounded by the result and one tile's activations. A network with instance normalisation sees the whole
-    picture, of at most `MOST_WHOLE` pixels. For a network that pools, tiles begin where its
-    squares do, and the picture is mirrored below and on the right until its sides divide (by 8 for `cae`, by 16
-    for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the
-    tiles are the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
-    `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
-    enlarges by another factor than `scale`; and for more pixels than a network may see at once.
-    """
-    return _laid(_tiles(model, picture, scale, tile, progress), picture, scale)
-
-
-def _laid(tiles: Iterator[tuple], picture: np.ndarray, scale: int) -> np.ndarray:
-    """Tiles as (top, left, pixels), or with a mask beside, laid over one another."""
-    images.check(picture)
-    whole = np.zeros((picture.shape[0] * scale, picture.shape[1] * scale, 3), np.float32)
-    for top, left, sr, *mask in tiles:
-        part = whole[top : top + sr.shape[0], left : left + sr.shape[1]]
-        part[:] = part + mask[0][..., None] * (sr - part) if mask else sr
-    return whole
-
-
-def _tiles(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The result's tiles as (top, left, pixels)."""
-    if tile < 1:
-        raise ValueError(f"a tile of {tile} pixels; use at least 1")
-    height, width = picture.shape[:2]
-    if any(isinstance(layer, keras.layers.GroupNormalization) for layer in model.layers):
-        if height * width > MOST_WHOLE:
-            raise ValueError(
-                f"{model.name} must see the whole picture at once, and {width}×{height} is more than "
-                f"{MOST_WHOLE / 1e6:g} megapixels; reduce the picture first"
-            )
-        strides = [x.strides[0] for x in model.layers if type(x) is keras.layers.Conv2D]
-        reach, enlarged, grid, tile = 0, scale, math.prod(strides), max(height, width)
-    else:
-        reach, enlarged, grid = _reach(model)
-    if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
-        raise ValueError(
-            f"{model.name} turns {model.input_shape} into {model.output_shape}; "
-            "expected RGB of any size, which is keras.Input((None, None, 3))"
-        )
-    if enlarged != scale:
-        raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
-    radius = math.ceil(reach)
-    if height % grid or width % grid:
-        picture = np.pad(picture, ((0, -height % grid), (0, -width % grid), (0, 0)), "symmetric")
-    corners = list(product(range(0, height, tile), range(0, width, tile)))
-    for top, left in tqdm(corners, "restore", delay=2, leave=False, unit="tile", disable=not progress):
-        # At the picture's own border nothing is added: there the network pads as it does on the whole
-        above, before = (max(0, x - radius) // grid * grid for x in (top, left))
-        below, behind = (-(-(x + tile + radius) // grid) * grid for x in (top, left))
-        lr = picture[above:below, before:behind]
-        # Called directly: compiled for any size, UpSampling2D fails on bicubic, and it gains only a tenth
-        sr = keras.ops.convert_to_numpy(model(np.asarray(lr[None], np.float32), training=False))[0]
-        sr = sr[(top - above) * scale :, (left - before) * scale :]
-        sr = sr[: min(tile, height - top) * scale, : min(tile, width - left) * scale]
-        yield top * scale, left * scale, np.clip(sr.astype(np.float32), 0, 1)
-
-
 def portrait(model, picture: np.ndarray, scale: int, size: int | None = None, around=None) -> np.ndarray:
     """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, its faces by `model`, all else by `around`.
 
@@ -183,7 +43,7 @@ def portrait(model, picture: np.ndarray, scale: int, size: int | None = None, ar
     for `model`, and its result enlarged: for a damage wider than `model` was made for, such as a large face's blur.
     ValueError where no face is found, and what `apply` raises.
     """
-    return _laid(_faces(model, picture, scale, size, around), picture, scale)
+    return laid(_faces(model, picture, scale, size, around), picture, scale)
 
 
 def _faces(model, picture, scale: int, size: int | None = None, around=None) -> Iterator[tuple]:
@@ -192,7 +52,7 @@ def _faces(model, picture, scale: int, size: int | None = None, around=None) -> 
     if not found:
         raise ValueError("no face found (upright, from the front, a tenth of the short side at least); crop it nearer")
     enlarge = keras.layers.UpSampling2D(scale, interpolation="bicubic")
-    yield from _tiles(around or keras.Sequential([keras.Input((None, None, 3)), enlarge]), picture, scale, 256, True)
+    yield from pieces(around or keras.Sequential([keras.Input((None, None, 3)), enlarge]), picture, scale, 256, True)
     for box in found:
         top, left, side, _ = images.square_around(box, picture.shape, MARGIN)
         crop = picture[top : top + side, left : left + side]
@@ -211,13 +71,13 @@ def _ramp(n: int, width: int, first: bool, last: bool) -> np.ndarray:
 
 
 def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
-    """`metrics.damages` of a picture, the shipped network that they call for, and why: (measures, name, reason).
+    """`diagnose` of a picture, the shipped network that they call for, and why: (measures, name, reason).
 
     A rule of thumb, its limits read off six photographs before and after known damages; you decide. A blur calls for
     `cae_faces` with and without a face: so it gained 1.1 dB, not 0.2, on 260 others (`nbtests/bench_own.py --photos`).
     `face` is the largest face's share of the picture's height. The name is None where its file is not in data/weights.
     """
-    found = metrics.damages(picture)
+    found = diagnose(picture)
     found["face"] = max((box.height / picture.shape[0] for box in images.faces(picture)), default=0.0)
     noise, blur, jpeg, mosaic, face = found.values()
     rules = (
@@ -238,8 +98,8 @@ def result_path(source: AnyPath, to_folder: AnyPath, scale: int) -> Path:
     """Where `restore_file` puts the result: `<stem>_x<scale>` or, at scale 1, `<stem>_restored`, in `to_folder`."""
     source = Path(source)
     suffix = source.suffix.lower()
-    if moving := video.moves(source):
-        suffix = suffix if suffix in video.KEPT else ".mkv"
+    if moving := film.moves(source):
+        suffix = suffix if suffix in film.KEPT else ".mkv"
     with suppress(Exception), _opened(source) as file:  # images.read will say what is wrong
         clear = file.has_transparency_data and not file.mode.startswith("I")
         if not moving and (max(file.size) * scale > LARGEST.get(suffix, 0) or (clear and suffix[1] == "j")):
@@ -258,18 +118,18 @@ def restore_file(
     EXIF about the shot is kept, with the pixels turned upright; so are the resolution in DPI, an RGB
     colour profile, PNG's texts and XMP. EXIF's Software says that it was restored and by what (`label`, else the
     network's name; `restored_by` reads it), XMP's DigitalSourceType that an algorithm altered it. With `faces`,
-    options of `portrait`, only faces are restored. What moves goes through `video.rewrite`. An older result is
+    options of `portrait`, only faces are restored. What moves goes through `film.rewrite`. An older result is
     replaced. Raises ValueError where that would be `source` itself, and what `images.read`, `apply`, `portrait`,
-    `video.rewrite` and `images.write` raise.
+    `film.rewrite` and `images.write` raise.
     """
     source, label = Path(source), LABEL.format(label or model.name)
     target = result_path(source, to_folder, scale)
     if target.exists() and target.samefile(source):
         raise ValueError(f"the result would replace its own source {source}; choose another folder")
-    if video.moves(source):
+    if film.moves(source):
         if faces is not None:
             raise ValueError(f"{source} moves, and a portrait stands still; restore it without portrait")
-        return video.rewrite(lambda frame: apply(model, frame, scale, tile), source, target, label)
+        return film.rewrite(lambda frame: apply(model, frame, scale, tile), source, target, label)
     picture = images.read(source)
     size = picture.shape[1] * scale, picture.shape[0] * scale
     alpha = None
@@ -281,7 +141,7 @@ def restore_file(
             # Laid on white, as images.read gives them, half transparent pixels would have the wrong colour
             picture = images.bleed(images.to_float(rgba[..., :3]), rgba[..., 3] == 0)
         options = _metadata(file, size, target.suffix, label)
-    tiles = _tiles(model, picture, scale, tile, True) if faces is None else _faces(model, picture, scale, **faces)
+    tiles = pieces(model, picture, scale, tile, True) if faces is None else _faces(model, picture, scale, **faces)
     with replacing(target) as part:
         result = Image.new("RGB", size)  # 8 bits from the start: a float picture would take four times as much
         try:
@@ -310,8 +170,8 @@ def restored_by(path: AnyPath) -> str:
     """The `label` with which `restore_file` last made this picture, GIF or video, else ""."""
     said = []
     with suppress(Exception):  # what cannot be read was not made here
-        if Path(path).suffix.lower() in video.SUFFIXES:
-            said = video.comments(path)
+        if Path(path).suffix.lower() in film.SUFFIXES:
+            said = film.comments(path)
         else:
             with _opened(Path(path)) as file:
                 said = [file.info.get("Software") or file.getexif().get(SOFTWARE), file.info.get("comment")]
@@ -331,7 +191,7 @@ def restore_all(
     """
     label, found, made, kept, failed, targets = label or model.name, [], [], [], [], {}
     for source in map(Path, sources):
-        within = images.find(source, images.SUFFIXES | video.SUFFIXES) if source.is_dir() else [source]
+        within = images.find(source, images.SUFFIXES | film.SUFFIXES) if source.is_dir() else [source]
         root = source if source.is_dir() else source.parent
         again = root.resolve() in (Path(to or root).resolve() / "x").parents  # results would become sources
         within = [path for path in within if path == source or not (again and restored_by(path))]
@@ -401,3 +261,23 @@ def _xmp(old: bytes) -> bytes:
         old = RDF + b"</rdf:RDF></x:xmpmeta>"
     terms = b'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
     return old.replace(b"</rdf:RDF>", terms + b'Iptc4xmpExt:DigitalSourceType="%b"/></rdf:RDF>' % ALTERED)
+
+
+def diagnose(picture: np.ndarray) -> dict[str, float]:
+    """What a picture alone tells of its damage: noise, blur, jpeg and mosaic, of at most its middle 1024×1024 pixels.
+
+    `noise`: σ in steps of 255, by wavelets (Donoho and Johnstone 1994). `blur`: 0 to 1, how little a further blur
+    changes (Crété-Roffet et al. 2007). `jpeg` and `mosaic`: how many times higher the steps between neighbours are at
+    the borders of 8×8 and of 4×4 blocks, laid from the top left corner, than in their middles; 1 without blocks.
+    ValueError for less than 32×32 pixels.
+    """
+    images.check(picture)
+    if min(picture.shape[:2]) < 32:
+        raise ValueError(f"{picture.shape[0]}×{picture.shape[1]} pixels are too few to judge; give at least 32×32")
+    top, left = (max(0, n - 1024) // 16 * 8 for n in picture.shape[:2])
+    picture = picture[top : top + 1024, left : left + 1024]
+    steps = [np.abs(np.diff(picture, axis=k)).mean(axis=(1 - k, 2)) + 1e-4 for k in (0, 1)]
+    ratios = [np.mean([s[n - 1 :: n].mean() / s[n // 2 - 1 :: n].mean() for s in steps]) for n in (8, 4)]
+    noise = 255 * restoration.estimate_sigma(picture, channel_axis=-1, average_sigmas=True)
+    blur = measure.blur_effect(picture, channel_axis=-1)
+    return dict(zip(("noise", "blur", "jpeg", "mosaic"), map(float, (noise, blur, *ratios)), strict=True))

@@ -11,13 +11,14 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from helpers import ROOT, batching, cyclegan, images, metrics, models, replacing, srgan, training, workplace
+from helpers import ROOT, adversarial, batching, damage, images, metrics, models, training, training_folder
+from helpers.files import replacing
 
-REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "reduced 4 times and enlarged back", "size": None}
-DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": images.DAMAGE, "size": 96}
+REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "blocks", "size": None}
+DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": "random_damage", "size": 96}
 CAE = {
     "cut": {"size": 96, "per_picture": 4, "fit": "resize"},
-    "batches": {"batch": 8, "turn": False, "damage": images.damage},
+    "batches": {"batch": 8, "turn": False, "damage": damage.random_damage},
     "loss": "mae",
     "rate": 1e-3,
     "steps": 7_000,
@@ -92,8 +93,8 @@ RECIPES = {
         **RDN,
     },
     "rdn_noise_cancel_x2": {
-        "card": {**TWICE, "task": "noise-cancel", "damage": images.NOISE},
-        "batches": {"batch": 16, "patch": 32, "damage": images.noisy},
+        "card": {**TWICE, "task": "noise-cancel", "damage": "small_noisy_jpeg"},
+        "batches": {"batch": 16, "patch": 32, "damage": damage.small_noisy_jpeg},
         **RDN,
         "steps": 12_000,
     },
@@ -121,8 +122,8 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
     RECIPES[name] = {
         "card": CHANGE
         | {"builder": "cae", "arguments": {"latent": 64, "width": 16}}
-        | {"damage": None if name == "spring_to_autumn" else images.AUTUMN},
-        "how": images.AUTUMN,
+        | {"damage": None if name == "spring_to_autumn" else "autumn"},
+        "method": "autumn",
         "swap": name == "spring_to_autumn",
         "cut": {"size": 128, "per_picture": 2, "fit": "resize"},
         "batches": {"batch": 4, "turn": False},
@@ -170,13 +171,13 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     if "start" in recipe:
         training.start_from(model, recipe["start"])
     began = model.get_weights()
-    prepared, work = ROOT / "data/prepared" / name, workplace(name)
+    prepared, work = ROOT / "data/prepared" / name, training_folder(name)
     begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
     _check_begun(begun, chosen)
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
-        how = recipe.get("how") or card["damage"] or card["downscale"]
-        batching.prepare(paths, prepared, scale=card["scale"], how=how, low=low, **recipe["cut"])
+        method = recipe.get("method") or card["damage"] or card["downscale"]
+        batching.prepare(paths, prepared, scale=card["scale"], method=method, low=low, **recipe["cut"])
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():
                 with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:
@@ -195,7 +196,7 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500)
     # two networks' gradients differ in size by orders, so that a common norm would hold back the smaller
     clip = {"clipnorm": 0.05} if opponent else {"epsilon": 1e-6, "global_clipnorm": 0.05}
-    trained = srgan.SRGAN(model, opponent) if opponent else model
+    trained = adversarial.SRGAN(model, opponent) if opponent else model
     trained.compile(keras.optimizers.Adam(rate, **clip), recipe.get("loss"))
 
     def data(step):
@@ -211,6 +212,17 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         (best,) = work.glob("best-*.weights.h5")
         model.load_weights(best)
     return training.save_weights(model, name, card)
+
+
+def rewrite_cards() -> list[str]:
+    """Write each recipe's card anew into its shipped weights, whose arrays stay as they are; returns their names."""
+    cards = {name: recipe["card"] for name, recipe in RECIPES.items()}
+    for names, recipe in UNPAIRED.items():
+        cards |= dict.fromkeys(names, CHANGE | {"arguments": recipe["arguments"], "damage": None})
+    for name, card in cards.items():
+        model, old = training.load_weights(name)
+        training.save_weights(model, name, card | {"versions": old["versions"]})
+    return list(cards)
 
 
 @contextmanager
@@ -236,33 +248,33 @@ def _write(begun: Path, chosen: dict) -> None:
 
 
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
-    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `cyclegan.unpaired`.
+    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `adversarial.unpaired`.
 
     In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
     goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
     What is kept in the end is each weight's moving average (decay 0.999 a step), as the single states swing.
-    Returns the paths of both files of weights. Raises what `cyclegan.unpaired` does, and ValueError where an
+    Returns the paths of both files of weights. Raises what `adversarial.unpaired` does, and ValueError where an
     unfinished training was begun with other pictures.
     """
-    recipe, size, work = UNPAIRED[names], 128, workplace(names[0])
+    recipe, size, work = UNPAIRED[names], 128, training_folder(names[0])
     steps = steps or recipe["steps"]
-    paths = cyclegan.unpaired(folder)
+    paths = adversarial.unpaired(folder)
     chosen = {part: [str(path) for path in found] for part, found in paths.items()}
     _check_begun(work / "pictures.json", chosen)
-    sets = {part: cyclegan.load(found) for part, found in paths.items()}
+    sets = {part: adversarial.load(found) for part, found in paths.items()}
     _write(work / "pictures.json", chosen)
     with _mixed():
         generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
         judges = [models.patch_discriminator(32) for _ in names]
-        model = cyclegan.CycleGAN(*generators, *judges, size, **recipe["losses"])
-    rate = cyclegan.LinearFall(3e-4, steps)
+        model = adversarial.CycleGAN(*generators, *judges, size, **recipe["losses"])
+    rate = adversarial.LinearFall(3e-4, steps)
     model.compile(keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=0.999))
 
     def data(step):
-        return cyclegan.batches(sets["trainA"], sets["trainB"], size, start=step)
+        return adversarial.batches(sets["trainA"], sets["trainB"], size, start=step)
 
     epoch = min(500, steps)
-    scenes = cyclegan.Scenes(sets["testA"][:3], sets["testB"][:3], work)
+    scenes = adversarial.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
     card = CHANGE | {"arguments": recipe["arguments"], "damage": None}
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
@@ -279,7 +291,7 @@ def zero_shot(
     """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
 
     "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo `reduce` on the
-    picture and on smaller copies of it, and is then used one size up: `restore.apply(zero_shot(picture), picture, 2)`.
+    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture, 2)`.
     `reduce(picture, scale)` is Pillow's bicubic, unless you know how yours became small. It trains `steps` steps on 8
     squares, or `seconds`, whichever ends first, with a bar; the rate falls to zero until then. ValueError for less than
     16·scale pixels on a side.

@@ -14,7 +14,8 @@ import numpy as np
 from IPython import get_ipython
 from matplotlib.figure import Figure
 
-from helpers import ROOT, on_colab, plots, replacing
+from helpers import on_colab, plots
+from helpers.files import replacing
 
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # {scene: {method: (h, w, 3) in [0, 1]}}
 BUTTONS = {"A": "Prefer picture A", "B": "Prefer picture B", "Undo": "Take back the last answer"}
@@ -150,7 +151,7 @@ def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
     data = {"survey": _survey(asked), "pictures": [plots.jpeg_uri(pictures[s][m]) for s, m in made]}
     data["pairs"] = [[made.index((q.scene, method)) for method in q[1:]] for q in asked]
     data["key"] = base64.b64encode(json.dumps([q[1:] for q in asked]).encode()).decode()
-    template = (ROOT / "helpers" / "preference.html").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("preference.html").read_text(encoding="utf-8")
     with replacing(path) as part:
         part.write_text(template.replace("DATA", json.dumps(data)), encoding="utf-8")
     return Path(path)

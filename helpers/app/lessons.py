@@ -12,7 +12,8 @@ import nbformat
 import papermill
 from nbconvert import HTMLExporter
 
-from helpers import ROOT, replacing
+from helpers import ROOT
+from helpers.files import replacing
 from helpers.plots import RESULT
 
 NOTEBOOKS = ROOT / "notebooks"

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageSequence
 from tqdm.auto import tqdm
 
-from helpers import images, replacing
+from helpers import images
+from helpers.files import replacing
 
 KEPT = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif"}
 SUFFIXES = KEPT - {".gif"} | {".avi", ".mpg", ".mpeg", ".wmv", ".3gp"}  # these become .mkv, which holds any sound

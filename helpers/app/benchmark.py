@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from helpers import images, metrics, restore, training
+from helpers import images, metrics, tiles, training
+from helpers.damage import DRAWN, FIXED, degrade
 
 KEYS = ["psnr_y", "ssim_y", "psnr_rgb", "mse", "seconds"]
 WINDOW = 11  # SSIM's
@@ -35,13 +36,13 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
     Where the folder holds `*_HR` and `*_LR` files these are the pairs; otherwise every picture is a target and
     its input is made by `images.reduce(…, downscale)`, rounded to uint8. `size` cuts the centred square and
     brings it to size × size by `fit`: "crop", or "resize" by area. Where the networks expect a `damage` there must be
-    such files, or it is one of `images.DAMAGES`, seeded by each file's stem, and `downscale` none or bicubic; otherwise
-    ValueError.
+    such files, or it is one that `damage.degrade` knows, seeded by each file's stem, and `downscale` none or bicubic;
+    otherwise ValueError.
     """
     found = images.find(folder)
     low = {p.stem.removesuffix("_LR"): p for p in found if p.stem.endswith("_LR")}
     high = [p for p in found if p.stem.endswith("_HR") and p.stem.removesuffix("_HR") in low]
-    if damage not in (None, *images.DAMAGES) and not high:
+    if damage not in (None, *DRAWN, *FIXED) and not high:
         raise ValueError(f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files")
     if damage and downscale not in (None, "bicubic") and not high:
         raise ValueError(f"the damage {damage!r} cannot be made with --downscale {downscale}")
@@ -64,7 +65,7 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(f"{path} is not {scale} times its _LR file; --scale and --square cannot change pairs")
         else:
-            lr = images.degrade(hr, scale, damage or downscale, path.stem) if damage or scale > 1 else hr
+            lr = degrade(hr, scale, damage or downscale, path.stem) if damage or scale > 1 else hr
             lr = images.to_float(images.to_uint8(lr))
         usable.append((lr, hr))
     if not usable:
@@ -81,7 +82,7 @@ def benchmark(usable: list, scale: int, models: dict) -> list[dict]:
     after rounding to uint8. The baseline is Pillow's bicubic enlargement, or at ×1 the untouched input.
     """
     methods = {"bicubic" if scale > 1 else "untouched": lambda lr: images.enlarge(lr, scale)}
-    methods |= {name: lambda lr, model=model: restore.apply(model, lr, scale) for name, model in models.items()}
+    methods |= {name: lambda lr, model=model: tiles.apply(model, lr, scale) for name, model in models.items()}
     rows = []
     for name, method in methods.items():
         method(usable[0][0])

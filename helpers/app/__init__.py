@@ -1,0 +1,1 @@
+"""The application: commands, sources, files and films. No lesson teaches it."""
