@@ -16,6 +16,14 @@ from helpers.app import lessons
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ADDRESS = PROJECT["project"]["urls"]["Repository"]
+README = ROOT / "README.md"
+FETCHED = {"raw", "prepared", "build"}  # folders of what the reader brings or makes
+READMES = [
+    path
+    for pattern in ("README.md", "[!.]*/README.md", "[!.]*/*/README.md")
+    for path in sorted(ROOT.glob(pattern))
+    if not FETCHED & set(path.relative_to(ROOT).parts)
+]
 LESSONS = sorted(lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 GROUPS = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
 DIRECT = [Requirement(line) for group in GROUPS for line in group]
@@ -67,7 +75,16 @@ def test_address_is_written_everywhere_alike(lesson):
     badge = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/{path.name}"
     assert badge in notebook.cells[0].source
     assert f'"{ADDRESS}"' in code(notebook)[1].source
-    assert badge in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_opens_the_first_lesson_in_colab_and_clones_this_course():
+    readme = README.read_text(encoding="utf-8")
+    slug = ADDRESS.removeprefix("https://github.com/")
+    page = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/{LESSONS[0].name}"
+    assert re.findall(r"https://colab\.research\.google\.com/github/[^)\s]+", readme) == [page]
+    for path in (README, ROOT / "instructors" / "README.md"):
+        cloned = re.findall(r"git clone (\S+)", path.read_text(encoding="utf-8"))
+        assert cloned == [ADDRESS]
 
 
 def test_address_can_be_changed(tmp_path, monkeypatch):
@@ -75,12 +92,13 @@ def test_address_can_be_changed(tmp_path, monkeypatch):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(lessons.NOTEBOOKS, tmp_path / "notebooks")
     shutil.copytree(ROOT / "instructors" / "source", tmp_path / "instructors" / "source")
+    shutil.copy(ROOT / "instructors" / "README.md", tmp_path / "instructors")
     monkeypatch.setattr(lessons, "ROOT", tmp_path)
     monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
     with pytest.raises(ValueError, match="not an address"):
         lessons.readdress("github.com/me")
-    assert lessons.readdress("https://github.com/someone/restoring.git/") == 2 + len([*tmp_path.rglob("*.ipynb")])
-    for path in [tmp_path / "README.md", *tmp_path.rglob("*.ipynb")]:
+    assert lessons.readdress("https://github.com/someone/restoring.git/") == 3 + len([*tmp_path.rglob("*.ipynb")])
+    for path in [*tmp_path.rglob("README.md"), *tmp_path.rglob("*.ipynb")]:
         text = path.read_text(encoding="utf-8")
         assert "someone/restoring" in text
         assert "restoring.git" not in text
@@ -127,9 +145,56 @@ def test_every_picture_has_a_text_for_who_cannot_see_it(lesson):
     )
 
 
-def test_readme_tells_what_the_lesson_measured(lesson):
+def row_of(page, path):
+    """The one row of a page's tables that begins with a link to this lesson."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith("| [") and f"notebooks/{path.name})" in line]
+    return row
+
+
+def test_readme_lists_the_lesson_by_its_question(lesson):
+    path, notebook = lesson
+    title = notebook.cells[0].source.splitlines()[0]
+    number, question = re.fullmatch(r"# (\d\d) · (.+)", title).groups()
+    row = row_of(README, path)
+    assert row.startswith(f"| [{number} ")
+    assert f"| {question} |" in row
+
+
+def test_the_list_of_figures_tells_what_the_lesson_measured(lesson):
     path, notebook = lesson
     _, entry = lessons.recorded(notebook)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    (row,) = [line for line in readme if line.startswith("| [") and f"(notebooks/{path.name})" in line]
-    assert entry["text"] in row, "README's lesson table is older than the lesson"
+    row = row_of(ROOT / "nbtests" / "bench" / "README.md", path)
+    assert entry["text"] in row, "the table of nbtests/bench/README.md is older than the lesson"
+
+
+def test_readme_is_short():
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 90
+    assert len(text.split()) <= 900
+    long = [line for line in text.splitlines() if len(line) > 100]
+    assert all("](" in line for line in long), "only a link cannot be broken"
+
+
+def anchors(path):
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    for link in links:
+        target, _, anchor = link.partition("#")
+        place = path.parent / target if target else path
+        assert place.exists(), link
+        assert not anchor or anchor in anchors(place), link
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_script_that_a_command_names_is_there(path):
+    text = path.read_text(encoding="utf-8")
+    scripts = re.findall(r"(?<![\w/])(?:helpers|instructors|nbtests|web)/[\w/]+\.py\b", text)
+    assert not [script for script in scripts if not (ROOT / script).exists()]

@@ -129,7 +129,8 @@ def readdress(url: str) -> int:
     old = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     old, new = (address.removeprefix("https://github.com/") for address in (old, url))
     changed = 0
-    sources = (ROOT / "instructors").rglob("*.ipynb")  # of the exercises
+    instructors = ROOT / "instructors"  # a copy for students may lack it
+    sources = [*instructors.glob("README.md"), *instructors.rglob("*.ipynb")]
     for path in [pyproject, ROOT / "README.md", *NOTEBOOKS.rglob("*.ipynb"), *sources]:
         text = path.read_text(encoding="utf-8")
         if old in text:
