@@ -83,6 +83,12 @@ def source(name: str) -> Path:
     return SOURCE / name / f"{name}.ipynb"
 
 
+def wrong(name: str) -> list[str]:
+    """A lesson's wrong solutions: the cells of its `wrong.py`, each below its marker `# %% `."""
+    text = (SOURCE / name / "wrong.py").read_text(encoding="utf-8")
+    return re.split("^(?=# %% )", text, flags=re.MULTILINE)[1:]
+
+
 def defined(code: str) -> dict[str, bool]:
     """The functions (True) and the values (False) that a cell defines at its top level."""
     found: dict[str, bool] = {}

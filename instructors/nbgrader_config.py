@@ -4,3 +4,5 @@ c = get_config()  # noqa: F821  it comes with traitlets
 
 c.ClearSolutions.code_stub = {"python": "# your code here"}
 c.ClearSolutions.text_stub = "*Your answer here, instead of this line.*"
+# nbgrader would hand out what lies beside a notebook, and this file holds wrong solutions.
+c.CourseDirectory.ignore.append("wrong.py")

@@ -25,7 +25,7 @@ args = parser.parse_args()
 
 source = nbformat.read(exercises.source(args.lesson), as_version=4)
 about = {c.metadata.nbgrader.grade_id: c for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")}
-wrong = sorted((ROOT / "nbtests" / "wrong" / args.lesson).glob("*.py"))
+wrong = exercises.wrong(args.lesson)
 rng = np.random.default_rng(0)
 peak = 0
 
@@ -48,11 +48,11 @@ with tempfile.TemporaryDirectory() as folder:
         notebook = nbformat.read(exercises.STUDENT / f"{args.lesson}.ipynb", as_version=4)
         for cell in notebook.cells:
             name = cell.metadata.get("nbgrader", {}).get("grade_id")
-            others = [file for file in wrong if file.stem.startswith(f"{name}_")]
+            others = [text for text in wrong if text.startswith(f"# %% {name}_")]
             if name in about and (luck := rng.random()) < 0.9:
-                cell.source = (
-                    others[int(luck * 100) % len(others)].read_text() if luck < 0.3 and others else about[name].source
-                )
+                cell.source = about[name].source
+                if luck < 0.3 and others:
+                    cell.source = others[int(luck * 100) % len(others)]
         place = Path(folder) / "in" / f"student{n:02d}" / f"{args.lesson}.ipynb"
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,7 +22,6 @@ from instructors.sandbox import Process
 
 pytestmark = pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab")
 
-WRONG = Path(__file__).parent / "wrong"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 NAMES = exercises.names()
@@ -43,10 +43,13 @@ def cells(notebook):
 
 
 def wrong(lesson, exercise):
-    """The wrong solutions of an exercise; the longest id that a file's name begins with is meant."""
+    """An exercise's wrong solutions; the longest id that a cell's name begins with is meant."""
     ids = sorted((e.id for e in lesson.exercises), key=len, reverse=True)
-    files = sorted((WRONG / lesson.name).glob("*.py"))
-    return [f for f in files if next((i for i in ids if f.stem.startswith(f"{i}_")), None) == exercise.id]
+    found = []
+    for text in exercises.wrong(lesson.name):
+        if next((i for i in ids if text.startswith(f"# %% {i}_")), None) == exercise.id:
+            found.append(text)
+    return found
 
 
 # the student edition
@@ -64,6 +67,18 @@ def made(tmp_path_factory):
 def test_is_what_make_student_makes(lesson, made):
     now, committed = ((folder / f"{lesson.name}.ipynb").read_bytes() for folder in (made, exercises.STUDENT))
     assert now == committed, "make student, and commit what it makes"
+
+
+def test_nbgrader_itself_hands_out_the_notebook_alone(tmp_path):
+    name = NAMES[0]
+    shutil.copytree(exercises.SOURCE / name, tmp_path / "source" / name)
+    shutil.copy(exercises.SOURCE.parent / "nbgrader_config.py", tmp_path)
+    programs = Path(sys.executable).parent  # nbgrader starts alembic, which need not be on the path
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
+    call = [sys.executable, "-m", "nbgrader", "generate_assignment", name]
+    env = os.environ | {"PATH": path}
+    subprocess.run(call, cwd=tmp_path, env=env, check=True, capture_output=True)
+    assert [path.name for path in (tmp_path / "release" / name).iterdir()] == [f"{name}.ipynb"]
 
 
 def test_there_is_no_edition_without_a_source(made):
@@ -174,19 +189,24 @@ def test_points_of_right_wrong_and_missing_solutions(lesson):
             assert all(tests == full for tests in draws(exercise, exercise.solution.source)), exercise.id
             for untouched in draws(exercise, edition[exercise.id]):
                 assert {given for given, _ in untouched.values()} == {0}, untouched
-            files = wrong(lesson, exercise)
-            assert len(files) >= 2, f"write two wrong solutions nbtests/wrong/{lesson.name}/{exercise.id}_….py"
-            for file in files:
-                text = file.read_text(encoding="utf-8")
-                assert text.startswith('"""'), f"{file.name}: say in a docstring what is wrong"
+            texts = wrong(lesson, exercise)
+            cell = f"# %% {exercise.id}_…: …"
+            assert len(texts) >= 2, f"write two wrong solutions {cell} in {lesson.name}/wrong.py"
+            points = sum(test.points for test in exercise.tests)
+            for text in texts:
+                marker = text.split("\n", 1)[0]
+                assert re.match(r"# %% \w+: \S", marker), f"{marker}: say what is wrong"
                 for tests in draws(exercise, text):
-                    assert sum(given for given, _ in tests.values()) < sum(t.points for t in exercise.tests), file.name
-                    assert not [said for _, said in tests.values() if "ended:" in said], file.name
+                    assert sum(given for given, _ in tests.values()) < points, marker
+                    assert not [said for _, said in tests.values() if "ended:" in said], marker
 
 
 def test_no_wrong_solution_is_left_over(lesson):
-    files = {file for exercise in lesson.exercises if exercise.tests for file in wrong(lesson, exercise)}
-    assert files == set((WRONG / lesson.name).glob("*.py"))
+    texts = exercises.wrong(lesson.name)
+    tested = [exercise for exercise in lesson.exercises if exercise.tests]
+    assert set(texts) == {text for exercise in tested for text in wrong(lesson, exercise)}
+    names = [text.split(":", 1)[0] for text in texts]
+    assert len(names) == len(set(names)), "two wrong solutions have the same name"
 
 
 # the self-check

@@ -179,13 +179,16 @@ subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
 SANDBOXED = {
     "reads the grades": """
 import os
-wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", ".git", "nbtests", "wrong", "honest")
+wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", "wrong.py")
+wanted += (".git", "nbtests", "honest")
 found = []
 for folder, folders, names in os.walk("/"):
     folders[:] = [n for n in folders if os.path.join(folder, n) not in ("/proc", "/usr", "PREFIX", "BASE")]
     found += [os.path.join(folder, n) for n in folders + names if n in wanted]
 print("found", found)
-for path in ("PLACE/out/grades.csv", "PLACE/in/honest/LESSON.ipynb", "ROOT/instructors/source/LESSON/LESSON.ipynb"):
+handed_in, source = "PLACE/in/honest/", "ROOT/instructors/source/LESSON/"
+secret = (handed_in + "LESSON.ipynb", source + "LESSON.ipynb", source + "wrong.py")
+for path in ("PLACE/out/grades.csv", *secret):
     try:
         print("read", path, len(open(path).read()))
     except OSError as error:
@@ -498,7 +501,7 @@ def test_nothing_goes_on_afterwards(term):
 @needs_sandbox
 def test_nothing_outside_can_be_read(term):
     said = printed(term.to, "reads the grades")
-    assert said.splitlines() == ["found []"] + ["No such file or directory"] * 3
+    assert said.splitlines() == ["found []"] + ["No such file or directory"] * 4
 
 
 @needs_sandbox

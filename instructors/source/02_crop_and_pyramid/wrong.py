@@ -1,0 +1,111 @@
+# %% blur_sigma_textbook: Half a pixel for each pixel of the block: still lets stripes of 5 pixels
+# through.
+sigma = 1.0
+
+
+# %% blur_sigma_too_much: A blur as wide as the block and more: the broad stripes fade, too.
+sigma = 5.0
+
+
+# %% leaked_crops: Looks for the same crop twice, and there is none.
+def leaked(dealt):
+    parts = {}
+    for crop, part in dealt:
+        parts.setdefault(crop, set()).add(part)
+    return sorted(name for name, where in parts.items() if len(where) > 1)
+
+
+# %% leaked_first_underscore: Takes the name up to the first underscore.
+def leaked(dealt):
+    parts = {}
+    for crop, part in dealt:
+        parts.setdefault(crop.split("_")[0], set()).add(part)
+    return sorted(name for name, where in parts.items() if len(where) > 1)
+
+
+# %% leaked_train_and_test: Forgets that validation is a part, too.
+def leaked(dealt):
+    train, test = (
+        {crop.rsplit("_", 1)[0] for crop, part in dealt if part == one} for one in ("train", "test")
+    )
+    return sorted(train & test)
+
+
+# %% psnr_by_colour: The mean of each colour's PSNR instead of the PSNR of the mean error.
+def psnr(truth, picture):
+    difference = truth.astype(float) - picture.astype(float)
+    if not difference.any():
+        return float("inf")
+    with np.errstate(divide="ignore"):
+        return np.mean(10 * np.log10(255**2 / np.mean(difference**2, axis=(0, 1))))
+
+
+# %% psnr_without_end: Divides by zero where the pictures are equal, and hides it by a small number.
+def psnr(truth, picture):
+    mse = np.mean((truth.astype(float) - picture.astype(float)) ** 2)
+    return 10 * np.log10(255**2 / (mse + 1e-12))
+
+
+# %% psnr_wraps: Subtracts as uint8: 3 - 5 is 254.
+def psnr(truth, picture):
+    mse = np.mean((truth - picture) ** 2.0)
+    return float("inf") if mse == 0 else 10 * np.log10(255**2 / mse)
+
+
+# %% pyramid_all_detail: The detail is the whole picture, and `join` does not look at the small one.
+def split(picture, scale):
+    h, w, colours = picture.shape
+    return picture.reshape(h // scale, scale, w // scale, scale, colours).mean(axis=(1, 3)), picture
+
+
+def join(small, detail, scale):
+    return detail
+
+
+# %% pyramid_axes_mixed: Splits rows and columns in the wrong order: a mean of pixels that are no
+# block.
+def split(picture, scale):
+    h, w, colours = picture.shape
+    small = picture.reshape(scale, h // scale, scale, w // scale, colours).mean(axis=(0, 2))
+    return small, picture - small.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def join(small, detail, scale):
+    return small.repeat(scale, axis=0).repeat(scale, axis=1) + detail
+
+
+# %% pyramid_subsampled: Keeps one pixel of each block instead of the mean.
+def split(picture, scale):
+    small = picture[::scale, ::scale]
+    return small, picture - small.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def join(small, detail, scale):
+    return small.repeat(scale, axis=0).repeat(scale, axis=1) + detail
+
+
+# %% square_crop_corner: A square, but of the top left corner.
+def square_crop(picture):
+    side = min(picture.shape[:2])
+    return picture[:side, :side]
+
+
+# %% square_crop_project: The portrait project's formula: right for portraits with an even
+# difference only.
+def square_crop(img):
+    h, w = img.shape[:2]
+    return img[int((h - w) / 2) : int(-(h - w) / 2), :]
+
+
+# %% square_crop_squeezed: A square of the whole picture, squeezed.
+def square_crop(picture):
+    side = min(picture.shape[:2])
+    return images.resize(picture.astype(np.float32), (side, side), "area")
+
+
+# %% square_crop_three_axes: Unpacks three axes, so a picture without colours fails.
+def square_crop(picture):
+    h, w, _ = picture.shape
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    return picture[top : top + side, left : left + side]

@@ -1,3 +1,0 @@
-"""Takes 101.1 MB for about a hundred."""
-
-batch = 64

@@ -1,3 +1,0 @@
-"""The largest whole number that fits, and no power of two."""
-
-batch = 63

@@ -1,3 +1,0 @@
-"""Counts one batch on the belt, of four."""
-
-batch = 128

@@ -1,3 +1,0 @@
-"""No pattern, since no stamps overlap; a larger kernel would do."""
-
-kernel = 2

@@ -1,3 +1,0 @@
-"""Half the width: far fewer than half the numbers."""
-
-width = 32

@@ -1,3 +1,0 @@
-"""Reaches the measure, and goes far beyond."""
-
-amount = 4.0

@@ -1,3 +1,0 @@
-"""One pixel more for each filter."""
-
-border = 7

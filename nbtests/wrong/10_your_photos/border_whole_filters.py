@@ -1,3 +1,0 @@
-"""The whole filters' sizes added up."""
-
-border = 5 + 3 + 3
