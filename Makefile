@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lab notebooks student grade web lock address
+.PHONY: help run test check lint lab notebooks student grade web lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -11,8 +11,11 @@ help:  ## explain the commands
 run: .venv/locked  ## execute every lesson; report in build/report.html
 	$(RUN) -m helpers run
 
-test: .venv/locked  ## run every test, the lessons among them
-	$(RUN) -m pytest
+test: .venv/locked  ## run every test, and every lesson in its shortest form
+	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile
+
+check: .venv/locked  ## run the lessons as a reader does, where their claims are asserted
+	COURSE_PROFILE=quick $(RUN) -m pytest notebooks/*.ipynb
 
 lint: .venv/locked  ## check style, and that helpers/ stays small
 	$(PYTHON) -m ruff check .

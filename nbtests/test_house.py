@@ -1,3 +1,5 @@
+import ast
+
 """What the files at the top promise each other, and what every committed lesson owes its reader."""
 
 import re
@@ -198,3 +200,42 @@ def test_every_script_that_a_command_names_is_there(path):
     text = path.read_text(encoding="utf-8")
     scripts = re.findall(r"(?<![\w/])(?:helpers|instructors|nbtests|web)/[\w/]+\.py\b", text)
     assert not [script for script in scripts if not (ROOT / script).exists()]
+
+
+# who may import whom: DESIGN's table, read from the code. The application may import everything
+
+MAY_IMPORT = {
+    "files": set(),
+    "images": {"files"},
+    "damage": {"images"},
+    "batching": {"images", "damage", "files"},
+    "layers": set(),
+    "models": {"layers"},
+    "adversarial": {"images", "batching", "models"},
+    "metrics": {"images"},
+    "plots": {"images"},
+    "training": {"files", "images", "metrics", "models", "plots"},
+    "tiles": {"images", "layers"},
+    "download": {"files", "images", "app"},  # `fetch` opens the application's sources
+    "selfcheck": set(),
+    "__main__": {"app"},
+    "__init__": set(),
+}
+
+
+def imported(path):
+    """The modules of helpers/ that a file of it imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "helpers":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("helpers."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("helpers.")}
+    return {name for name in found if (ROOT / "helpers" / name).exists() or (ROOT / "helpers" / f"{name}.py").exists()}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "helpers").glob("*.py")), ids=lambda path: path.stem)
+def test_the_course_imports_downwards_only(path):
+    assert imported(path) <= MAY_IMPORT[path.stem]

@@ -40,8 +40,8 @@ def main() -> int:
             application = get_wsgi_application()
             call_command("expire", verbosity=0)
 
-            from sources.studio import samples
-            from sources.studio.worker import worker
+            from web.studio import samples
+            from web.studio.worker import worker
 
             samples.prepare()
     except (ImproperlyConfigured, DatabaseError) as error:  # the settings' own words, or the database's

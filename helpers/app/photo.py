@@ -74,7 +74,8 @@ def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
     """`diagnose` of a picture, the shipped network that they call for, and why: (measures, name, reason).
 
     A rule of thumb, its limits read off six photographs before and after known damages; you decide. A blur calls for
-    `cae_faces` with and without a face: so it gained 1.1 dB, not 0.2, on 260 others (`nbtests/bench_own.py --photos`).
+    `cae_faces` with and without a face: so it gained 1.1 dB, not 0.2, on 260 others, as measured by
+    `nbtests/bench/bench_own.py --photos`.
     `face` is the largest face's share of the picture's height. The name is None where its file is not in data/weights.
     """
     found = diagnose(picture)

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
 from PIL import Image, ImageCms, TiffImagePlugin
 from skimage import data
-from sources.studio import intake
-from sources.studio.models import Job
 
 from helpers import images
 from nbtests.web import kit
+from web.studio import intake
+from web.studio.models import Job
 
 HOSTILE = kit.hostile()
 SAYS = {
@@ -109,7 +109,8 @@ def test_a_body_that_is_too_large_is_not_even_read(client, db, worker):
 
 def test_a_false_content_length_does_not_help(rf, settings):
     from django.core.files.uploadhandler import SkipFile, StopFutureHandlers
-    from sources.studio.middleware import Counting
+
+    from web.studio.middleware import Counting
 
     settings.MOST_BYTES = 1000
     request = rf.post("/")

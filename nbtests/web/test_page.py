@@ -13,10 +13,10 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from safetensors import safe_open
 from skimage import data
-from sources.studio import restorers, samples
 
 from helpers import ROOT, images, metrics
 from nbtests.web import kit
+from web.studio import restorers, samples
 
 SCREENS = ROOT / "build" / "screens"
 QUIET = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"

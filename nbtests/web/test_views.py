@@ -14,12 +14,12 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from sources.studio import restorers, samples
-from sources.studio.models import Job, owner_of
-from sources.studio.restorers import TASKS
 
 from helpers import ROOT
 from nbtests.web import kit
+from web.studio import restorers, samples
+from web.studio.models import Job, owner_of
+from web.studio.restorers import TASKS
 
 STUDIO = ROOT / "web" / "studio"
 
@@ -205,7 +205,7 @@ def test_who_sends_too_much_waits(send, settings, worker, monkeypatch):
 
 
 def test_one_household_counts_as_one(rf, settings):
-    from sources.studio.views import _client
+    from web.studio.views import _client
 
     same = {_client(rf.get("/", REMOTE_ADDR=f"2001:db8:1:2::{n}")) for n in range(1, 5)}
     assert same == {"2001:db8:1:2::/64"}

@@ -16,12 +16,12 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
-from sources.studio import intake, restorers, samples
-from sources.studio.forms import ChangeForm
-from sources.studio.models import Job, owner_of
-from sources.studio.worker import worker
 
 from helpers import images
+from web.studio import intake, restorers, samples
+from web.studio.forms import ChangeForm
+from web.studio.models import Job, owner_of
+from web.studio.worker import worker
 
 COOKIE = "owner"
 

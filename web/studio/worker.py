@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.db.models import F
 from django.utils import timezone
-from sources.studio import models, restorers
-from sources.studio.models import Job
 
 from helpers import images
+from web.studio import models, restorers
+from web.studio.models import Job
 
 BEAT = 2.0  # seconds between two touches
 LEASE = 10.0  # after which an untouched job is an orphan

@@ -1,9 +1,9 @@
 """Methods without a network against the shipped autoencoders, on portraits with the course's damage.
 
-`python nbtests/bench_deblur.py data/raw/celeba` tunes each method on validation portraits, for each kind of damage its
-own value, and prints one table on the test portraits. The estimated kernel is the candidate under which the damaged
-picture's spectrum is most likely (Whittle), given the mean spectrum of undamaged training portraits; a mosaic shows by
-its blocks. With the true kernel a mosaic's is the mean over all places.
+`python nbtests/bench/bench_deblur.py data/raw/celeba` tunes each method on validation portraits, for each kind of
+damage its own value, and prints one table on the test portraits. The estimated kernel is the candidate under which the
+damaged picture's spectrum is most likely (Whittle), given the mean spectrum of undamaged training portraits; a mosaic
+shows by its blocks. With the true kernel a mosaic's is the mean over all places.
 """
 
 import sys

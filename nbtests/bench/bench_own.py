@@ -1,8 +1,8 @@
 """What `restore` does with a reader's own files: hostile folders, a film's plumbing, an aged portrait and its seam.
 
-    .venv/bin/python nbtests/bench_own.py [--pictures 500] [--frames 60] [--seconds 30] [--photos FOLDER]
+    .venv/bin/python nbtests/bench/bench_own.py [--pictures 500] [--frames 60] [--seconds 30] [--photos FOLDER]
 
-Memory and time of large pictures: `nbtests/bench_restore.py`. Not a test: nothing here is asserted.
+Memory and time of large pictures: `nbtests/bench/bench_restore.py`. Not a test: nothing here is asserted.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from skimage import data
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "nbtests")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "nbtests" / "core")]
 
 import test_hostile  # noqa: E402
 

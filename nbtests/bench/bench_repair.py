@@ -1,7 +1,7 @@
 """Does the U-Net earn its 1,965,987 parameters? What repairs low pictures in blocks, beside ESPCN with 71,840.
 
     .venv/bin/python -m helpers train unet_photos --from data/raw/unsplash
-    .venv/bin/python nbtests/bench_repair.py [--steps 9000]
+    .venv/bin/python nbtests/bench/bench_repair.py [--steps 9000]
 
 The low pictures are blocks of 4×4, so the mean of each block is the small picture they come from, and a network
 that enlarges it repairs them, too. It is trained here on the squares that the first command has prepared, with the
@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from helpers import quiet, training_folder  # noqa: E402

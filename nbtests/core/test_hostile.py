@@ -3,7 +3,7 @@
 Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
 gives out memory that it did not write would give another picture.
 
-`python nbtests/test_hostile.py 5000` reads more files of each format than the test does; `… PNG 17` writes the one
+`python nbtests/core/test_hostile.py 5000` reads more files of each format than the test does; `… PNG 17` writes the one
 file that the table's complaint names. Children read, so that one killed by a decoder is counted and named.
 """
 
@@ -31,7 +31,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ["JPEG", "PNG", "GIF", "TIFF", "WEBP"]
 FILES = 1000  # of each format
 SLOW, LARGE = 5, 1024  # what no file may take: seconds, and MiB above what the imports take

@@ -1,6 +1,6 @@
 """How long one training step of CycleGAN takes, ours against the structure of TensorFlow's tutorial.
 
-    .venv/bin/python nbtests/bench_cyclegan.py [--width 16] [--size 128] [--batch 1] [--rounds 7]
+    .venv/bin/python nbtests/bench/bench_cyclegan.py [--width 16] [--size 128] [--batch 1] [--rounds 7]
 
 The tutorial runs all forward passes in one `tf.function` under one persistent tape and asks it for four
 gradients; ours asks once for both generators. Both have the same networks, the
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from helpers import quiet  # noqa: E402

@@ -1,6 +1,6 @@
 """Does a generated winter pass for a winter? Both directions, measured by a classifier that saw no generator.
 
-    .venv/bin/python nbtests/bench_seasons.py FOLDER [--with summer_to_winter winter_to_summer]
+    .venv/bin/python nbtests/bench/bench_seasons.py FOLDER [--with summer_to_winter winter_to_summer]
 
 FOLDER holds trainA (summer), trainB (winter) and, if there are, testA and testB; else a fifth of the scenes is held
 out. The classifier, and a second one that sees only luma, learn from the training pictures, with colour jitter, and
@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from helpers import images, metrics, quiet  # noqa: E402

@@ -1,4 +1,4 @@
-"""10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench_prepare.py [N]`."""
+"""10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench/bench_prepare.py [N]`."""
 
 import sys
 import tempfile

@@ -1,8 +1,8 @@
 """How long, and with how much memory, `restore` takes for a large picture, beside Pillow and ONNX Runtime.
 
     .venv/bin/pip install onnx onnxruntime
-    .venv/bin/python nbtests/bench_restore.py [--megapixels 12]
-    .venv/bin/python nbtests/bench_restore.py --megapixels 48 --with unet_photos --methods restore
+    .venv/bin/python nbtests/bench/bench_restore.py [--megapixels 12]
+    .venv/bin/python nbtests/bench/bench_restore.py --megapixels 48 --with unet_photos --methods restore
 
 Each method runs in a process of its own, so that its peak memory is its own; the times are of the same run.
 Not a test: nothing here is asserted.
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from helpers import images, quiet  # noqa: E402

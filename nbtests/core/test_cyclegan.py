@@ -311,7 +311,7 @@ def run(folder, epochs):
     that two uninterrupted runs drift apart by some 1e-4 within 30 steps.
     """
     program = f"""
-import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "nbtests")!r}]
+import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "nbtests" / "core")!r}]
 from pathlib import Path
 from helpers import training
 import keras, tensorflow, test_cyclegan

@@ -1,6 +1,7 @@
 """Do the published weights give here what they gave there, and which small RDN can a laptop afford?
 
-    .venv/bin/python nbtests/bench_rdn.py Set5 --rdn rdn-C3-D10-G64-G064-x2.hdf5 --rrdn rrdn-C4-D3-G32-G032-T10-x4.hdf5
+    .venv/bin/python nbtests/bench/bench_rdn.py Set5 --rdn rdn-C3-D10-G64-G064-x2.hdf5 \\
+        --rrdn rrdn-C4-D3-G32-G032-T10-x4.hdf5
 
 Set5 is a folder with the HR pictures, whose inputs are made by Pillow's bicubic; the weights are the reader's own
 copies of idealo's, `.hdf5` or `.npz`. Expected are 36.03 dB PSNR-Y at ×2 (bicubic 33.68) and 30.09 at ×4 (28.43). Then,
@@ -15,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from helpers import images, quiet  # noqa: E402

@@ -1,4 +1,4 @@
-"""The page's figures on this machine, by its real server: PYTHONPATH=. .venv/bin/python nbtests/web/bench_web.py"""
+"""The page's figures on this machine, by its real server: PYTHONPATH=. .venv/bin/python nbtests/bench/bench_web.py"""
 
 import argparse
 import sqlite3
