@@ -1,7 +1,6 @@
-import ast
-
 """What the files at the top promise each other, and what every committed lesson owes its reader."""
 
+import ast
 import re
 import shutil
 import tomllib
