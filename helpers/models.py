@@ -92,12 +92,13 @@ def cae(latent: int = 128, skips: bool = True, width: int = 32):
     return keras.Model(damaged, _sum(damaged, x) if skips else x, name="cae")
 
 
-def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "relu", output: str = "linear"):
+def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "leaky_relu", output: str = "linear"):
     """Efficient sub-pixel convolutional network: (b, h, w, 3) → (b, h·scale, w·scale, 3).
 
     71,840 parameters at scale 4. Four convolutions at low resolution, then one sub-pixel convolution.
     `skip` ("bicubic", "nearest" or None) adds an enlargement of the input, so that the network learns
-    only the correction. The portrait project's network is `espcn(4, skip=None, output="relu")`.
+    only the correction. Without arguments it is the network that the course ships; the portrait project's is
+    `espcn(4, skip=None, activation="relu", output="relu")`.
     Source: Shi et al. 2016, arXiv:1609.05158, with the portrait project's table of layers.
     """
     lr = keras.Input((None, None, 3), name="lr")

@@ -28,7 +28,7 @@ def survey_folder(args: argparse.Namespace) -> int:
 def run_lessons(args: argparse.Namespace) -> int:
     from helpers.app import lessons
 
-    return lessons.run(args.lessons, args.profile, args.in_place)
+    return lessons.run(args.lessons, args.profile, args.in_place, args.again)
 
 
 def benchmark_networks(args: argparse.Namespace) -> int:
@@ -145,6 +145,7 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("lessons", nargs="*", metavar="NR", help="such as 02 06; without any, all of them")
     command.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
     command.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/")
+    command.add_argument("--again", action="store_true", help="also those that ran well before and are unchanged")
     command.set_defaults(run=run_lessons)
 
     command = commands.add_parser("restore", help="enlarge or repair pictures, GIFs and videos of any size")

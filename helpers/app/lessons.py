@@ -1,7 +1,9 @@
 """Execute the lessons as a reader would, and put their results side by side."""
 
 import base64
+import hashlib
 import html
+import json
 import os
 import re
 import time
@@ -21,11 +23,13 @@ BUILD = ROOT / "build"
 QUIET = ["--log-level=ERROR"]  # kernels warn of TCP without encryption; these never leave the machine
 
 
-def run(numbers: list[str], profile: str, in_place: bool) -> int:
+def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) -> int:
     """Execute lessons through papermill into `build/`, or back into `notebooks/`; returns the exit status.
 
-    A failing lesson is named with its cell and does not stop the others. Ends with a table and
-    `build/report.html`. Raises ValueError for a lesson that does not exist.
+    A failing lesson is named with its cell and does not stop the others. A lesson that ran well before, in this
+    profile and with the same sources, is not run again, unless `again` or `in_place` ask for it: so a run that was
+    stopped goes on with the lesson in which it stopped. Ends with a table and `build/report.html`. Raises ValueError
+    for a lesson that does not exist.
     """
     chosen = [p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers]
     if unknown := set(numbers) - {p.stem[:2] for p in chosen}:
@@ -33,19 +37,56 @@ def run(numbers: list[str], profile: str, in_place: bool) -> int:
     if BUILD.exists() and not BUILD.is_dir():
         raise FileExistsError(f"{BUILD} is a file where a folder is needed; rename or remove it")
     os.environ["COURSE_PROFILE"] = profile  # the kernels inherit it
-    rows = [_execute(path, in_place) for path in chosen]
+    rows = []
+    for path in chosen:
+        state = _state(path, profile)
+        row = None if again or in_place else _finished(path, state)
+        if row is None:
+            row = _execute(path, in_place)
+            if not row["failed"]:
+                with replacing(BUILD / f"{path.stem}.json") as part:
+                    part.write_text(json.dumps(row | {"state": state}), encoding="utf-8")
+        rows.append(row)
     _report(rows, profile)
     for row in rows:
-        print(f"{row['lesson']:<24}{row['seconds']:>6.0f} s   {row['outcome']}")
+        before = "   (finished before; --again runs it anew)" if "state" in row else ""
+        print(f"{row['lesson']:<24}{row['seconds']:>6.0f} s   {row['outcome']}{before}")
     print(f"report: {(BUILD / 'report.html').relative_to(ROOT)}")
     return int(any(row["failed"] for row in rows))
 
 
+def _state(path: Path, profile: str) -> str:
+    """A hash of all that a lesson's result depends on: its cells, the course's code and weights, and the profile."""
+    digest = hashlib.sha256(profile.encode())
+    try:
+        cells = nbformat.read(path, as_version=4).cells
+        digest.update("\0".join(cell.source for cell in cells).encode())
+    except Exception:  # no notebook, which papermill will say
+        digest.update(path.read_bytes())
+    for source in sorted([*(ROOT / "helpers").rglob("*.py"), *(ROOT / "data" / "weights").glob("*.safetensors")]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _finished(path: Path, state: str) -> dict | None:
+    """What an earlier run recorded of this lesson, where it was in the same state and its pages are still there."""
+    record = BUILD / f"{path.stem}.json"
+    if not all(file.exists() for file in (record, BUILD / path.name, BUILD / f"{path.stem}.html")):
+        return None
+    try:
+        row = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:  # cut off
+        return None
+    return row if row.get("state") == state else None
+
+
 def _execute(path: Path, in_place: bool) -> dict:
+    (BUILD / f"{path.stem}.json").unlink(missing_ok=True)  # from here on the earlier result does not count
     executed, started, outcome = BUILD / path.name, time.perf_counter(), ""
+    options = {"kernel_name": "python3", "extra_arguments": QUIET, "progress_bar": {"desc": path.stem}}
     with replacing(executed) as part:
         try:
-            papermill.execute_notebook(path, part, cwd=NOTEBOOKS, kernel_name="python3", extra_arguments=QUIET)
+            papermill.execute_notebook(path, part, cwd=NOTEBOOKS, **options)
         except papermill.PapermillExecutionError as error:
             outcome = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}"
         except OSError:  # the disk's, which the next lesson would meet, too

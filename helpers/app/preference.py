@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from IPython import get_ipython
 from matplotlib.figure import Figure
+from scipy.stats import binomtest
 
 from helpers import on_colab, plots
 from helpers.files import replacing
@@ -42,16 +43,18 @@ def questions(pictures: Pictures, seed: int = 0) -> list[Question]:
     return [asked[k] for k in draw(len(asked))]
 
 
-def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval for a share, from 0 to 1: `won` of `of` answers; z = 1.96 for 95 %; (0, 1) without answers.
+def wilson(won: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for a share, from 0 to 1: `won` of `of` answers; (0, 1) without answers.
 
-    Unlike share ± z·√(share·(1 − share)/of) it never leaves [0, 1], and is not empty at none or all.
+    Unlike share ± 1.96·√(share·(1 − share)/of) it never leaves [0, 1], and is not empty at none or all.
     ValueError where `won` is not in 0 … `of`. Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     if not 0 <= won <= of:
         raise ValueError(f"{won} of {of} answers; expected 0 to {of}")
-    middle, half = won + z * z / 2, z * np.sqrt(won * (of - won) / max(of, 1) + z * z / 4)
-    return float(max(0, (middle - half) / (of + z * z))), float(min(1, (middle + half) / (of + z * z)))
+    if of == 0:
+        return 0.0, 1.0
+    interval = binomtest(won, of).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def tally(asked: Sequence[Question], answers: Sequence[str]) -> dict[str, tuple[int, int]]:

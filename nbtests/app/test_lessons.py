@@ -155,6 +155,32 @@ def test_failing_notebooks_stay_as_they_were(mixed, good):
     assert {p.stem: p.read_bytes() for p in good.notebooks.iterdir()} == good.before  # not in place: nothing changes
 
 
+def test_what_ran_well_is_not_run_again_until_something_changes(tmp_path):
+    """Each execution leaves a line behind; a lesson that failed is tried again."""
+    count = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"
+    sources = {"01_counts": [count], "02_fails": [count, "1 / 0"]}
+
+    def ran(again=False, profile="smoke", change=""):
+        if change:
+            nbformat.write(notebook([count, change]), tmp_path / "notebooks" / "01_counts.ipynb")
+        (tmp_path / "ran").write_text("")
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+            for name, folder in {"ROOT": ".", "NOTEBOOKS": "notebooks", "BUILD": "build"}.items():
+                patch.setattr(lessons, name, tmp_path / folder)
+            lessons.run([], profile, False, again)
+        assert "02_fails" in printed.getvalue()
+        return len((tmp_path / "ran").read_text())
+
+    execute(tmp_path, sources, [], "smoke", False, False)
+    assert ran() == 1  # the one that failed
+    assert ran(again=True) == 2
+    assert ran(profile="quick") == 2
+    assert ran(profile="quick", change="1 + 1") == 2
+    assert ran(profile="quick") == 1
+    (tmp_path / "build" / "01_counts.json").write_text("{")
+    assert ran(profile="quick") == 2
+
+
 def test_an_unknown_lesson_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ValueError, match="no lesson 98, 99"):
         execute(tmp_path, {"04_good": GOOD}, ["04", "99", "98"], "quick", False)

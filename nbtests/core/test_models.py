@@ -263,7 +263,7 @@ def test_with_a_silent_network_the_skip_is_the_baseline(skip, picture):
 
 
 def test_projects_output_is_never_negative():
-    model = models.espcn(4, skip=None, output="relu")
+    model = models.espcn(4, skip=None, activation="relu", output="relu")
     assert model.count_params() == 71_840
     assert run(model, noise(2, 8, 8, 3)).min() == 0
     assert run(models.espcn(4, skip=None), noise(2, 8, 8, 3)).min() < 0
