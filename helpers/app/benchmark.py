@@ -56,7 +56,7 @@ def pairs(folder: Path, scale: int, downscale: str, size: int | None = None, fit
                 continue
             start = (hr.shape[0] - size) // 2
             hr = images.resize(hr, (size, size), "area") if fit == "resize" else hr[start:, start:][:size, :size]
-        hr = images.crop_to_multiple(hr, scale)
+        hr = images.crop_to_multiple(hr, 4 if damage == "blocks" else scale)
         if min(hr.shape[:2]) < WINDOW + 2 * scale:
             small += 1
             continue

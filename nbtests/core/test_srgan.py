@@ -148,11 +148,11 @@ def tiny(toy, tmp_path, monkeypatch):
 
 
 def test_the_recipe_starts_from_its_twin_and_ships_the_last_state(tiny, tmp_path):
-    start, command = tiny
+    start, arguments = tiny
     work = tmp_path / "work/srgan_photos_x4"
     work.mkdir(parents=True)
     (work / "best-99.0000.weights.h5").write_bytes(b"whatever scored best")
-    assert command.main(command) == 0
+    assert command.main(arguments) == 0
     shipped, card = training.load_weights("srgan_photos_x4")
     assert (card["builder"], card["scale"]) == ("rdn", 4)
     assert 0 < moved(shipped, arrays(start)) < 2e-3  # two steps of the warm-up, and 16 bits
@@ -162,9 +162,9 @@ def test_the_recipe_starts_from_its_twin_and_ships_the_last_state(tiny, tmp_path
 
 
 def test_a_share_of_the_way_from_the_start_ships(tiny, monkeypatch):
-    start, command = tiny
+    start, arguments = tiny
     monkeypatch.setitem(train.RECIPES["srgan_photos_x4"], "share", 0)
-    assert command.main(command) == 0
+    assert command.main(arguments) == 0
     shipped, _ = training.load_weights("srgan_photos_x4")
     assert moved(shipped, [np.float16(array) for array in arrays(start)]) == 0
 
