@@ -16,7 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
 from helpers.files import replacing
@@ -31,6 +31,7 @@ PILLOW = {
 # TIFF's tags, and what they may say
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
 WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
+TiffImagePlugin.READ_LIBTIFF = True  # Pillow's own reader mixes up separate planes of 16 bits; libtiff does not
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is raised, and said once
 
 
@@ -132,20 +133,20 @@ def _deep_png(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def _deep_tiff(image: Image.Image, path: Path) -> np.ndarray:
-    """A TIFF of 16 bits a channel, always through libtiff: Pillow's own reader mixes up separate colour planes.
+    """A TIFF of 16 bits a channel, whose high bytes are unpacked first, then the low ones.
 
     libtiff gives the bytes in this machine's order. Planes that are compressed by LZW, which tifffile does not know,
     keep 8 bits.
     """
     channels = "RGBA" if image.mode == "RGBA" else "RGBX" if len(image.tag_v2[BITS]) == 4 else "RGB"
     high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
-    _through_libtiff(image, f"{channels};16{high}")
+    _unpack(image, f"{channels};16{high}")
     if image.tag_v2.get(PLANAR) == SEPARATE:
         deep = _planes(path, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])
         deep = to_float(np.asarray(image)) if deep is None else deep
     else:
         with Image.open(path) as again:
-            _through_libtiff(again, f"{channels};16{low}")
+            _unpack(again, f"{channels};16{low}")
             deep = _joined(image, again)
     if image.mode == "RGBA" and PREMULTIPLIED in image.tag_v2.get(EXTRA, ()):
         deep[..., :3] /= np.maximum(deep[..., 3:], 1 / 65535)
@@ -153,11 +154,10 @@ def _deep_tiff(image: Image.Image, path: Path) -> np.ndarray:
     return deep
 
 
-def _through_libtiff(image: Image.Image, layout: str) -> None:
-    whole = (0, 0, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])  # as it lies in the file; `size` is turned upright
-    arguments = {"codec_name": "libtiff", "extents": whole, "offset": 0}
-    image.tile = [image.tile[0]._replace(**arguments, args=(layout, False, image.tag_v2.offset))]
-    image.use_load_libtiff = True
+def _unpack(image: Image.Image, layout: str) -> None:
+    """Let an opened TIFF be read as `layout` says, instead of as Pillow chose."""
+    tile = image.tile[0]
+    image.tile = [tile._replace(args=(layout, *tile.args[1:]))]
 
 
 def _joined(high: Image.Image, low: Image.Image) -> np.ndarray:
