@@ -153,6 +153,35 @@ def small_noisy_jpeg(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndar
     return jpeg(add_noise(reduce(hr, 2), 8 / 255, seed), 40)
 
 
+# What a picture from a camera may have, each with the same chance: one damage alone twice as often as two together
+CAMERA = ["", "blur", "noise", "jpeg", "blur", "noise", "jpeg", "blur noise", "blur jpeg", "noise jpeg"]
+CAMERA += ["blur noise jpeg", "blur noise jpeg"]
+
+
+def camera(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
+    """A photograph as people have it: blurred, noisy and packed as JPEG, in this order, or a part of it, or nothing.
+
+    Which of them, and how strong, `seed` draws as in `draw`: blur of σ 0.3 to 2 pixels, noise of σ 0 to 25 of 255 with
+    the weak ones more often, JPEG of quality 25 to 96 whose blocks may begin anywhere. Rounded as a file of 8 bits;
+    shape and dtype kept.
+    """
+    check(picture)
+    random = _random(seed)
+    kinds = CAMERA[random.integers(len(CAMERA))]
+    result = picture
+    if "blur" in kinds:
+        result = blur(result, random.uniform(0.3, 2))
+    if "noise" in kinds:
+        sigma = 25 * random.uniform() ** 1.5
+        result = add_noise(result, sigma / 255, random.integers(2**32))
+    if "jpeg" in kinds:
+        top, left = random.integers(8, size=2)
+        h, w = picture.shape[:2]
+        moved = np.pad(result, ((top, 0), (left, 0), (0, 0)), "symmetric")
+        result = jpeg(moved, int(random.integers(25, 97)))[top : top + h, left : left + w]
+    return to_float(to_uint8(result)).astype(picture.dtype)
+
+
 def night(picture: np.ndarray) -> np.ndarray:
     """A known night of our own: darker and bluer, colours half gone, and what was bright lit by lamps.
 
@@ -181,7 +210,7 @@ def autumn(picture: np.ndarray) -> np.ndarray:
 
 
 # What a network's card, a recipe and `degrade` call a damage: these are drawn by a seed, those are always the same
-DRAWN = {"random_damage": random_damage, "small_noisy_jpeg": small_noisy_jpeg}
+DRAWN = {"random_damage": random_damage, "small_noisy_jpeg": small_noisy_jpeg, "camera": camera}
 FIXED = {"blocks": blocks, "autumn": autumn}
 
 

@@ -105,6 +105,22 @@ RECIPES = {
         "start": "rdn_photos_x2",
         "steps": 3_000,
     },
+    "photos_clean": {
+        "card": {
+            "builder": "restorer",
+            "arguments": {},
+            "task": "repair",
+            "scale": 1,
+            "downscale": None,
+            "damage": "camera",
+            "size": None,
+        },
+        "cut": {"size": 256, "per_picture": 12},
+        "batches": {"batch": 8, "patch": 96, "damage": damage.camera},
+        "loss": "mae",
+        "rate": 1e-3,
+        "steps": 40_000,
+    },
     "srgan_photos_x4": {
         "card": FOUR,
         "batches": {"batch": 8, "patch": 32},
