@@ -20,7 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, 
 
 def missing() -> list[str]:
     """Direct dependencies of `pyproject.toml` that this Python lacks, as written there."""
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "dependencies"
+    ]
     installed = {_canonical(d.name) for d in importlib.metadata.distributions()}
     return [w for w in wanted if _canonical(re.match(r"[\w.-]+", w)[0]) not in installed]
 
@@ -41,15 +43,23 @@ def setup(device: bool = True) -> None:
             pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *lacking]
             subprocess.run(pip, check=True)
     packages = ["tensorflow", "keras", "numpy", "scikit-image"]
-    print(f"Python {platform.python_version()}", *(f"{p} {importlib.metadata.version(p)}" for p in packages), sep=" · ")
+    print(
+        f"Python {platform.python_version()}",
+        *(f"{p} {importlib.metadata.version(p)}" for p in packages),
+        sep=" · ",
+    )
     machine = f"{os.cpu_count()} CPU cores"
     if device:
         with quiet():
             import tensorflow as tf
-        machine += "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
+        machine += (
+            "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
+        )
     print(machine)
     if on_colab() and machine.endswith("no GPU"):
-        print("`quick` runs without a GPU; for `full`: menu Runtime → Change runtime type → T4 GPU, then Run all")
+        print(
+            "`quick` runs without a GPU; for `full`: menu Runtime → Change runtime type → T4 GPU, then Run all"
+        )
 
 
 def on_colab() -> bool:
@@ -71,7 +81,9 @@ def training_folder(name: str) -> Path:
 
                 drive.mount(str(DRIVE))
             except Exception as error:  # declined, not answered, or no notebook to ask in
-                print(f"Google Drive is not mounted ({error}): a cut session loses its training; run again to be asked")
+                print(
+                    f"Google Drive is not mounted ({error}): a cut session loses its training; run again to be asked"
+                )
         if (DRIVE / "MyDrive").is_dir():
             folder = DRIVE / "MyDrive" / "image-restoration-course" / name
     print(f"the training is kept in {folder} and goes on from there; delete that to start anew")

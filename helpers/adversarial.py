@@ -53,11 +53,25 @@ class CycleGAN(keras.Model):
     run goes on as if nothing had happened. Calling the network runs `g`.
     """
 
-    def __init__(self, g, f, d_a, d_b, size: int, pool: int = 50, cycle: float = 10, identity: float = 0.5, seed=0):
+    def __init__(
+        self,
+        g,
+        f,
+        d_a,
+        d_b,
+        size: int,
+        pool: int = 50,
+        cycle: float = 10,
+        identity: float = 0.5,
+        seed=0,
+    ):
         super().__init__(name="cyclegan")
         self.g, self.f, self.d_a, self.d_b = g, f, d_a, d_b
         self.cycle, self.identity, self.seed = cycle, identity, seed
-        self.pools = [self.add_weight((pool, size, size, 3), "zeros", trainable=False, name=f"pool_{s}") for s in "ab"]
+        self.pools = [
+            self.add_weight((pool, size, size, 3), "zeros", trainable=False, name=f"pool_{s}")
+            for s in "ab"
+        ]
         self.built = True
 
     def call(self, a, training=False):
@@ -115,7 +129,11 @@ class CycleGAN(keras.Model):
             old = pool.value[place]
             shown.append(ops.where(swap, old, fake[k]))
             keep = ops.logical_or(count < size, swap)
-            pool.assign(tf.tensor_scatter_nd_update(pool.value, [[place]], ops.where(keep, fake[k], old)[None]))
+            pool.assign(
+                tf.tensor_scatter_nd_update(
+                    pool.value, [[place]], ops.where(keep, fake[k], old)[None]
+                )
+            )
         return ops.stack(shown)
 
 
@@ -127,19 +145,29 @@ class Scenes(keras.callbacks.Callback):
 
     def __init__(self, a: np.ndarray, b: np.ndarray, folder: Path | None = None):
         super().__init__()
-        self.pictures, self.folder, self.shown = [images.to_float(a), images.to_float(b)], folder, {}
+        self.pictures, self.folder, self.shown = (
+            [images.to_float(a), images.to_float(b)],
+            folder,
+            {},
+        )
 
     def on_train_begin(self, logs=None):
         self.started = time.perf_counter()
-        self.handle = get_ipython() and display(Image.new("RGB", (1, 1)), display_id=True, include=["image/jpeg"])
+        self.handle = get_ipython() and display(
+            Image.new("RGB", (1, 1)), display_id=True, include=["image/jpeg"]
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         made = [  # one at a time: less memory; and without predict, which would compile for seconds
-            np.concatenate([ops.convert_to_numpy(network(x[None], training=False)) for x in pictures])
+            np.concatenate(
+                [ops.convert_to_numpy(network(x[None], training=False)) for x in pictures]
+            )
             for network, pictures in zip([self.model.g, self.model.f], self.pictures, strict=True)
         ]
         self.shown[epoch + 1] = images.to_uint8(np.concatenate(made))
-        sheet = np.vstack([np.hstack(np.concatenate(pictures)) for pictures in (self.pictures, made)])
+        sheet = np.vstack(
+            [np.hstack(np.concatenate(pictures)) for pictures in (self.pictures, made)]
+        )
         if self.folder:
             images.write(self.folder / f"scenes-{epoch + 1:06d}.png", sheet)
         text = ", ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
@@ -148,7 +176,9 @@ class Scenes(keras.callbacks.Callback):
             print(text, flush=True)
         else:
             alt = {"image/jpeg": {"alt": f"The same scenes after {text}"}}
-            self.handle.update(Image.fromarray(images.to_uint8(sheet)), include=["image/jpeg"], metadata=alt)
+            self.handle.update(
+                Image.fromarray(images.to_uint8(sheet)), include=["image/jpeg"], metadata=alt
+            )
 
 
 def unpaired(folder: str | Path) -> dict[str, list[Path]]:
@@ -164,7 +194,9 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
     if {path.name for path in inside} >= set(names):
         return {name: images.find(folder / name) for name in names}
     if len(inside) != 2:
-        raise FileNotFoundError(f"expected {', '.join(names)} or just two folders, A and B, in {folder}")
+        raise FileNotFoundError(
+            f"expected {', '.join(names)} or just two folders, A and B, in {folder}"
+        )
     paths = [images.find(side) for side in inside]
     shown = batching.scenes(paths[0] + paths[1])
     parts = batching.split([str(scene) for scene in shown], val=0, test=0.2)
@@ -173,18 +205,28 @@ def unpaired(folder: str | Path) -> dict[str, list[Path]]:
         part = "test" if parts[str(scene)] == "test" else "train"
         sets[part + ("A" if k < len(paths[0]) else "B")].append(path)
     if empty := [name for name, found in sets.items() if not found]:
-        raise ValueError(f"of {max(shown) + 1} scenes in {folder} none is left for {', '.join(empty)}; more are needed")
+        raise ValueError(
+            f"of {max(shown) + 1} scenes in {folder} none is left for {', '.join(empty)}; more are needed"
+        )
     return sets
 
 
 def load(paths: Sequence[Path], size: int = 256) -> np.ndarray:
     """The middle square of each picture, brought to `size`: (n, size, size, 3) uint8."""
     squares = (images.square_crop(images.read(path)) for path in paths)
-    return np.stack([images.to_uint8(images.resize(square, (size, size), "area")) for square in squares])
+    return np.stack(
+        [images.to_uint8(images.resize(square, (size, size), "area")) for square in squares]
+    )
 
 
 def batches(
-    a: np.ndarray, b: np.ndarray, size: int, batch: int = 1, saturation: float = 0.2, seed: int = 0, start: int = 0
+    a: np.ndarray,
+    b: np.ndarray,
+    size: int,
+    batch: int = 1,
+    saturation: float = 0.2,
+    seed: int = 0,
+    start: int = 0,
 ):
     """Endless training batches (a, b) of pictures without pairs, float32 (batch, size, size, 3) in [0, 1].
 
@@ -196,19 +238,26 @@ def batches(
     import tensorflow as tf
 
     def in_order(pictures, seed):
-        return batching.batches(pictures, pictures, batch, turn=False, seed=seed, start=start).map(lambda x, _: x)
+        return batching.batches(pictures, pictures, batch, turn=False, seed=seed, start=start).map(
+            lambda x, _: x
+        )
 
     def augment(step, sides):
         draws = tf.random.stateless_uniform([2, 4], [seed, step])
-        return tuple(zoomed(x, *tf.unstack(draw)) for x, draw in zip(sides, tf.unstack(draws), strict=True))
+        return tuple(
+            zoomed(x, *tf.unstack(draw)) for x, draw in zip(sides, tf.unstack(draws), strict=True)
+        )
 
     def zoomed(x, zoom, down, right, colour):
         height, width = x.shape[1:3]
         side = size + tf.cast(zoom * (min(height, width) - size + 1), tf.int32)
         top, left = (
-            tf.cast(u * tf.cast(n - side + 1, tf.float32), tf.int32) for u, n in ((down, height), (right, width))
+            tf.cast(u * tf.cast(n - side + 1, tf.float32), tf.int32)
+            for u, n in ((down, height), (right, width))
         )
-        x = tf.image.resize(x[:, top : top + side, left : left + side], (size, size), antialias=True)
+        x = tf.image.resize(
+            x[:, top : top + side, left : left + side], (size, size), antialias=True
+        )
         grey = tf.image.rgb_to_grayscale(x)
         return tf.clip_by_value(grey + (1 + saturation * (2 * colour - 1)) * (x - grey), 0, 1)
 
@@ -252,7 +301,11 @@ class SRGAN(keras.Model):
                 "deceive": adversarial_loss(margin, False),
                 "tell": adversarial_loss(margin, True),
             }
-            loss = self.pixel * logs["pixel"] + self.reduced * logs["reduced"] + self.adversarial * logs["deceive"]
+            loss = (
+                self.pixel * logs["pixel"]
+                + self.reduced * logs["reduced"]
+                + self.adversarial * logs["deceive"]
+            )
         g, d = self.g.trainable_variables, self.d.trainable_variables
         self.optimizer.apply(tape.gradient(loss, g) + tape.gradient(logs["tell"], d), g + d)
         return logs

@@ -20,7 +20,9 @@ from helpers.files import write_csv
 COLUMNS = ["split", "picture", "top", "left", "hr", "lr"]
 
 
-def split(names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int = 0) -> dict[str, str]:
+def split(
+    names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int = 0
+) -> dict[str, str]:
     """Deal names (of pictures, people or scenes) into "train", "val" and "test", each at least once.
 
     Split before any crop: two crops of one picture share pixels, and a network tested on what it has
@@ -28,7 +30,9 @@ def split(names: Sequence[str], val: float = 0.1, test: float = 0.1, seed: int =
     """
     names = sorted(set(names))
     if len(names) < 3:
-        raise ValueError(f"{len(names)} names cannot be dealt into three sets; three are needed at least")
+        raise ValueError(
+            f"{len(names)} names cannot be dealt into three sets; three are needed at least"
+        )
     dealt = np.random.default_rng(seed).permutation(names)
     n_val, n_test = max(1, round(len(names) * val)), max(1, round(len(names) * test))
     if n_val + n_test >= len(names):
@@ -54,7 +58,9 @@ def scenes(paths: Sequence[Path], alike: float = 0.4) -> list[int]:
     return DBSCAN(1 - alike, min_samples=1, metric="cosine").fit_predict(np.stack(found)).tolist()
 
 
-def parallel_map(call: Callable, items: Sequence, desc: str, processes: int | None = None) -> Iterator:
+def parallel_map(
+    call: Callable, items: Sequence, desc: str, processes: int | None = None
+) -> Iterator:
     """`call(item)` of each item, in order, with a bar; on all cores where there are 500 items or more."""
     if processes is None:
         processes = min(8, os.cpu_count() or 1) if len(items) >= 500 else 1
@@ -64,7 +70,14 @@ def parallel_map(call: Callable, items: Sequence, desc: str, processes: int | No
 
 
 def cut(
-    named: tuple[Path, str, Path | None], folder: Path, size: int, scale: int, method: str, n: int, fit: str, seed: int
+    named: tuple[Path, str, Path | None],
+    folder: Path,
+    size: int,
+    scale: int,
+    method: str,
+    n: int,
+    fit: str,
+    seed: int,
 ) -> tuple[list[tuple[int, int]], str | None]:
     """Write `n` squares of the picture `named` (path, stem, low) to `folder/hr`, reduced ones to `folder/lr`.
 
@@ -87,7 +100,9 @@ def cut(
     room = np.array(picture.shape[:2]) - side
     anywhere = np.random.default_rng(seed).integers(0, room + 1, (n - 1, 2))
     grid = 1 if low is None else 16
-    corners = [(int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid]
+    corners = [
+        (int(top), int(left)) for top, left in np.vstack([room // 2, anywhere]) // grid * grid
+    ]
     for k, (top, left) in enumerate(corners):
         hr = picture[top : top + side, left : left + side]
         hr = images.resize(hr, (size, size), "area") if side > size else hr
@@ -125,7 +140,9 @@ def prepare(
     and for `low` with another scale or fit.
     """
     if low and (scale != 1 or fit != "crop"):
-        raise ValueError(f"pictures with damaged twins are cut as they are, at scale 1, not at {scale} by {fit}")
+        raise ValueError(
+            f"pictures with damaged twins are cut as they are, at scale 1, not at {scale} by {fit}"
+        )
     folder = Path(folder)
     rows, refused, names, stems = [], [], [], set()
     for path in pictures:
@@ -134,19 +151,34 @@ def prepare(
             stem += "_"
         stems.add(stem)
         names.append((path, stem, low[path] if low else None))
-    options = {"size": size, "scale": scale, "method": method, "n": per_picture, "fit": fit, "seed": seed}
+    options = {
+        "size": size,
+        "scale": scale,
+        "method": method,
+        "n": per_picture,
+        "fit": fit,
+        "seed": seed,
+    }
     done = parallel_map(partial(cut, folder=folder, **options), names, "prepare", processes)
     for (path, stem, _), (corners, why) in zip(names, done, strict=True):
         refused += [why] if why else []
         for k, (top, left) in enumerate(corners):
             name = f"{stem}_{k:02d}.png"
             rows.append(
-                dict(zip(COLUMNS, [pictures[path], path.name, top, left, f"hr/{name}", f"lr/{name}"], strict=True))
+                dict(
+                    zip(
+                        COLUMNS,
+                        [pictures[path], path.name, top, left, f"hr/{name}", f"lr/{name}"],
+                        strict=True,
+                    )
+                )
             )
     if refused:
         warnings.warn(f"{len(refused)} pictures left out:\n" + "\n".join(refused), stacklevel=2)
     if not rows:
-        raise ValueError(f"none of {len(pictures)} pictures could be used; {size}×{size} pixels are needed at least")
+        raise ValueError(
+            f"none of {len(pictures)} pictures could be used; {size}×{size} pixels are needed at least"
+        )
     write_csv(folder / "manifest.csv", COLUMNS, [row.values() for row in rows])
     return read_manifest(folder)
 
@@ -158,14 +190,19 @@ def read_manifest(folder: str | os.PathLike) -> list[dict[str, str]]:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
-        raise FileNotFoundError(f"no manifest.csv in {folder}; batching.prepare writes it") from None
+        raise FileNotFoundError(
+            f"no manifest.csv in {folder}; batching.prepare writes it"
+        ) from None
     return [row | {"hr": str(folder / row["hr"]), "lr": str(folder / row["lr"])} for row in rows]
 
 
 def load(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
     """The pictures of one manifest column as (n, h, w, 3) uint8, for sets that fit into memory."""
     return np.stack(
-        [images.to_uint8(images.read(row[column])) for row in tqdm(rows, desc=column, leave=False, delay=2)]
+        [
+            images.to_uint8(images.read(row[column]))
+            for row in tqdm(rows, desc=column, leave=False, delay=2)
+        ]
     )
 
 
@@ -196,7 +233,9 @@ def batches(
     scale = hr.shape[1] // height
     patch = patch or min(height, width)
     if batch > n or patch > min(height, width):
-        raise ValueError(f"no batch of {batch} patches of {patch}×{patch} in {n} pictures of {height}×{width}")
+        raise ValueError(
+            f"no batch of {batch} patches of {patch}×{patch} in {n} pictures of {height}×{width}"
+        )
     hr = tf.constant(hr)
     lr = hr if same else tf.constant(lr)
 
@@ -225,7 +264,9 @@ def batches(
     def one_epoch(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(n, dtype=tf.int64), [seed, epoch])
         order = order[tf.where(epoch == first, done * batch, 0) :]
-        pairs = tf.data.Dataset.from_tensor_slices(order).map(lambda i: pair(epoch, i), tf.data.AUTOTUNE)
+        pairs = tf.data.Dataset.from_tensor_slices(order).map(
+            lambda i: pair(epoch, i), tf.data.AUTOTUNE
+        )
         return pairs.batch(batch, drop_remainder=True)
 
     epochs = tf.data.Dataset.range(first, np.iinfo(np.int32).max)

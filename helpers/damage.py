@@ -22,9 +22,13 @@ def blocks(picture: np.ndarray, scale: int = 4) -> np.ndarray:
     check(picture)
     h, w = picture.shape[:2]
     if scale % 2 or h % scale or w % scale:
-        raise ValueError(f"no blocks of {scale}×{scale} in a {h}×{w} picture; crop_to_multiple(picture, {scale}) first")
+        raise ValueError(
+            f"no blocks of {scale}×{scale} in a {h}×{w} picture; crop_to_multiple(picture, {scale}) first"
+        )
     middle = np.s_[scale // 2 - 1 : scale // 2 + 1]
-    small = picture.reshape(h // scale, scale, w // scale, scale, 3)[:, middle, :, middle].mean(axis=(1, 3))
+    small = picture.reshape(h // scale, scale, w // scale, scale, 3)[:, middle, :, middle].mean(
+        axis=(1, 3)
+    )
     return enlarge(small, scale, "nearest")
 
 
@@ -55,7 +59,9 @@ def kernel(damage: Damage) -> np.ndarray:
         line[n] = along  # its ends carry the fraction of a pixel
         line = cv2.warpAffine(line, cv2.getRotationMatrix2D((n, n), angle, 1), line.shape)
     else:
-        raise ValueError(f"no {kind} of {size} pixels; there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)")
+        raise ValueError(
+            f"no {kind} of {size} pixels; there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)"
+        )
     square = line if kind == "motion" else line @ line.T
     return (square / square.sum()).astype(np.float32)
 
@@ -63,7 +69,9 @@ def kernel(damage: Damage) -> np.ndarray:
 def convolve(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """`picture` under a symmetric `kernel` (n, n) of sum 1, mirrored at its borders; shape, range and dtype kept."""
     check(picture)
-    result = cv2.filter2D(np.asarray(picture, np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT)
+    result = cv2.filter2D(
+        np.asarray(picture, np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT
+    )
     return np.clip(result, 0, 1).astype(picture.dtype)
 
 
@@ -94,7 +102,9 @@ def mosaic(picture: np.ndarray, block: int, box: Box | None = None) -> np.ndarra
     block, (h, w) = int(block), part.shape[:2]
     whole = np.pad(part, ((0, -h % block), (0, -w % block), (0, 0)), "edge")
     result = picture.copy()
-    result[top : top + h, left : left + w] = enlarge(reduce(whole, block, "area"), block, "nearest")[:h, :w]
+    result[top : top + h, left : left + w] = enlarge(
+        reduce(whole, block, "area"), block, "nearest"
+    )[:h, :w]
     return result
 
 
@@ -154,7 +164,18 @@ def small_noisy_jpeg(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndar
 
 
 # What a picture from a camera may have, each with the same chance: one damage alone twice as often as two together
-CAMERA = ["", "blur", "noise", "jpeg", "blur", "noise", "jpeg", "blur noise", "blur jpeg", "noise jpeg"]
+CAMERA = [
+    "",
+    "blur",
+    "noise",
+    "jpeg",
+    "blur",
+    "noise",
+    "jpeg",
+    "blur noise",
+    "blur jpeg",
+    "noise jpeg",
+]
 CAMERA += ["blur noise jpeg", "blur noise jpeg"]
 
 
@@ -202,9 +223,19 @@ def autumn(picture: np.ndarray) -> np.ndarray:
     both ends and with the saturation.
     """
     check(picture)
-    hue, saturation, value = np.moveaxis(cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV), -1, 0)
-    green = np.clip((hue - 45) / 20, 0, 1) * np.clip((175 - hue) / 20, 0, 1) * np.clip((saturation - 0.08) / 0.15, 0, 1)
-    turned = np.clip(50 - 0.4 * (hue - 60), 8, 50), np.clip(1.3 * saturation + 0.1, 0, 1), np.clip(1.15 * value, 0, 1)
+    hue, saturation, value = np.moveaxis(
+        cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV), -1, 0
+    )
+    green = (
+        np.clip((hue - 45) / 20, 0, 1)
+        * np.clip((175 - hue) / 20, 0, 1)
+        * np.clip((saturation - 0.08) / 0.15, 0, 1)
+    )
+    turned = (
+        np.clip(50 - 0.4 * (hue - 60), 8, 50),
+        np.clip(1.3 * saturation + 0.1, 0, 1),
+        np.clip(1.15 * value, 0, 1),
+    )
     turned = cv2.cvtColor(np.stack(turned, axis=-1), cv2.COLOR_HSV2RGB)
     return (picture + green[..., None] * (turned - picture)).astype(picture.dtype)
 
@@ -227,5 +258,7 @@ def degrade(hr: np.ndarray, scale: int, method: str, seed: str | int | Sequence[
     else:
         return reduce(hr, scale, method)
     if lr.shape[0] * scale != hr.shape[0]:
-        raise ValueError(f"{method!r} is a damage of ×{hr.shape[0] // lr.shape[0]}, not of ×{scale}")
+        raise ValueError(
+            f"{method!r} is a damage of ×{hr.shape[0] // lr.shape[0]}, not of ×{scale}"
+        )
     return lr

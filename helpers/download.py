@@ -25,7 +25,9 @@ class Photograph(NamedTuple):
 SAMPLE = {
     "coffee": Photograph("train", "Rachel Michetti", "CC0", "scikit-image"),
     "hubble": Photograph("train", "NASA", "public domain", "scikit-image"),
-    "motorcycle": Photograph("train", "Middlebury 2014 stereo benchmark", "as published", "scikit-image"),
+    "motorcycle": Photograph(
+        "train", "Middlebury 2014 stereo benchmark", "as published", "scikit-image"
+    ),
     "retina": Photograph("train", "Mikael Häggström", "CC0", "scikit-image"),
     "rocket": Photograph("train", "SpaceX", "public domain", "scikit-image"),
     "tissue": Photograph("train", "CMMI", "no known restrictions", "scikit-image"),
@@ -34,11 +36,19 @@ SAMPLE = {
     "chelsea": Photograph("test", "Stéfan van der Walt", "CC0", "scikit-image"),
     "china": Photograph("test", "danielbuechele", "CC BY 2.0", "scikit-learn"),
 }
-ELSEWHERE = {"hubble": "hubble_deep_field", "motorcycle": "stereo_motorcycle", "tissue": "immunohistochemistry"}
+ELSEWHERE = {
+    "hubble": "hubble_deep_field",
+    "motorcycle": "stereo_motorcycle",
+    "tissue": "immunohistochemistry",
+}
 
 
 def fetch(
-    source: str, *, to: str | os.PathLike | None = None, origin: str | os.PathLike | None = None, **options
+    source: str,
+    *,
+    to: str | os.PathLike | None = None,
+    origin: str | os.PathLike | None = None,
+    **options,
 ) -> Path:
     """Bring the pictures of `source` to `data/raw/<source>/` (or `to`) and return that folder.
 

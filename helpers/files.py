@@ -14,7 +14,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises OSError that says what to do where the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{os.getpid()}.part.{path.name}")  # in the same folder, so that replacing is atomic
+    part = path.with_name(
+        f".{os.getpid()}.part.{path.name}"
+    )  # in the same folder, so that replacing is atomic
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -23,7 +25,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         if error.errno is None:  # not the disk's: its own words are better
             raise
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot write {path}: {reason}; free space or choose another folder") from error
+        raise OSError(
+            error.errno, f"cannot write {path}: {reason}; free space or choose another folder"
+        ) from error
     finally:
         with suppress(OSError):  # gone already, or never made
             part.unlink()

@@ -31,8 +31,12 @@ PILLOW = {
 # TIFF's tags, and what they may say
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
 WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
-TiffImagePlugin.READ_LIBTIFF = True  # Pillow's own reader mixes up separate planes of 16 bits; libtiff does not
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is raised, and said once
+TiffImagePlugin.READ_LIBTIFF = (
+    True  # Pillow's own reader mixes up separate planes of 16 bits; libtiff does not
+)
+logging.getLogger("tifffile").setLevel(
+    logging.CRITICAL
+)  # what it cannot read is raised, and said once
 
 
 def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
@@ -40,9 +44,13 @@ def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    found = sorted(
+        p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith(".")
+    )
     if not found:
-        raise FileNotFoundError(f"no pictures in {folder}; put some there ({', '.join(sorted(suffixes))})")
+        raise FileNotFoundError(
+            f"no pictures in {folder}; put some there ({', '.join(sorted(suffixes))})"
+        )
     return found
 
 
@@ -53,7 +61,9 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
 
 def to_float(picture: np.ndarray) -> np.ndarray:
     """uint8 in [0, 255] → float32 in [0, 1]."""
-    return np.divide(picture, 255, dtype=np.float32)  # no second copy: a large picture is hundreds of megabytes
+    return np.divide(
+        picture, 255, dtype=np.float32
+    )  # no second copy: a large picture is hundreds of megabytes
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -70,7 +80,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(path)
         with file:
-            if file.width * file.height > max(1 << 24, 2000 * path.stat().st_size):  # few bytes would fill gigabytes
+            if file.width * file.height > max(
+                1 << 24, 2000 * path.stat().st_size
+            ):  # few bytes would fill gigabytes
                 claim = f"{file.width}×{file.height} in {path.stat().st_size:,} bytes"
                 raise Image.DecompressionBombError(claim)
             pixels, turned = _pixels(file, path), orientation(file)
@@ -79,9 +91,13 @@ def read(path: str | os.PathLike) -> np.ndarray:
     except IsADirectoryError:
         raise ValueError(f"{path} is a folder; name a picture in it") from None
     except PermissionError:
-        raise PermissionError(f"{path} may not be read; change its permissions or copy it") from None
+        raise PermissionError(
+            f"{path} may not be read; change its permissions or copy it"
+        ) from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is not a picture that Pillow can read; open and save it as PNG or JPEG") from None
+        raise ValueError(
+            f"{path} is not a picture that Pillow can read; open and save it as PNG or JPEG"
+        ) from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels ({error}); make it smaller first") from None
     except Exception as error:  # Pillow's decoders raise whatever they like
@@ -99,7 +115,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
 def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
     """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1], as it lies in the file; None for 32-bit values."""
     if image.mode in ("RGB", "RGBA"):
-        if image.format == "PNG" and ";16" in str(image.tile):  # the tile is known only before it is loaded
+        if image.format == "PNG" and ";16" in str(
+            image.tile
+        ):  # the tile is known only before it is loaded
             return _deep_png(image, path)
         if image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
             return _deep_tiff(image, path)
@@ -118,13 +136,19 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
 def _deep_png(image: Image.Image, path: Path) -> np.ndarray:
     """A PNG of 16 bits a channel. Pillow's pictures hold 8, so it unpacks the high bytes first, then the low ones."""
     layout = image.tile[0].args
-    if layout.startswith("LA"):  # grey and alpha, two bytes each: unpacked as four channels, all in one pass
+    if layout.startswith(
+        "LA"
+    ):  # grey and alpha, two bytes each: unpacked as four channels, all in one pass
         image.tile = [image.tile[0]._replace(args="RGBA")]
-        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(np.asarray(image, np.float32), -1, 0)
+        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(
+            np.asarray(image, np.float32), -1, 0
+        )
         grey, alpha = 256 * grey_high + grey_low, 256 * alpha_high + alpha_low
         return np.stack([grey, grey, grey, alpha], axis=-1) / 65535
     with Image.open(path) as again:
-        again.tile = [again.tile[0]._replace(args=layout.replace("16B", "16L"))]  # little-endian: the second byte
+        again.tile = [
+            again.tile[0]._replace(args=layout.replace("16B", "16L"))
+        ]  # little-endian: the second byte
         deep = _joined(image, again)
     if (transparent := image.info.get("transparency")) is not None:
         alpha = (np.rint(deep * 65535) != transparent).any(axis=-1, keepdims=True)
@@ -176,7 +200,9 @@ def _planes(path: Path, width: int, height: int) -> np.ndarray | None:
         if page.dtype != np.uint16 or page.shape not in [(n, height, width) for n in (3, 4)]:
             return None
         try:
-            planes = page.asarray(out=np.zeros(page.shape, np.uint16))  # zeros: a file may lack some of its strips
+            planes = page.asarray(
+                out=np.zeros(page.shape, np.uint16)
+            )  # zeros: a file may lack some of its strips
         except ValueError:  # a compression for which it needs another package
             return None
     return np.moveaxis(planes, 0, -1).astype(np.float32) / 65535
@@ -232,10 +258,14 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path.name}: unknown suffix {path.suffix!r}; use one of {', '.join(sorted(SUFFIXES))}")
+        raise ValueError(
+            f"{path.name}: unknown suffix {path.suffix!r}; use one of {', '.join(sorted(SUFFIXES))}"
+        )
     check(picture)
     file = io.BytesIO()  # Pillow's own writers do not notice a full disk
-    Image.fromarray(to_uint8(picture)).save(file, Image.registered_extensions()[path.suffix.lower()], quality=95)
+    Image.fromarray(to_uint8(picture)).save(
+        file, Image.registered_extensions()[path.suffix.lower()], quality=95
+    )
     with replacing(path) as part:
         part.write_bytes(file.getvalue())
     return path
@@ -245,7 +275,9 @@ def check(picture: np.ndarray) -> None:
     """Raise ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
     shape, dtype = picture.shape, picture.dtype
     if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
-        raise ValueError(f"expected a (height, width, 3) picture of floats in [0, 1], got {shape} {dtype}")
+        raise ValueError(
+            f"expected a (height, width, 3) picture of floats in [0, 1], got {shape} {dtype}"
+        )
 
 
 def square_crop(picture: np.ndarray) -> np.ndarray:
@@ -272,7 +304,9 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
     check(picture)
     h, w = picture.shape[:2]
     if h < scale or w < scale or h % scale or w % scale:
-        raise ValueError(f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first")
+        raise ValueError(
+            f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first"
+        )
     if method == "pyramid":
         small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)
         return np.clip(small, 0, 1).astype(np.float32)
@@ -289,7 +323,9 @@ def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarra
     """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
     if method not in PILLOW:
         raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
-    channels = [Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[method]) for c in range(3)]
+    channels = [
+        Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[method]) for c in range(3)
+    ]
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
 
@@ -322,7 +358,11 @@ def faces(picture: np.ndarray) -> list[Box]:
         return []
     grey = color.rgb2gray(resize(picture, (h, w), "area"))
     found = _cascade().detect_multi_scale(
-        (grey * 255).astype(np.uint8), scale_factor=1.2, step_ratio=1, min_size=(smallest, smallest), max_size=(h, w)
+        (grey * 255).astype(np.uint8),
+        scale_factor=1.2,
+        step_ratio=1,
+        min_size=(smallest, smallest),
+        max_size=(h, w),
     )
     boxes = [Box(*(round(f[k] * shrink) for k in ("r", "c", "height", "width"))) for f in found]
     kept: list[Box] = []

@@ -70,7 +70,9 @@ class ReflectionPadding2D(keras.layers.Layer):
         self.size = size
 
     def call(self, x):
-        return ops.pad(x, [(0, 0), (self.size, self.size), (self.size, self.size), (0, 0)], mode="reflect")
+        return ops.pad(
+            x, [(0, 0), (self.size, self.size), (self.size, self.size), (0, 0)], mode="reflect"
+        )
 
     def compute_output_shape(self, input_shape):
         batch, h, w, channels = input_shape

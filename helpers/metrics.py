@@ -24,7 +24,12 @@ def psnr(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = Fals
 def ssim(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = False) -> float:
     """Structural similarity, 1 for equal pictures; Gaussian window of σ 1.5 (Wang et al. 2004)."""
     a, b = _prepare(truth, picture, border, y)
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
+    options = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 1,
+    }
     return float(structural_similarity(a, b, channel_axis=None if y else -1, **options))
 
 
@@ -37,9 +42,13 @@ def mse(truth: np.ndarray, picture: np.ndarray) -> float:
 def _prepare(truth: np.ndarray, picture: np.ndarray, border: int, y: bool) -> list[np.ndarray]:
     """Both pictures rounded to uint8 steps, in double precision, cut, and as luma if asked."""
     if truth.shape != picture.shape:
-        raise ValueError(f"pictures of different shapes: truth {truth.shape}, picture {picture.shape}")
+        raise ValueError(
+            f"pictures of different shapes: truth {truth.shape}, picture {picture.shape}"
+        )
     if min(truth.shape[:2]) <= 2 * border:
-        raise ValueError(f"a border of {border} leaves nothing of a {truth.shape[0]}×{truth.shape[1]} picture")
+        raise ValueError(
+            f"a border of {border} leaves nothing of a {truth.shape[0]}×{truth.shape[1]} picture"
+        )
     both = [images.to_uint8(p) / 255 for p in (truth, picture)]
     if y:
         both = [luma(p) for p in both]

@@ -15,7 +15,9 @@ def deconv_cnn(skip: str | None = None, activation: str = "relu"):
     Source: the dog project's table of layers; transposed convolution: Zeiler et al. 2010, CVPR.
     """
     lr = keras.Input((None, None, 3), name="lr")
-    x = layers.Conv2DTranspose(27, 3, strides=2, padding="same", activation=activation, name="deconv")(lr)
+    x = layers.Conv2DTranspose(
+        27, 3, strides=2, padding="same", activation=activation, name="deconv"
+    )(lr)
     x = layers.Conv2D(9, 3, padding="same", activation=activation, name="conv1")(x)
     x = layers.Conv2D(3, 3, padding="same", name="conv2")(x)
     return keras.Model(lr, _on_top(lr, x, 2, skip), name="deconv_cnn")
@@ -54,7 +56,11 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
         x = two(x, width * 2 ** (level - 1), f"up{level}")
     start = "zeros" if output == "residual" else "glorot_uniform"
     x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, name="colours")(x)
-    x = _sum(low, x) if output == "residual" else layers.Activation(output, dtype="float32", name="output")(x)
+    x = (
+        _sum(low, x)
+        if output == "residual"
+        else layers.Activation(output, dtype="float32", name="output")(x)
+    )
     return keras.Model(low, x, name="unet")
 
 
@@ -88,7 +94,9 @@ def cae(latent: int = 128, skips: bool = True, width: int = 32):
         x = conv(x, filters, f"decode{level}a")
         x = conv(x, max(filters // 2, width), f"decode{level}b")
     start = "zeros" if skips else "glorot_uniform"
-    x = layers.Conv2D(3, 3, padding="same", kernel_initializer=start, dtype="float32", name="colours")(x)
+    x = layers.Conv2D(
+        3, 3, padding="same", kernel_initializer=start, dtype="float32", name="colours"
+    )(x)
     return keras.Model(damaged, _sum(damaged, x) if skips else x, name="cae")
 
 
@@ -118,12 +126,21 @@ def restorer(width: int = 48):
 def _residual(x, name: str):
     """Two 3×3 convolutions whose result is added to `x`; they start small, so that the sum begins as `x`."""
     start = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
-    inner = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu", name=f"{name}_conv1")(x)
-    inner = layers.Conv2D(x.shape[-1], 3, padding="same", kernel_initializer=start, name=f"{name}_conv2")(inner)
+    inner = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu", name=f"{name}_conv1")(
+        x
+    )
+    inner = layers.Conv2D(
+        x.shape[-1], 3, padding="same", kernel_initializer=start, name=f"{name}_conv2"
+    )(inner)
     return layers.Add(name=name)([x, inner])
 
 
-def espcn(scale: int = 4, skip: str | None = "bicubic", activation: str = "leaky_relu", output: str = "linear"):
+def espcn(
+    scale: int = 4,
+    skip: str | None = "bicubic",
+    activation: str = "leaky_relu",
+    output: str = "linear",
+):
     """Efficient sub-pixel convolutional network: (b, h, w, 3) → (b, h·scale, w·scale, 3).
 
     71,840 parameters at scale 4. Four convolutions at low resolution, then one sub-pixel convolution.
@@ -158,7 +175,9 @@ def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True, normal
     """
     picture = keras.Input((None, None, 3), name="picture")
 
-    def convolve(x, filters, kernel, name, strides=1, activation="relu" if normalise else "leaky_relu"):
+    def convolve(
+        x, filters, kernel, name, strides=1, activation="relu" if normalise else "leaky_relu"
+    ):
         x = ReflectionPadding2D(kernel // 2, name=f"{name}_border")(x)
         x = layers.Conv2D(filters, kernel, strides=strides, use_bias=not normalise, name=name)(x)
         x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_norm")(x) if normalise else x
@@ -169,7 +188,9 @@ def resnet_generator(width: int = 64, blocks: int = 9, skip: bool = True, normal
     x = convolve(half, 4 * width, 3, "down2", strides=2)
     for k in range(1, blocks + 1):
         inner = convolve(x, 4 * width, 3, f"block{k}_conv1")
-        x = layers.Add(name=f"block{k}")([x, convolve(inner, 4 * width, 3, f"block{k}_conv2", activation=None)])
+        x = layers.Add(name=f"block{k}")(
+            [x, convolve(inner, 4 * width, 3, f"block{k}_conv2", activation=None)]
+        )
     for k, (filters, level) in enumerate([(2 * width, half), (width, wide)], start=1):
         x = convolve(layers.UpSampling2D(2, name=f"enlarged{k}")(x), filters, 3, f"up{k}")
         x = layers.Add(name=f"skip{k}")([x, level]) if skip else x
@@ -221,10 +242,14 @@ def patch_discriminator(width: int = 64, strided: int = 3, normalise: bool = Tru
         filters, strides = 2 ** (k - 1), 2 if k <= strided else 1
         x = layers.ZeroPadding2D(1, name=f"border{k}")(x)
         norm = normalise and k > 1
-        x = layers.Conv2D(filters * width, 4, strides=strides, use_bias=not norm, name=f"conv{k}")(x)
+        x = layers.Conv2D(filters * width, 4, strides=strides, use_bias=not norm, name=f"conv{k}")(
+            x
+        )
         x = layers.GroupNormalization(-1, epsilon=1e-5, name=f"norm{k}")(x) if norm else x
         x = layers.LeakyReLU(0.2, name=f"relu{k}")(x)
-    x = layers.Conv2D(1, 4, dtype="float32", name="scores")(layers.ZeroPadding2D(1, name=f"border{strided + 2}")(x))
+    x = layers.Conv2D(1, 4, dtype="float32", name="scores")(
+        layers.ZeroPadding2D(1, name=f"border{strided + 2}")(x)
+    )
     return keras.Model(picture, x, name="patch_discriminator")
 
 
@@ -295,7 +320,9 @@ def rrdn(scale: int = 4, c: int = 4, d: int = 3, g: int = 32, g0: int = 32, t: i
         x = _fifth(start, x, f"{i}")
     x = layers.Conv2D(g0, 3, padding="same", name="post_blocks_conv")(x)
     x = SubpixelConv2D(3, 3, scale, name="PreShuffle")(layers.Add(name="global")([x, shallow]))
-    return keras.Model(lr, layers.Conv2D(3, 3, padding="same", dtype="float32", name="SR")(x), name="rrdn")
+    return keras.Model(
+        lr, layers.Conv2D(3, 3, padding="same", dtype="float32", name="SR")(x), name="rrdn"
+    )
 
 
 def _dense(x, name: str, c: int, g: int, kernel: int):
@@ -303,21 +330,28 @@ def _dense(x, name: str, c: int, g: int, kernel: int):
     seen = [x]
     for k in range(1, c + 1):
         before = layers.Concatenate(name=f"seen_{name}_{k}")(seen) if k > 1 else x
-        seen.append(layers.Conv2D(g, 3, padding="same", activation="relu", name=f"F_{name}_{k}")(before))
+        seen.append(
+            layers.Conv2D(g, 3, padding="same", activation="relu", name=f"F_{name}_{k}")(before)
+        )
     fused = layers.Concatenate(name=f"seen_{name}")(seen)
     return layers.Conv2D(x.shape[-1], kernel, padding="same", name=f"LFF_{name}")(fused)
 
 
 def _fifth(x, further, name: str):
     """`x` and a fifth of `further`, ESRGAN's residual scaling."""
-    return layers.Add(name=f"block_{name}")([x, layers.Rescaling(0.2, name=f"fifth_{name}")(further)])
+    return layers.Add(name=f"block_{name}")(
+        [x, layers.Rescaling(0.2, name=f"fifth_{name}")(further)]
+    )
 
 
 def _on_top(lr, correction, scale: int, skip: str | None):
     """`correction` added to `lr` enlarged by `skip`; without a skip the correction alone."""
     if not skip:
         return correction
-    return _sum(layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr), correction)
+    return _sum(
+        layers.UpSampling2D(scale, interpolation=skip, dtype="float32", name="enlarged")(lr),
+        correction,
+    )
 
 
 def _sum(picture, correction):

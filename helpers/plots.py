@@ -32,7 +32,9 @@ def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> F
     rows = -(-len(pictures) // columns)
     upright = max((p.shape[0] / p.shape[1] for p in pictures.values()), default=1)
     # wide pictures want lower rows, captions of two lines higher ones
-    height = min(1.65, 7.6 / columns * upright + 0.45) + 0.17 * any("\n" in caption for caption in pictures)
+    height = min(1.65, 7.6 / columns * upright + 0.45) + 0.17 * any(
+        "\n" in caption for caption in pictures
+    )
     figure, axes = plt.subplots(rows, columns, figsize=(7.6, height * rows + 0.4), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -44,7 +46,10 @@ def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> F
 
 
 def compare(
-    pictures: Mapping[str, np.ndarray], title: str, zoom: Box | None = None, scores: Mapping[str, str] | None = None
+    pictures: Mapping[str, np.ndarray],
+    title: str,
+    zoom: Box | None = None,
+    scores: Mapping[str, str] | None = None,
 ) -> Figure:
     """Pictures of one scene side by side, baseline → ours → target; below each the same zoom, and its score.
 
@@ -53,9 +58,13 @@ def compare(
     """
     target = list(pictures.values())[-1]
     width, upright = 8.4 / len(pictures), min(target.shape[0] / target.shape[1], 1.4)
-    heights = [width * upright] if zoom is None else [0.6 * width * upright, width]  # the zoom is what matters
+    heights = (
+        [width * upright] if zoom is None else [0.6 * width * upright, width]
+    )  # the zoom is what matters
     size = (8.4, sum(heights) + 0.7)
-    figure, axes = plt.subplots(len(heights), len(pictures), figsize=size, squeeze=False, height_ratios=heights)
+    figure, axes = plt.subplots(
+        len(heights), len(pictures), figsize=size, squeeze=False, height_ratios=heights
+    )
     for column, (name, picture) in zip(axes.T, pictures.items(), strict=True):
         column[0].imshow(np.clip(picture, 0, 1))
         column[0].set_title(name, loc="center")
@@ -63,7 +72,9 @@ def compare(
             ratio = picture.shape[0] / target.shape[0]
             top, left, h, w = (round(v * ratio) for v in zoom)
             corner = (left - 0.5, top - 0.5)
-            column[0].add_patch(Rectangle(corner, w, h, fill=False, edgecolor=ORANGE, linewidth=1.5))
+            column[0].add_patch(
+                Rectangle(corner, w, h, fill=False, edgecolor=ORANGE, linewidth=1.5)
+            )
             column[1].imshow(np.clip(picture[top : top + h, left : left + w], 0, 1))
         if scores and name in scores:
             column[-1].set_xlabel(scores[name])
@@ -76,11 +87,15 @@ def compare(
 
 def jpeg_uri(picture: np.ndarray, quality: int = 95) -> str:
     """(h, w, 3) in [0, 1] as a JPEG inside an address, for HTML that needs no other file; colour at full resolution."""
-    Image.fromarray(images.to_uint8(picture)).save(file := io.BytesIO(), "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(images.to_uint8(picture)).save(
+        file := io.BytesIO(), "JPEG", quality=quality, subsampling=0
+    )
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def slider(before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[str] = ("before", "after")) -> HTML:
+def slider(
+    before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[str] = ("before", "after")
+) -> HTML:
     """Two pictures one over the other, and a slider, for mouse and arrow keys, that moves the border between them.
 
     For a notebook: `display(slider(lr, sr, "…"))`. Self-contained HTML with two JPEGs of at most 640 pixels, together
@@ -106,12 +121,16 @@ def slider(before: np.ndarray, after: np.ndarray, alt: str, captions: Sequence[s
     )
 
 
-def bars(values: Mapping[str, float], title: str, unit: str, ours: Sequence[str] = (), digits: int = 2) -> Figure:
+def bars(
+    values: Mapping[str, float], title: str, unit: str, ours: Sequence[str] = (), digits: int = 2
+) -> Figure:
     """Horizontal bars from zero, their values written beside them; the names in `ours` are blue, the others grey."""
     figure, ax = plt.subplots(figsize=(7, 0.36 * len(values) + 0.9))
     colours = [BLUE if name in ours else GREY for name in values]
     drawn = ax.barh(list(values), list(values.values()), color=colours, height=0.65)
-    ax.bar_label(drawn, [f"{round(v, digits) + 0.0:,.{digits}f}" for v in values.values()], padding=3)
+    ax.bar_label(
+        drawn, [f"{round(v, digits) + 0.0:,.{digits}f}" for v in values.values()], padding=3
+    )
     ax.invert_yaxis()
     ax.margins(x=0.14)
     ax.set(xlabel=unit, title=title)
@@ -133,7 +152,11 @@ def network(model, size: int = 44) -> Figure:
     index = {layer.name: i for i, layer in enumerate(model.layers)}
     for i, (layer, shape) in enumerate(zip(model.layers, shapes, strict=True)):
         colour = GREY if not layer.count_params() else BLUE
-        ax.add_patch(Rectangle((i - widths[i] / 2, -sides[i]), widths[i], 2 * sides[i], color=colour, alpha=0.75))
+        ax.add_patch(
+            Rectangle(
+                (i - widths[i] / 2, -sides[i]), widths[i], 2 * sides[i], color=colour, alpha=0.75
+            )
+        )
         text = f"{layer.name}\n{'×'.join(map(str, shape))}\n{layer.count_params():,}"
         ax.text(i, -1.15, text, ha="center", va="top", fontsize=8)
         sources = layer.input if i else []
@@ -143,11 +166,17 @@ def network(model, size: int = 44) -> Figure:
                 ends = (j + widths[j] / 2, 0), (i - widths[i] / 2, 0)
                 ax.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": BLACK})
             else:
-                bow = {"arrowstyle": "->", "color": ORANGE, "connectionstyle": f"arc3,rad={-0.5 / (i - j) ** 0.5}"}
+                bow = {
+                    "arrowstyle": "->",
+                    "color": ORANGE,
+                    "connectionstyle": f"arc3,rad={-0.5 / (i - j) ** 0.5}",
+                }
                 ax.annotate("", (i, sides[i]), (j, sides[j]), arrowprops=bow)
     ax.set(xlim=(-0.6, len(shapes) - 0.4), ylim=(-1.75, 1.9))
     ax.axis("off")
-    ax.set_title(f"{model.name}: {model.count_params():,} parameters; under each block its output and parameters")
+    ax.set_title(
+        f"{model.name}: {model.count_params():,} parameters; under each block its output and parameters"
+    )
     return figure
 
 
@@ -161,7 +190,14 @@ def record(figure: Figure, alt: str, baseline: float, result: float, unit: str, 
     figure.savefig(png)
     before, after = (f"{v:,}" if isinstance(v, int) else f"{v:,.1f}" for v in (baseline, result))
     text = f"{before} → {after} {unit}"
-    entry = {"text": text, "what": what, "alt": alt, "baseline": baseline, "result": result, "unit": unit}
+    entry = {
+        "text": text,
+        "what": what,
+        "alt": alt,
+        "baseline": baseline,
+        "result": result,
+        "unit": unit,
+    }
     bundle = {"image/png": png.getvalue(), "text/plain": text, RESULT: entry}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
     print(f"{what}: {text}")

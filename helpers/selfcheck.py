@@ -28,7 +28,9 @@ def _empty(written: object) -> bool:
         return written is None
     code = written.__code__
     harmless = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-    return {step.opname for step in dis.get_instructions(code)} <= harmless and set(code.co_consts) <= {
+    return {step.opname for step in dis.get_instructions(code)} <= harmless and set(
+        code.co_consts
+    ) <= {
         None,
         written.__doc__,
     }

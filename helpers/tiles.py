@@ -13,9 +13,37 @@ from helpers import images
 from helpers.layers import SubpixelConv2D
 
 # By name, because `x + y` in a graph is an operation of the same name as the layer
-POINTWISE = {"InputLayer", "Add", "Subtract", "Multiply", "TrueDivide", "Average", "Maximum", "Minimum", "Concatenate"}
-POINTWISE |= {"Activation", "ReLU", "Relu", "LeakyReLU", "LeakyRelu", "PReLU", "Sigmoid", "Tanh", "Softmax", "Clip"}
-POINTWISE |= {"Identity", "Rescaling", "BatchNormalization", "Dropout", "SpatialDropout2D", "GaussianNoise"}
+POINTWISE = {
+    "InputLayer",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "TrueDivide",
+    "Average",
+    "Maximum",
+    "Minimum",
+    "Concatenate",
+}
+POINTWISE |= {
+    "Activation",
+    "ReLU",
+    "Relu",
+    "LeakyReLU",
+    "LeakyRelu",
+    "PReLU",
+    "Sigmoid",
+    "Tanh",
+    "Softmax",
+    "Clip",
+}
+POINTWISE |= {
+    "Identity",
+    "Rescaling",
+    "BatchNormalization",
+    "Dropout",
+    "SpatialDropout2D",
+    "GaussianNoise",
+}
 WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Dense"}
 WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
@@ -36,13 +64,21 @@ def receptive_radius(model: keras.Model) -> int:
     return math.ceil(_reach(model)[0])
 
 
-def _reach(model: keras.Model, start=(Fraction(0), Fraction(1), 1)) -> tuple[Fraction, Fraction, int]:
+def _reach(
+    model: keras.Model, start=(Fraction(0), Fraction(1), 1)
+) -> tuple[Fraction, Fraction, int]:
     """How far a network looks, in input pixels, how many times it enlarges, and the grid on which it pools."""
-    graph = getattr(model, "_functional", None) or model  # a Sequential network holds its graph inside
+    graph = (
+        getattr(model, "_functional", None) or model
+    )  # a Sequential network holds its graph inside
     if not hasattr(graph, "_nodes_by_depth"):
-        raise ValueError(f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)")
+        raise ValueError(
+            f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)"
+        )
     known = {id(x): start for x in graph.inputs}
-    for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True):  # from the input to the output
+    for _, nodes in sorted(
+        graph._nodes_by_depth.items(), reverse=True
+    ):  # from the input to the output
         for node in nodes:
             if not node.is_input:
                 before = [known[id(x)] for x in node.input_tensors]
@@ -64,12 +100,23 @@ def _step(layer) -> tuple[Fraction, int | Fraction]:
         return Fraction(0), 1
     if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
         return Fraction(REACH[layer.interpolation]), layer.size[0]
-    if isinstance(layer, POOLINGS) and tuple(layer.pool_size) == tuple(layer.strides) == 2 * layer.pool_size[:1]:
+    if (
+        isinstance(layer, POOLINGS)
+        and tuple(layer.pool_size) == tuple(layer.strides) == 2 * layer.pool_size[:1]
+    ):
         return Fraction(layer.pool_size[0] - 1), Fraction(1, layer.pool_size[0])
     if isinstance(layer, CONVOLUTIONS) and layer.padding == "same" and set(layer.strides) == {1}:
-        return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(layer, SubpixelConv2D) else 1
-    if isinstance(layer, keras.layers.Conv2DTranspose) and layer.padding == "same" and len(set(layer.strides)) == 1:
-        return Fraction(_span(layer), layer.strides[0]), layer.strides[0]  # it steps at its output's resolution
+        return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(
+            layer, SubpixelConv2D
+        ) else 1
+    if (
+        isinstance(layer, keras.layers.Conv2DTranspose)
+        and layer.padding == "same"
+        and len(set(layer.strides)) == 1
+    ):
+        return Fraction(_span(layer), layer.strides[0]), layer.strides[
+            0
+        ]  # it steps at its output's resolution
     if kind in WHOLE:
         raise ValueError(
             f"layer {layer.name} ({kind}) looks at the whole picture, so tiles would differ from it; "
@@ -84,11 +131,17 @@ def _step(layer) -> tuple[Fraction, int | Fraction]:
 
 def _span(convolution) -> int:
     """From a kernel's first pixel to its last, on its longer side."""
-    return max((k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilation_rate, strict=True))
+    return max(
+        (k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilation_rate, strict=True)
+    )
 
 
 def apply(
-    model: keras.Model, picture: np.ndarray, scale: int, tile: int = 256, progress: bool | None = None
+    model: keras.Model,
+    picture: np.ndarray,
+    scale: int,
+    tile: int = 256,
+    progress: bool | None = None,
 ) -> np.ndarray:
     """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
 
@@ -114,7 +167,9 @@ def laid(tiles: Iterator[tuple], picture: np.ndarray, scale: int) -> np.ndarray:
     return whole
 
 
-def pieces(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[int, int, np.ndarray]]:
+def pieces(
+    model, picture, scale: int, tile: int, progress
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """The result's tiles as (top, left, pixels)."""
     if tile < 1:
         raise ValueError(f"a tile of {tile} pixels; use at least 1")
@@ -140,7 +195,9 @@ def pieces(model, picture, scale: int, tile: int, progress) -> Iterator[tuple[in
     if height % grid or width % grid:
         picture = np.pad(picture, ((0, -height % grid), (0, -width % grid), (0, 0)), "symmetric")
     corners = list(product(range(0, height, tile), range(0, width, tile)))
-    for top, left in tqdm(corners, "restore", delay=2, leave=False, unit="tile", disable=not progress):
+    for top, left in tqdm(
+        corners, "restore", delay=2, leave=False, unit="tile", disable=not progress
+    ):
         # At the picture's own border nothing is added: there the network pads as it does on the whole
         above, before = (max(0, x - radius) // grid * grid for x in (top, left))
         below, behind = (-(-(x + tile + radius) // grid) * grid for x in (top, left))

@@ -62,12 +62,24 @@ class LiveCurve(keras.callbacks.Callback):
             print(f"{title}, {last:.3f} dB ({self.name} {self.baseline:.3f})", flush=True)
             return
         self.ax.clear()
-        self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=f"{self.name} {self.baseline:.2f} dB")
+        self.ax.axhline(
+            self.baseline,
+            color=plots.GREY,
+            linestyle="--",
+            label=f"{self.name} {self.baseline:.2f} dB",
+        )
         label = f"network {last:.2f} dB"
-        self.ax.plot(list(self.psnr), list(self.psnr.values()), color=plots.BLUE, marker=".", label=label)
+        self.ax.plot(
+            list(self.psnr), list(self.psnr.values()), color=plots.BLUE, marker=".", label=label
+        )
         low, high = (f([self.baseline, *self.psnr.values()]) for f in (min, max))
         room = max(0.1, 0.3 - (high - low) / 2)  # a flat curve shall look flat
-        self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room), xlabel="epoch", ylabel="PSNR, dB")
+        self.ax.set(
+            xlim=(0.5, epochs + 0.5),
+            ylim=(low - room, high + room),
+            xlabel="epoch",
+            ylabel="PSNR, dB",
+        )
         self.ax.set_title(title)
         self.ax.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
         alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, {self.name} {self.baseline:.2f} dB"
@@ -103,7 +115,14 @@ class Checkpoint(keras.callbacks.Callback):
             old.unlink()
 
 
-def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Path | None = None, callbacks=()):
+def fit(
+    model: keras.Model,
+    data: Callable,
+    epochs: int,
+    steps: int,
+    folder: Path | None = None,
+    callbacks=(),
+):
     """`model.fit` that can be killed at any moment and run again: it goes on after the last whole epoch.
 
     `data(step)` gives the batches from that gradient step on (`batching.batches(…, start=step)`), so that a
@@ -121,7 +140,13 @@ def fit(model: keras.Model, data: Callable, epochs: int, steps: int, folder: Pat
         for curve in (callback for callback in callbacks if isinstance(callback, LiveCurve)):
             curve.psnr = dict(enumerate(history.get("val_psnr", []), start=1))
         callbacks.append(Checkpoint(folder, history))
-    options = {"initial_epoch": start, "epochs": epochs, "steps_per_epoch": steps, "verbose": 0, "shuffle": False}
+    options = {
+        "initial_epoch": start,
+        "epochs": epochs,
+        "steps_per_epoch": steps,
+        "verbose": 0,
+        "shuffle": False,
+    }
     run = model.fit(data(start * steps), callbacks=callbacks, **options)
     run.history = history or run.history
     return run
@@ -133,7 +158,9 @@ def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGH
     `card` says what the network expects: `builder` and `arguments` (`models.<builder>(**arguments)`), `task`,
     `scale`, `downscale`, `damage`, `size`; library versions and the SHA-256 of the arrays are added.
     """
-    arrays = {n: keras.ops.convert_to_numpy(v).astype(np.float16) for n, v in _variables(model).items()}
+    arrays = {
+        n: keras.ops.convert_to_numpy(v).astype(np.float16) for n, v in _variables(model).items()
+    }
     versions = {p: importlib.metadata.version(p) for p in ("keras", "tensorflow", "numpy")}
     card = {"versions": versions} | card | {"sha256": _hash(arrays)}
     with replacing(folder / f"{name}.safetensors") as part:
@@ -150,20 +177,28 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     path = folder / f"{name}.safetensors"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
-        raise FileNotFoundError(f"no weights {name} in {folder} (there: {known}); python -m helpers train {name}")
+        raise FileNotFoundError(
+            f"no weights {name} in {folder} (there: {known}); python -m helpers train {name}"
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             card = json.loads(file.metadata()["card"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}); git checkout it, or python -m helpers train {name}") from error
+        raise ValueError(
+            f"{path} is damaged ({error}); git checkout it, or python -m helpers train {name}"
+        ) from error
     if _hash(arrays) != card.get("sha256"):
         raise ValueError(f"{path}: the arrays do not have the card's hash; git checkout it")
     builder = getattr(models, str(card.get("builder")), None)
     if not callable(builder) or getattr(builder, "__module__", "") != models.__name__:
         raise ValueError(f"{path}: helpers.models has no builder {card.get('builder')!r}")
     model = builder(**card["arguments"])
-    _fill(model, arrays, f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})")
+    _fill(
+        model,
+        arrays,
+        f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})",
+    )
     return model, card
 
 
@@ -174,9 +209,13 @@ def start_from(model: keras.Model, name: str) -> keras.Model:
     does, and ValueError where not one array fits.
     """
     trained = _variables(load_weights(name)[0])
-    alike = {n: v for n, v in _variables(model).items() if n in trained and trained[n].shape == v.shape}
+    alike = {
+        n: v for n, v in _variables(model).items() if n in trained and trained[n].shape == v.shape
+    }
     if not alike:
-        raise ValueError(f"no array of {name} has name and shape of one of this {model.name}; start from another")
+        raise ValueError(
+            f"no array of {name} has name and shape of one of this {model.name}; start from another"
+        )
     for n, variable in alike.items():
         variable.assign(trained[n])
     return model
@@ -203,11 +242,15 @@ def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
                 arrays |= file
         else:
             with h5py.File(path) as file:
-                file.get("model_weights", file).visititems(keep)  # saved with or without the network itself
+                file.get("model_weights", file).visititems(
+                    keep
+                )  # saved with or without the network itself
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except Exception as error:  # both readers raise whatever they like
-        raise ValueError(f"{path} is damaged, or neither .npz nor .hdf5 ({error}); get the file again") from error
+        raise ValueError(
+            f"{path} is damaged, or neither .npz nor .hdf5 ({error}); get the file again"
+        ) from error
     _fill(model, arrays, f"{path}: the arrays are not those of this {model.name}")
     return model
 
@@ -218,8 +261,13 @@ def _fill(model: keras.Model, arrays: dict[str, np.ndarray], otherwise: str) -> 
     wanted, found = ({n: tuple(a.shape) for n, a in named.items()} for named in (variables, arrays))
     wrong = [n for n in wanted | found if wanted.get(n) != found.get(n)]
     if wrong:
-        listed = [f"{n} is {found.get(n, 'missing')}, expected {wanted.get(n, 'nothing')}" for n in wrong[:3]]
-        raise ValueError(f"{otherwise}: {'; '.join(listed)}" + f"; and {len(wrong) - 3} more" * (len(wrong) > 3))
+        listed = [
+            f"{n} is {found.get(n, 'missing')}, expected {wanted.get(n, 'nothing')}"
+            for n in wrong[:3]
+        ]
+        raise ValueError(
+            f"{otherwise}: {'; '.join(listed)}" + f"; and {len(wrong) - 3} more" * (len(wrong) > 3)
+        )
     for n, variable in variables.items():
         variable.assign(arrays[n].astype(np.float32))
 

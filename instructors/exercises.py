@@ -54,7 +54,11 @@ class Exercise(NamedTuple):
     @property
     def names(self) -> dict[str, bool]:
         """What the tests may ask the student's process for, and whether it is a function."""
-        return {name: kind for cell in [*self.wrappers, self.solution.source] for name, kind in defined(cell).items()}
+        return {
+            name: kind
+            for cell in [*self.wrappers, self.solution.source]
+            for name, kind in defined(cell).items()
+        }
 
 
 class Lesson(NamedTuple):
@@ -112,10 +116,16 @@ def read(path: Path) -> Lesson:
         if cell.cell_type == "markdown" and not about:
             if cell.source.startswith("## ") and cell.source[3].isdigit():
                 if not (match := HEADING.match(cell.source)):
-                    raise ValueError(f"{where}: a heading is '## 1 · Title', a blank line, '*3 points · 10 minutes*'")
+                    raise ValueError(
+                        f"{where}: a heading is '## 1 · Title', a blank line, '*3 points · 10 minutes*'"
+                    )
                 number, title, points, minutes = match.groups()
                 text = cell.source[match.end() :].strip()
-                exercises.append(Exercise(int(number), title, int(points), int(minutes), text, [], [], None, [], []))
+                exercises.append(
+                    Exercise(
+                        int(number), title, int(points), int(minutes), text, [], [], None, [], []
+                    )
+                )
                 question = ""
             else:
                 question = cell.source
@@ -128,10 +138,14 @@ def read(path: Path) -> Lesson:
         last = exercises[-1]
         if about.get("solution") and about.get("grade"):
             rubric = SOLUTION.search(cell.source)
-            last.manual.append(Manual(about.grade_id, about.points, question, rubric[1].strip() if rubric else ""))
+            last.manual.append(
+                Manual(about.grade_id, about.points, question, rubric[1].strip() if rubric else "")
+            )
         elif about.get("solution"):
             if last.solution:
-                raise ValueError(f"{where}: an exercise has one solution cell; make it a second exercise")
+                raise ValueError(
+                    f"{where}: an exercise has one solution cell; make it a second exercise"
+                )
             exercises[-1] = last._replace(solution=cell)
         elif about.get("grade"):
             promise = cell.source.split("\n", 1)[0].removeprefix("# Graded: ")

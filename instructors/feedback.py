@@ -50,7 +50,9 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
         if mark["error"]:
             parts.append(f'<p class="no">The cell itself ended with {_text(mark["error"])}')
         if mark["printed"].strip():
-            parts.append(f"<details><summary>what it printed</summary><pre>{_text(mark['printed'])}</pre></details>")
+            parts.append(
+                f"<details><summary>what it printed</summary><pre>{_text(mark['printed'])}</pre></details>"
+            )
         if exercise.tests:
             parts.append("<ul>")
             for test in exercise.tests:
@@ -72,20 +74,31 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
 
 def answers(results: list[dict], lesson: Callable) -> str:
     """All answers that a person has to grade on one page, question by question, each beside its rubric."""
-    parts = [HEAD.format(title="To be graded by hand", style=STYLE), "<h1>To be graded by hand</h1>"]
-    parts.append("<p>Points and comments go into <code>manual.csv</code>; then run the same command again.")
+    parts = [
+        HEAD.format(title="To be graded by hand", style=STYLE),
+        "<h1>To be graded by hand</h1>",
+    ]
+    parts.append(
+        "<p>Points and comments go into <code>manual.csv</code>; then run the same command again."
+    )
     for name in sorted({result["lesson"] for result in results}):
         known, _ = lesson(name)
         for exercise in known.exercises:
             for cell in exercise.manual:
-                parts.append(f"<h2>{_text(name)} · {cell.id} <span class='points'>{cell.points:g} points</span></h2>")
+                parts.append(
+                    f"<h2>{_text(name)} · {cell.id} <span class='points'>{cell.points:g} points</span></h2>"
+                )
                 parts.append(f"{markdown2html(exercise.text)}{markdown2html(cell.question)}")
-                parts.append(f'<div class="task"><p><b>Model answer.</b>{markdown2html(cell.rubric)}</div>')
+                parts.append(
+                    f'<div class="task"><p><b>Model answer.</b>{markdown2html(cell.rubric)}</div>'
+                )
                 for result in sorted(results, key=lambda r: r["student"]):
                     if result["lesson"] == name and len(result["marks"]) >= exercise.number:
                         answer = result["marks"][exercise.number - 1]["manual"][cell.id]
                         if answer["answered"]:
                             given = answer.get("points") or "not yet graded"
-                            parts.append(f"<h3>{_text(result['student'])} <span class='points'>{given}</span></h3>")
+                            parts.append(
+                                f"<h3>{_text(result['student'])} <span class='points'>{given}</span></h3>"
+                            )
                             parts.append(f"<pre>{_text(answer['answer'])}</pre>")
     return "\n".join(parts) + "</body></html>\n"

@@ -54,26 +54,36 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
         raise FileNotFoundError(f"there is no folder {folder}; {layout}")
     found, left_out = {}, []
     notebooks = [path for path in folder.rglob("*") if path.suffix.lower() == ".ipynb"]
-    for path in sorted(notebooks, key=lambda path: (path.stem not in known, path)):  # the well-named first
+    for path in sorted(
+        notebooks, key=lambda path: (path.stem not in known, path)
+    ):  # the well-named first
         inside = path.relative_to(folder)
-        named = [name for name in known if name in path.stem.lower()]  # a browser adds "(1)", Colab "Copy of"
+        named = [
+            name for name in known if name in path.stem.lower()
+        ]  # a browser adds "(1)", Colab "Copy of"
         if any(part.startswith(".") for part in inside.parts):
             continue
-        if any((folder / Path(*inside.parts[: n + 1])).is_symlink() for n in range(len(inside.parts))):
+        if any(
+            (folder / Path(*inside.parts[: n + 1])).is_symlink() for n in range(len(inside.parts))
+        ):
             left_out.append(f"{inside}: a link, which is not followed")
         elif not stat.S_ISREG(path.lstat().st_mode):
             left_out.append(f"{inside}: not a file")
         elif len(inside.parts) != 2:
             left_out.append(f"{inside}: {layout}")
         elif len(named) != 1:
-            left_out.append(f"{inside}: no such lesson; name it as it was handed out, one of {', '.join(known)}")
+            left_out.append(
+                f"{inside}: no such lesson; name it as it was handed out, one of {', '.join(known)}"
+            )
         elif (inside.parts[0], named[0]) in found:
             left_out.append(
                 f"{inside}: {found[inside.parts[0], named[0]].path.name} is taken; leave one of the two there"
             )
         else:
             found[inside.parts[0], named[0]] = Submission(inside.parts[0], named[0], path)
-    for student in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for student in sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    ):
         if not any(student in path.parents for path in notebooks):
             left_out.append(
                 f"{student.name}: {'a link, which is not followed' if student.is_symlink() else 'no notebook in it'}"
@@ -87,7 +97,12 @@ def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) ->
     """What a result depends on: the notebook, the source notebook, how it was graded."""
     digest = hashlib.sha256(f"{sandboxed} {seconds} {memory}".encode())
     here = Path(__file__).parent
-    for path in (submission.path, exercises.source(submission.lesson), here / "marking.py", here / "worker.py"):
+    for path in (
+        submission.path,
+        exercises.source(submission.lesson),
+        here / "marking.py",
+        here / "worker.py",
+    ):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -99,8 +114,13 @@ def lesson(name: str) -> tuple[exercises.Lesson, dict[str, str]]:
     edition = exercises.STUDENT / f"{name}.ipynb"
     if not edition.exists():
         raise FileNotFoundError(f"there is no student edition {edition}; make student")
-    about = [(c.metadata.get("nbgrader", {}), c.source) for c in nbformat.read(edition, as_version=4).cells]
-    return exercises.read(exercises.source(name)), {a.grade_id: text for a, text in about if a.get("solution")}
+    about = [
+        (c.metadata.get("nbgrader", {}), c.source)
+        for c in nbformat.read(edition, as_version=4).cells
+    ]
+    return exercises.read(exercises.source(name)), {
+        a.grade_id: text for a, text in about if a.get("solution")
+    }
 
 
 def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> dict:
@@ -115,17 +135,31 @@ def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) 
     except ValueError as error:
         notes.append(str(error))
     total = seconds * len(known.exercises)
-    marks = marking.mark(known, edition, cells, lambda: Process(total, **options), seconds) if cells else []
+    marks = (
+        marking.mark(known, edition, cells, lambda: Process(total, **options), seconds)
+        if cells
+        else []
+    )
     if not cells and not notes:
-        notes.append("none of the lesson's cells is in this notebook; hand in the notebook that was handed out")
+        notes.append(
+            "none of the lesson's cells is in this notebook; hand in the notebook that was handed out"
+        )
     for mark in marks:
         if mark.get("elsewhere"):
             notes.append(f"exercise {mark['number']} stood in another cell than its own")
         notes += [f"the cell of {name} is missing" for name in mark["manual"] if name not in cells]
-        for says in {says for points, says in mark["tests"].values() if says.startswith(("ended: ", "its cell is"))}:
+        for says in {
+            says
+            for points, says in mark["tests"].values()
+            if says.startswith(("ended: ", "its cell is"))
+        }:
             notes.append(f"exercise {mark['number']} {says}")
     result = {"student": submission.student, "lesson": submission.lesson, "sandboxed": sandboxed}
-    return result | {"key": key(submission, sandboxed, seconds, memory), "notes": notes, "marks": marks}
+    return result | {
+        "key": key(submission, sandboxed, seconds, memory),
+        "notes": notes,
+        "marks": marks,
+    }
 
 
 def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
@@ -139,12 +173,16 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
     }
     with ProcessPoolExecutor(jobs, **how) as pool:
         try:
-            tasks = {pool.submit(grade, submission, **options): submission for submission in pending}
+            tasks = {
+                pool.submit(grade, submission, **options): submission for submission in pending
+            }
             for task in as_completed(tasks):
                 result = task.result()
                 pending.remove(tasks[task])
                 yield result
-        except BrokenProcessPool:  # a process of ours: once more one by one below, to find the culprit
+        except (
+            BrokenProcessPool
+        ):  # a process of ours: once more one by one below, to find the culprit
             pass
         finally:
             pool.shutdown(cancel_futures=True)
@@ -154,7 +192,13 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
                 yield pool.submit(grade, submission, **options).result()
             except BrokenProcessPool:
                 note = "the grading itself broke down on this one; it counts as not graded"
-                yield {**submission._asdict(), "key": "", "notes": [note], "marks": [], "sandboxed": False}
+                yield {
+                    **submission._asdict(),
+                    "key": "",
+                    "notes": [note],
+                    "marks": [],
+                    "sandboxed": False,
+                }
 
 
 def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
@@ -164,7 +208,9 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not in UTF-8; save it again from the spreadsheet as 'CSV UTF-8'") from None
+        raise ValueError(
+            f"{path}: not in UTF-8; save it again from the spreadsheet as 'CSV UTF-8'"
+        ) from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)  # a spreadsheet's own choice
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -175,7 +221,10 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
         )
     rows = {}
     for row in reader:
-        where, given = f"{path}, line {reader.line_num}", (row["points"] or "").strip().replace(",", ".")
+        where, given = (
+            f"{path}, line {reader.line_num}",
+            (row["points"] or "").strip().replace(",", "."),
+        )
         place = row["student"], row["lesson"], row["exercise"]
         if not any(place) or (place in rows and not given):  # an empty row, a copied one
             continue
@@ -183,21 +232,31 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
             raise ValueError(
                 f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be in quotes"
             )
-        most = {cell.id: f"{cell.points:g}" for cell in answers(row["lesson"])}.get(row["exercise"], row["of"])
+        most = {cell.id: f"{cell.points:g}" for cell in answers(row["lesson"])}.get(
+            row["exercise"], row["of"]
+        )
         try:
             if given and not 0 <= float(given) <= float(most):
                 raise ValueError
         except (ValueError, TypeError):
-            raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {most}") from None
+            raise ValueError(
+                f"{where}: points are {given!r}; expected a number from 0 to {most}"
+            ) from None
         if place in rows and given and rows[place]["points"] not in ("", given):
-            raise ValueError(f"{where}: {', '.join(place)} stands here a second time with other points; keep one")
+            raise ValueError(
+                f"{where}: {', '.join(place)} stands here a second time with other points; keep one"
+            )
         rows[place] = row | {"points": given, "of": most}
     return rows
 
 
 def answers(name: str) -> list[exercises.Manual]:
     """The cells of a lesson that are graded by hand; none where there is no such lesson."""
-    return [cell for e in lesson(name)[0].exercises for cell in e.manual] if name in exercises.names() else []
+    return (
+        [cell for e in lesson(name)[0].exercises for cell in e.manual]
+        if name in exercises.names()
+        else []
+    )
 
 
 def safe(text: str) -> str:
@@ -232,7 +291,11 @@ def write(results: list[dict], to: Path) -> list[dict]:
                     continue
                 if entry is None:
                     entry = manual[place] = dict(
-                        zip(MANUAL, [*place, f"{cell.points:g}", "", "", answer["hash"]], strict=True)
+                        zip(
+                            MANUAL,
+                            [*place, f"{cell.points:g}", "", "", answer["hash"]],
+                            strict=True,
+                        )
                     )
                 if entry["points"] and entry["answer"] != answer["hash"]:
                     notes.append(f"{cell.id} was changed after it was graded by hand")
@@ -267,19 +330,34 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m instructors.grade", description=__doc__)
     parser.add_argument("folder", help="folder/<student>/<lesson>.ipynb")
     parser.add_argument(
-        "--to", type=Path, default=ROOT / "build" / "grades", metavar="FOLDER", help="instead of build/grades"
+        "--to",
+        type=Path,
+        default=ROOT / "build" / "grades",
+        metavar="FOLDER",
+        help="instead of build/grades",
     )
-    parser.add_argument("--seconds", type=float, default=60, help="for one exercise's cell and tests together; 60")
-    parser.add_argument("--memory", type=float, default=4, metavar="GB", help="for one submission; 4")
-    parser.add_argument("--jobs", type=int, help="submissions at a time; as many as there are cores, and memory for")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="for one exercise's cell and tests together; 60"
+    )
+    parser.add_argument(
+        "--memory", type=float, default=4, metavar="GB", help="for one submission; 4"
+    )
+    parser.add_argument(
+        "--jobs", type=int, help="submissions at a time; as many as there are cores, and memory for"
+    )
     args = parser.parse_args(argv)
     if os.name == "nt":
-        print("error: grading needs Linux, or macOS without the sandbox; on Windows use WSL", file=sys.stderr)
+        print(
+            "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",
+            file=sys.stderr,
+        )
         return 2
     memory = int(args.memory * 2**30)
     sandboxed = bubblewrap() is not None
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}
-    jobs = args.jobs or max(1, min(os.cpu_count() or 1, psutil.virtual_memory().available // memory))
+    jobs = args.jobs or max(
+        1, min(os.cpu_count() or 1, psutil.virtual_memory().available // memory)
+    )
     try:
         if not args.folder:
             raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
@@ -302,7 +380,9 @@ def main(argv: list[str] | None = None) -> int:
                 results.append(kept)
             else:
                 todo.append(submission)
-        with tqdm(total=len(submissions), initial=len(results), desc="grading", unit="notebook") as bar:
+        with tqdm(
+            total=len(submissions), initial=len(results), desc="grading", unit="notebook"
+        ) as bar:
             for result in grade_all(todo, jobs, **options) if todo else []:
                 place = args.to / "results" / result["student"] / f"{result['lesson']}.json"
                 with replacing(place) as part:
@@ -314,18 +394,25 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; what was graded is kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "stopped; what was graded is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
         return 130
     width = max(len(row["student"]) for row in rows) + 2
     for row in rows[: shutil.get_terminal_size().lines * 4]:
         waits = f", {row['waiting']} to be given by hand" if row["waiting"] != "0" else ""
         print(
-            f"{row['student']:<{width}}{row['lesson']:<22}{row['total']:>5} of {row['of']}{waits}  {row['notes']}"[:200]
+            f"{row['student']:<{width}}{row['lesson']:<22}{row['total']:>5} of {row['of']}{waits}  {row['notes']}"[
+                :200
+            ]
         )
     print(*(f"left out: {line}" for line in left_out), sep="\n", end="\n" * bool(left_out))
     here = {(row["student"], row["lesson"]) for row in rows}
     if others := sum(
-        bool(row["points"]) for place, row in manual_points(args.to / "manual.csv").items() if place[:2] not in here
+        bool(row["points"])
+        for place, row in manual_points(args.to / "manual.csv").items()
+        if place[:2] not in here
     ):
         print(f"kept in manual.csv: points for submissions that are not here, {others} in all")
     print(

@@ -32,15 +32,20 @@ def space(path: Path, number: int) -> dict[str, object]:
             try:
                 exec(compile(code, f"<given in {lesson.name}>", "exec"), names)
             except Exception as error:
-                where = f"a given cell of exercise {number}" if number else "a cell above the exercises"
-                raise Failed(f"{path.name}: {where} fails here: {type(error).__name__}: {error}") from error
+                where = (
+                    f"a given cell of exercise {number}" if number else "a cell above the exercises"
+                )
+                raise Failed(
+                    f"{path.name}: {where} fails here: {type(error).__name__}: {error}"
+                ) from error
     return names
 
 
 def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, str]:
     """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where there are none."""
     wanted = {
-        name: [word for words in DEFINES.findall(text) for word in words if word] for name, text in edition.items()
+        name: [word for words in DEFINES.findall(text) for word in words if word]
+        for name, text in edition.items()
     }
     try:
         with Process(30, submission=submission, wanted=wanted, **options) as process:
@@ -49,9 +54,13 @@ def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, s
         raise ValueError(f"the notebook cannot be read: {ended}") from None
     except Failed as failed:
         raise ValueError(str(failed)) from None
-    if not isinstance(found, dict) or not all(isinstance(x, str) for pair in found.items() for x in pair):
+    if not isinstance(found, dict) or not all(
+        isinstance(x, str) for pair in found.items() for x in pair
+    ):
         raise ValueError("the notebook cannot be read")
-    return {name: source for name, source in found.items() if name.removeprefix(ELSEWHERE) in edition}
+    return {
+        name: source for name, source in found.items() if name.removeprefix(ELSEWHERE) in edition
+    }
 
 
 class Student:
@@ -60,7 +69,10 @@ class Student:
     def __init__(self, lesson: Lesson, start: Callable[[], Process], seconds: float):
         self.start, self.seconds, self.process = start, seconds, None
         self.first = lesson.given
-        self.ran, self.owed = [], []  # the course's cells in the exercises: run already, and to be run before the next
+        self.ran, self.owed = (
+            [],
+            [],
+        )  # the course's cells in the exercises: run already, and to be run before the next
 
     def __enter__(self) -> "Student":
         return self
@@ -93,7 +105,9 @@ class Student:
         result = {"tests": done, "printed": "", "error": ""}
         self.owed += [*exercise.given, *exercise.wrappers]
         if source is None:
-            return result | {"tests": dict.fromkeys(done, (0, "its cell is missing in what was handed in"))}
+            return result | {
+                "tests": dict.fromkeys(done, (0, "its cell is missing in what was handed in"))
+            }
         space(lesson.path, exercise.number)
         try:
             self.give()
@@ -116,11 +130,17 @@ class Student:
     def hold(self, lesson: Lesson, exercise: Exercise, test) -> str:
         """What is wrong by this test; nothing where all is well."""
         try:
-            wanted = {node.id for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Name)}
+            wanted = {
+                node.id for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Name)
+            }
             names = dict(space(lesson.path, exercise.number))
             for name, function in exercise.names.items():
                 if name in wanted:
-                    names[name] = self.function(name) if function else self.process.ask({"do": "value", "name": name})
+                    names[name] = (
+                        self.function(name)
+                        if function
+                        else self.process.ask({"do": "value", "name": name})
+                    )
             with alarm(self.seconds + 30), contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(test.code, f"<{test.id}>", "exec"), names)
         except Ended:
@@ -157,7 +177,11 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 def mark(
-    lesson: Lesson, edition: dict[str, str], cells: dict[str, str], start: Callable[[], Process], seconds: float
+    lesson: Lesson,
+    edition: dict[str, str],
+    cells: dict[str, str],
+    start: Callable[[], Process],
+    seconds: float,
 ) -> list:
     """Every exercise of a submission: points and words for each test, what was written, what waits for a person.
 
@@ -166,14 +190,26 @@ def mark(
     marks = []
     with Student(lesson, start, seconds) as student:
         for exercise in lesson.exercises:
-            mark = {"number": exercise.number, "tests": {}, "printed": "", "error": "", "written": "", "manual": {}}
+            mark = {
+                "number": exercise.number,
+                "tests": {},
+                "printed": "",
+                "error": "",
+                "written": "",
+                "manual": {},
+            }
             if exercise.solution:
-                written, handed_out = cells.get(exercise.id, ""), edition.get(exercise.id, "").strip()
+                written, handed_out = (
+                    cells.get(exercise.id, ""),
+                    edition.get(exercise.id, "").strip(),
+                )
                 if written.strip() in ("", handed_out) and ELSEWHERE + exercise.id in cells:
                     written, mark["elsewhere"] = cells[ELSEWHERE + exercise.id], True
                 mark["written"] = written
                 if written and written.strip() == handed_out:
-                    mark["tests"] = {test.id: (0, "the cell is as it was handed out") for test in exercise.tests}
+                    mark["tests"] = {
+                        test.id: (0, "the cell is as it was handed out") for test in exercise.tests
+                    }
                     student.owed += [*exercise.given, *exercise.wrappers]
                 else:
                     mark |= student.test(lesson, exercise, written or cells.get(exercise.id))
@@ -181,7 +217,9 @@ def mark(
                 student.owed += exercise.given
             for cell in exercise.manual:
                 answer = cells.get(cell.id, "")
-                answered = bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()
+                answered = (
+                    bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()
+                )
                 digest = (
                     "v" + hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
                 )  # no number to a spreadsheet

@@ -28,8 +28,14 @@ COURSE = ("helpers", "pyproject.toml", "data/weights")  # what a submission may 
 # looking into other processes (ptrace, process_vm_readv, -writev), and what no lesson needs of the kernel (bpf,
 # perf_event_open, userfaultfd, keyctl, add_key, request_key, unshare, setns, mount). By Linux's own tables.
 REFUSED = {
-    "x86_64": (0xC000003E, [319, 447, 29, 425, 101, 310, 311, 321, 298, 323, 250, 248, 249, 272, 308, 165]),
-    "aarch64": (0xC00000B7, [279, 447, 194, 425, 117, 270, 271, 280, 241, 282, 219, 217, 218, 97, 268, 40]),
+    "x86_64": (
+        0xC000003E,
+        [319, 447, 29, 425, 101, 310, 311, 321, 298, 323, 250, 248, 249, 272, 308, 165],
+    ),
+    "aarch64": (
+        0xC00000B7,
+        [279, 447, 194, 425, 117, 270, 271, 280, 241, 282, 219, 217, 218, 97, 268, 40],
+    ),
 }
 
 
@@ -56,8 +62,15 @@ def call_filter() -> bytes:
     if platform.machine() not in REFUSED:
         return b""
     processor, numbers = REFUSED[platform.machine()]
-    steps = [(0x20, 0, 0, 4), (0x15, 1, 0, processor), (0x06, 0, 0, 0x80000000)]  # another processor's calls: killed
-    steps += [(0x20, 0, 0, 0), (0x35, len(numbers) + 1, 0, 0x40000000)]  # nor those of the x32 table
+    steps = [
+        (0x20, 0, 0, 4),
+        (0x15, 1, 0, processor),
+        (0x06, 0, 0, 0x80000000),
+    ]  # another processor's calls: killed
+    steps += [
+        (0x20, 0, 0, 0),
+        (0x35, len(numbers) + 1, 0, 0x40000000),
+    ]  # nor those of the x32 table
     steps += [(0x15, len(numbers) - n, 0, number) for n, number in enumerate(numbers)]
     steps += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]  # allowed; EPERM
     return b"".join(struct.pack("HBBI", *step) for step in steps)
@@ -70,7 +83,12 @@ class Process:
     """
 
     def __init__(
-        self, seconds: float, memory: int, submission: Path | None = None, sandboxed: bool = True, wanted=None
+        self,
+        seconds: float,
+        memory: int,
+        submission: Path | None = None,
+        sandboxed: bool = True,
+        wanted=None,
     ):
         self.memory, self.reason = memory, ""
         self.folder = tempfile.TemporaryDirectory(prefix="grading-")
@@ -88,7 +106,9 @@ class Process:
         os.write(end, call_filter())
         os.close(end)
         self.child = subprocess.Popen(
-            self.command(inside, submission, rules) if inside else [sys.executable, "-s", str(WORKER)],
+            self.command(inside, submission, rules)
+            if inside
+            else [sys.executable, "-s", str(WORKER)],
             pass_fds=[rules] if inside else [],
             cwd=ROOT,
             env=self.environment(inside),
@@ -106,7 +126,10 @@ class Process:
         try:
             first = {"limits": limits}
             if submission:
-                first |= {"submission": "/submission.ipynb" if inside else str(submission), "wanted": wanted or {}}
+                first |= {
+                    "submission": "/submission.ipynb" if inside else str(submission),
+                    "wanted": wanted or {},
+                }
             self.first = self.ask(first)
         except BaseException:
             self.close()
@@ -137,7 +160,18 @@ class Process:
         """The sandbox: no network, a small private /tmp to write to, and of the course what lessons need."""
         call = [inside, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         call += ["--seccomp", str(rules)] if call_filter() else []
-        call += ["--uid", "1000", "--gid", "1000", "--hostname", "student", "--proc", "/proc", "--dev", "/dev"]
+        call += [
+            "--uid",
+            "1000",
+            "--gid",
+            "1000",
+            "--hostname",
+            "student",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+        ]
         for folder in ("/tmp", "/dev/shm", "/course/data/raw", "/course/data/prepared"):
             call += ["--size", str(DISK), "--tmpfs", folder]
         for folder in ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime"):
@@ -155,7 +189,9 @@ class Process:
         call += ["--ro-bind", str(WORKER), "/worker.py"]
         if submission:
             call += ["--ro-bind", str(submission), "/submission.ipynb"]
-        for picture in sorted((ROOT / "data" / "raw" / "sample").glob("*.png")):  # one by one: fetch writes beside them
+        for picture in sorted(
+            (ROOT / "data" / "raw" / "sample").glob("*.png")
+        ):  # one by one: fetch writes beside them
             call += ["--ro-bind", str(picture), f"/course/data/raw/sample/{picture.name}"]
         call += [
             "--remount-ro",
@@ -212,7 +248,9 @@ class Process:
     def ask(self, request: dict) -> object:
         """Send a request and return the answer's value; Failed with the student's error, Ended where none comes."""
         try:
-            if select.select([self.child.stdout], [], [], 0)[0]:  # its end, or what nobody asked for
+            if select.select([self.child.stdout], [], [], 0)[
+                0
+            ]:  # its end, or what nobody asked for
                 self.read(1)
                 raise Ended("it answered what was not asked")
             message = encode(request)
@@ -240,7 +278,9 @@ class Process:
 
     def wait(self, pipe, write: bool = False) -> None:
         left = self.deadline - time.monotonic()
-        ready = left > 0 and any(select.select([] if write else [pipe], [pipe] if write else [], [], left))
+        ready = left > 0 and any(
+            select.select([] if write else [pipe], [pipe] if write else [], [], left)
+        )
         if not ready:
             raise Ended(f"it took longer than {self.seconds:.0f} seconds")
 

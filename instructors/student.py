@@ -10,7 +10,14 @@ from traitlets.config import Config, PyFileConfigLoader
 from helpers.files import replacing
 from instructors import exercises
 
-ORDER = ("CheckCellMetadata", "ClearSolutions", "LockCells", "ClearOutput", "ClearHiddenTests", "ComputeChecksums")
+ORDER = (
+    "CheckCellMetadata",
+    "ClearSolutions",
+    "LockCells",
+    "ClearOutput",
+    "ClearHiddenTests",
+    "ComputeChecksums",
+)
 
 
 def config() -> Config:
@@ -26,9 +33,13 @@ def edition(path: Path) -> nbformat.NotebookNode:
     exercises.read(path)
     notebook, resources = nbformat.read(path, as_version=4), {}
     for name in ORDER:
-        notebook, resources = getattr(preprocessors, name)(config=config()).preprocess(notebook, resources)
+        notebook, resources = getattr(preprocessors, name)(config=config()).preprocess(
+            notebook, resources
+        )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": kernel, "language_info": {"name": "python"}}
+    )
     for cell in notebook.cells:
         if "collapsed" in cell.metadata:
             del cell.metadata["collapsed"]

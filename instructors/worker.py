@@ -42,7 +42,9 @@ def encode(value: object) -> bytes:
     text = json.dumps(_flat(value, arrays)).encode()
     raw = b"".join(a.tobytes() for a in arrays)
     if len(text) > MOST_TEXT or len(raw) > MOST_BYTES:
-        raise TypeError(f"{len(text) + len(raw):,} bytes are too many; at most {MOST_BYTES:,} are taken")
+        raise TypeError(
+            f"{len(text) + len(raw):,} bytes are too many; at most {MOST_BYTES:,} are taken"
+        )
     return HEAD.pack(len(text), len(raw)) + text + raw
 
 
@@ -66,10 +68,14 @@ def _flat(value: object, arrays: list[np.ndarray], depth: int = 0) -> object:
     if array.dtype.kind in "US":
         return _flat(array.tolist(), arrays, depth + 1)
     if array.dtype.newbyteorder("<").str not in DTYPES and array.dtype.str not in DTYPES:
-        raise TypeError(f"a {type(value).__name__} is not a number, a text, an array, or a list of these")
+        raise TypeError(
+            f"a {type(value).__name__} is not a number, a text, an array, or a list of these"
+        )
     if isinstance(value, np.generic):
         return value.item() if array.dtype.kind in "?biuf" else _flat(array, arrays, depth + 1)
-    arrays.append(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")).reshape(array.shape)))
+    arrays.append(
+        np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")).reshape(array.shape))
+    )
     return {"array": [arrays[-1].dtype.str, list(array.shape)]}
 
 
@@ -92,7 +98,11 @@ def _deep(node: object, raw: bytes, at: int) -> tuple[object, int]:
     ((kind, content),) = node.items()
     if kind == "array":
         dtype, shape = content
-        if dtype not in DTYPES or len(shape) > 16 or not all(type(n) is int and n >= 0 for n in shape):
+        if (
+            dtype not in DTYPES
+            or len(shape) > 16
+            or not all(type(n) is int and n >= 0 for n in shape)
+        ):
             raise ValueError("a strange array")
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size > len(raw) - at:
@@ -149,7 +159,9 @@ def run(source: str, space: dict[str, object]) -> None:
     try:
         code = compile(source, "<cell>", "exec")
     except SyntaxError as error:
-        from IPython.core.inputtransformer2 import TransformerManager  # half a second, seldom needed
+        from IPython.core.inputtransformer2 import (
+            TransformerManager,
+        )  # half a second, seldom needed
 
         try:
             code = compile(TransformerManager().transform_cell(source), "<cell>", "exec")
@@ -160,7 +172,11 @@ def run(source: str, space: dict[str, object]) -> None:
 
 def complaint(error: BaseException) -> str:
     """A student's error in two lines: where in the own cell, what, and what to do about the usual ones."""
-    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<cell>"]
+    own = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == "<cell>"
+    ]
     where = f" (line {own[-1]} of your cell)" if own else ""
     with contextlib.suppress(BaseException):
         if type(error) is SyntaxError and error.filename == "<cell>":
@@ -194,9 +210,13 @@ def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
                         run(request["source"], space)
                     case _ if request["name"] not in space:
                         known = f"{request['name']} is not defined"
-                        raise NameError(f"{known}: your cell gives it another name, or ended with an error before")
+                        raise NameError(
+                            f"{known}: your cell gives it another name, or ended with an error before"
+                        )
                     case "call":
-                        answer["value"] = space[request["name"]](*request["args"], **request["kwargs"])
+                        answer["value"] = space[request["name"]](
+                            *request["args"], **request["kwargs"]
+                        )
                     case "value":
                         answer["value"] = space[request["name"]]
                 encoded = encode(answer | {"printed": printed.text})
@@ -226,10 +246,14 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
         try:
             notebook = json.load(file)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"this is no notebook ({str(error)[:100]}); hand in the .ipynb file itself") from None
+            raise ValueError(
+                f"this is no notebook ({str(error)[:100]}); hand in the .ipynb file itself"
+            ) from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         version = notebook.get("nbformat") if isinstance(notebook, dict) else None
-        raise ValueError(f"the notebook has no cells (nbformat {version!r:.20}); open it in Jupyter and save it anew")
+        raise ValueError(
+            f"the notebook has no cells (nbformat {version!r:.20}); open it in Jupyter and save it anew"
+        )
     cells: dict[str, str] = {}
     for cell in notebook["cells"]:
         with contextlib.suppress(KeyError, TypeError, AttributeError):
@@ -238,7 +262,9 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
             places = []
             if not about and cell["cell_type"] == "code":
                 found = {word for words in DEFINES.findall(source) for word in words}
-                places = [ELSEWHERE + name for name, names in wanted.items() if found.intersection(names)]
+                places = [
+                    ELSEWHERE + name for name, names in wanted.items() if found.intersection(names)
+                ]
             elif about and about["solution"] is True and isinstance(about["grade_id"], str):
                 places = [about["grade_id"]]
             for place in places if about or len(source) < LONGEST // 10 else []:

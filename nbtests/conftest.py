@@ -19,7 +19,9 @@ from helpers import ROOT
 def picture():
     """48×64, smooth, each channel its own gradient, none of them flat."""
     y, x = np.mgrid[0:48, 0:64].astype(np.float32)
-    return np.stack([x / 63, y / 47, 0.5 + 0.5 * np.sin(x / 9) * np.cos(y / 7)], axis=-1).astype(np.float32)
+    return np.stack([x / 63, y / 47, 0.5 + 0.5 * np.sin(x / 9) * np.cos(y / 7)], axis=-1).astype(
+        np.float32
+    )
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def png_bytes(width, height, depth, colour, rows, *extra):
     """A PNG by hand: `rows` without their filter bytes, `extra` chunks as (name, data) before the pixels."""
 
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
@@ -83,8 +87,13 @@ def in_child(folder, before, call, options):
         os.chdir(folder)
         before()
 
-    with warnings.catch_warnings(), ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool:
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the parent's threads; the child needs none of them
+    with (
+        warnings.catch_warnings(),
+        ProcessPoolExecutor(1, multiprocessing.get_context("fork"), start) as pool,
+    ):
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of the parent's threads; the child needs none of them
         return pool.submit(*call, **options).result()
 
 
@@ -147,5 +156,8 @@ def toy(tmp_path, monkeypatch):
     for function in (training.save_weights, training.load_weights):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "weights",))
     for k in range(3):
-        images.write(tmp_path / f"toy/{k}.png", images.to_float(data.chelsea())[40 * k : 40 * k + 81, 100:180])
+        images.write(
+            tmp_path / f"toy/{k}.png",
+            images.to_float(data.chelsea())[40 * k : 40 * k + 81, 100:180],
+        )
     return tmp_path / "toy"

@@ -73,7 +73,11 @@ json.dump(happened, sys.stdout)
 """
 
 
-OWN = {key: value for key, value in os.environ.items() if key != "COURSE_PROFILE" and not key.startswith("GIT_")}
+OWN = {
+    key: value
+    for key, value in os.environ.items()
+    if key != "COURSE_PROFILE" and not key.startswith("GIT_")
+}
 
 
 def git(*arguments):
@@ -86,7 +90,11 @@ def first_cells(name):
 
 
 def address(cells):
-    return next(line.split('"')[1] for line in cells[1].splitlines() if line.strip().startswith("address = "))
+    return next(
+        line.split('"')[1]
+        for line in cells[1].splitlines()
+        if line.strip().startswith("address = ")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +111,21 @@ def colab(tmp_path_factory):
     git("init", "-q", published)
     here = ("--git-dir", published / ".git", "--work-tree", ROOT)
     git(*here, "add", "helpers", "pyproject.toml")
-    git(*here, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "As it lies here")
+    git(
+        *here,
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "commit",
+        "-q",
+        "-m",
+        "As it lies here",
+    )
     cells = {name: first_cells(name) for name in NAMES}
-    cells = dict(sorted(cells.items(), key=lambda item: "device=False" not in item[1][1]))  # TensorFlow stays imported
+    cells = dict(
+        sorted(cells.items(), key=lambda item: "device=False" not in item[1][1])
+    )  # TensorFlow stays imported
     (published_at,) = {address(two) for two in cells.values()}
     environment = OWN | {
         "COLAB_RELEASE_TAG": "release-colab",
@@ -131,7 +151,9 @@ def colab(tmp_path_factory):
     )
     assert session.returncode == 0, session.stderr
     asked = [json.loads(line) for line in (folder / "stand_ins/pip/asked").read_text().splitlines()]
-    return SimpleNamespace(content=folder / "content", happened=json.loads(session.stdout), asked=asked)
+    return SimpleNamespace(
+        content=folder / "content", happened=json.loads(session.stdout), asked=asked
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,7 +180,9 @@ def test_only_what_is_missing_is_installed(colab):
     assert len(colab.asked) == 2 * len(NAMES)
     for arguments, constraints in colab.asked:
         assert arguments[:3] == ["install", "-q", "-c"] and arguments[4:] == ["imagehash>=4.3"]
-        assert {f"{package}=={importlib.metadata.version(package)}" for package in SPARED} <= set(constraints)
+        assert {f"{package}=={importlib.metadata.version(package)}" for package in SPARED} <= set(
+            constraints
+        )
         everything = {canonicalize_name(d.name) for d in importlib.metadata.distributions()}
         assert {pin.split("==")[0] for pin in constraints} == everything - {"imagehash"}
 
@@ -213,7 +237,9 @@ def printed_by_setup(monkeypatch, capsys, gpus):
 def test_with_a_gpu_colab_needs_no_hint(session, monkeypatch, capsys):
     session("one")
     monkeypatch.setattr(helpers, "ROOT", ROOT)
-    printed = printed_by_setup(monkeypatch, capsys, [SimpleNamespace(name="/physical_device:GPU:0")])
+    printed = printed_by_setup(
+        monkeypatch, capsys, [SimpleNamespace(name="/physical_device:GPU:0")]
+    )
     assert "GPU:0" in printed and "Runtime" not in printed
 
 

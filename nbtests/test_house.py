@@ -51,7 +51,11 @@ def test_the_lessons_are_there():
 def test_the_lock_satisfies_pyproject(requirement):
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
-    versions = [version for name, version in pins if canonicalize_name(name) == canonicalize_name(requirement.name)]
+    versions = [
+        version
+        for name, version in pins
+        if canonicalize_name(name) == canonicalize_name(requirement.name)
+    ]
     assert versions, f"{requirement.name} is not locked; make lock"
     assert all(requirement.specifier.contains(version) for version in versions)
 
@@ -98,7 +102,9 @@ def test_address_can_be_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
     with pytest.raises(ValueError, match="not an address"):
         lessons.readdress("github.com/me")
-    assert lessons.readdress("https://github.com/someone/restoring.git/") == 3 + len([*tmp_path.rglob("*.ipynb")])
+    assert lessons.readdress("https://github.com/someone/restoring.git/") == 3 + len(
+        [*tmp_path.rglob("*.ipynb")]
+    )
     for path in [*tmp_path.rglob("README.md"), *tmp_path.rglob("*.ipynb")]:
         text = path.read_text(encoding="utf-8")
         assert "someone/restoring" in text
@@ -114,17 +120,23 @@ def test_first_cells(lesson):
 
 
 def test_at_least_three_cells_are_compared(lesson):
-    compared = [cell for cell in code(lesson[1]) if "nbval-check-output" in cell.metadata.get("tags", [])]
+    compared = [
+        cell for cell in code(lesson[1]) if "nbval-check-output" in cell.metadata.get("tags", [])
+    ]
     assert len(compared) >= 3
     assert all(any(output.get("text", "").strip() for output in cell.outputs) for cell in compared)
-    assert not [cell for cell in code(lesson[1]) if "raises-exception" in cell.metadata.get("tags", [])]
+    assert not [
+        cell for cell in code(lesson[1]) if "raises-exception" in cell.metadata.get("tags", [])
+    ]
 
 
 def test_committed_as_executed(lesson):
     path, notebook = lesson
     cells = [cell for cell in code(notebook) if cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not [o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"]
+    assert not [
+        o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"
+    ]
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
     assert path.stat().st_size < 3 * 2**20
@@ -132,24 +144,37 @@ def test_committed_as_executed(lesson):
 
 def test_no_path_of_a_machine(lesson):
     texts = [o.get("text", "") for o in outputs(lesson[1])]
-    texts += [o.get("data", {}).get(kind, "") for o in outputs(lesson[1]) for kind in ("text/plain", "text/html")]
+    texts += [
+        o.get("data", {}).get(kind, "")
+        for o in outputs(lesson[1])
+        for kind in ("text/plain", "text/html")
+    ]
     readable = re.sub(r"base64,[\w+/=]+", "", "\n".join(texts))
     assert not re.search(r"/(root|home|work|tmp|Users)/|[A-Z]:\\", readable)
 
 
 def test_every_picture_has_a_text_for_who_cannot_see_it(lesson):
-    pictures = [(o, kind) for o in outputs(lesson[1]) for kind in o.get("data", {}) if kind.startswith("image/")]
+    pictures = [
+        (o, kind)
+        for o in outputs(lesson[1])
+        for kind in o.get("data", {})
+        if kind.startswith("image/")
+    ]
     assert pictures
     assert all(len(o.metadata.get(kind, {}).get("alt", "")) > 20 for o, kind in pictures)
     assert all(
-        re.search(r"!\[[^\]]{20,}\]", line) for line in lesson[1].cells[0].source.splitlines() if "(attach" in line
+        re.search(r"!\[[^\]]{20,}\]", line)
+        for line in lesson[1].cells[0].source.splitlines()
+        if "(attach" in line
     )
 
 
 def row_of(page, path):
     """The one row of a page's tables that begins with a link to this lesson."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    (row,) = [line for line in lines if line.startswith("| [") and f"notebooks/{path.name})" in line]
+    (row,) = [
+        line for line in lines if line.startswith("| [") and f"notebooks/{path.name})" in line
+    ]
     return row
 
 
@@ -231,10 +256,20 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom) and node.module.startswith("helpers."):
             found.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("helpers.")}
-    return {name for name in found if (ROOT / "helpers" / name).exists() or (ROOT / "helpers" / f"{name}.py").exists()}
+            found |= {
+                alias.name.split(".")[1]
+                for alias in node.names
+                if alias.name.startswith("helpers.")
+            }
+    return {
+        name
+        for name in found
+        if (ROOT / "helpers" / name).exists() or (ROOT / "helpers" / f"{name}.py").exists()
+    }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "helpers").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "helpers").glob("*.py")), ids=lambda path: path.stem
+)
 def test_the_course_imports_downwards_only(path):
     assert imported(path) <= MAY_IMPORT[path.stem]

@@ -7,6 +7,8 @@ from pathlib import Path
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)  # the course, where web and helpers are
+    sys.path[0] = str(
+        Path(__file__).resolve().parent.parent
+    )  # the course, where web and helpers are
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
     execute_from_command_line(sys.argv)

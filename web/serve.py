@@ -14,7 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
 def main() -> int:
     """Bring database and static files up to date, then serve until ctrl-C. Exit status 2 where it cannot."""
     parser = argparse.ArgumentParser(prog="python web/serve.py", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS"
+    )
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--threads", type=int, default=8, help="requests answered at once")
     args = parser.parse_args()
@@ -30,13 +32,19 @@ def main() -> int:
 
     try:
         django.setup()
-        if settings.PUBLIC and "TRUSTED_PROXY" not in os.environ:  # each http:// would lead to https:// for ever
-            raise ImproperlyConfigured("ALLOWED_HOSTS makes the page public: set TRUSTED_PROXY, the proxy's address")
+        if (
+            settings.PUBLIC and "TRUSTED_PROXY" not in os.environ
+        ):  # each http:// would lead to https:// for ever
+            raise ImproperlyConfigured(
+                "ALLOWED_HOSTS makes the page public: set TRUSTED_PROXY, the proxy's address"
+            )
         # Two servers that start at once on one folder would collect over each other
         with (settings.FOLDER / "start.lock").open("w") as file:
             locks.lock(file, locks.LOCK_EX)
             call_command("migrate", verbosity=0, interactive=False)
-            call_command("collectstatic", verbosity=0, interactive=False)  # not cleared: another server may run on it
+            call_command(
+                "collectstatic", verbosity=0, interactive=False
+            )  # not cleared: another server may run on it
             application = get_wsgi_application()
             call_command("expire", verbosity=0)
 
@@ -44,26 +52,43 @@ def main() -> int:
             from web.studio.worker import worker
 
             samples.prepare()
-    except (ImproperlyConfigured, DatabaseError) as error:  # the settings' own words, or the database's
+    except (
+        ImproperlyConfigured,
+        DatabaseError,
+    ) as error:  # the settings' own words, or the database's
         print(f"error: {error}", file=sys.stderr)
         return 2
 
     started = time.perf_counter()
-    worker.on_ready = lambda: print(f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True)
+    worker.on_ready = lambda: print(
+        f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True
+    )
     options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
     # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was wrong
     options["max_request_body_size"] = 4 * settings.MOST_BYTES
     if proxy := os.environ.get("TRUSTED_PROXY"):
         headers = {"x-forwarded-for", "x-forwarded-proto"}
-        options |= {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
+        options |= {
+            "trusted_proxy": proxy,
+            "trusted_proxy_headers": headers,
+            "clear_untrusted_proxy_headers": True,
+        }
     try:
         server = waitress.create_server(application, **options)
     except OSError as error:
-        print(f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port", file=sys.stderr)
+        print(
+            f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port",
+            file=sys.stderr,
+        )
         return 2
     worker.start()
-    print(f"the page is at http://{args.host}:{server.effective_port}/ (ctrl-C stops it)", flush=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a script that starts the page in the background has ctrl-C ignored
+    print(
+        f"the page is at http://{args.host}:{server.effective_port}/ (ctrl-C stops it)", flush=True
+    )
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a script that starts the page in the background has ctrl-C ignored
         signal.signal(number, signal.default_int_handler)
     try:
         server.run()  # returns then

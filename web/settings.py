@@ -57,7 +57,9 @@ def _secret() -> str:
     if key := os.environ.get("DJANGO_SECRET_KEY"):
         return key
     if PUBLIC:
-        raise ImproperlyConfigured("ALLOWED_HOSTS makes the page public: set DJANGO_SECRET_KEY, 50 random characters")
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS makes the page public: set DJANGO_SECRET_KEY, 50 random characters"
+        )
     path = FOLDER / "secret"
     if not path.exists():
         path.touch(mode=0o600)
@@ -97,7 +99,9 @@ def _database(address: str) -> dict:
     try:
         found = dj_database_url.parse(address, conn_health_checks=True)
     except ValueError:
-        raise ImproperlyConfigured("DATABASE_URL has to look like postgres://user:password@host:5432/name") from None
+        raise ImproperlyConfigured(
+            "DATABASE_URL has to look like postgres://user:password@host:5432/name"
+        ) from None
     try:
         load_backend(found["ENGINE"])
     except (ImproperlyConfigured, ImportError) as error:
@@ -116,7 +120,11 @@ else:
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Readers and the one writer do not wait for each other; a writer waits instead of failing
     wal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
-    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": wal}
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": wal,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

@@ -12,7 +12,12 @@ from pathlib import Path
 def fetch_pictures(args: argparse.Namespace) -> int:
     from helpers import download, images
 
-    options = {"query": args.query, "limit": args.limit, "category": args.category, "smallest": args.smallest}
+    options = {
+        "query": args.query,
+        "limit": args.limit,
+        "category": args.category,
+        "smallest": args.smallest,
+    }
     folder = download.fetch(args.source, to=args.to, origin=args.origin, **options)
     print(f"{len(images.find(folder))} pictures in {folder}")
     return 0
@@ -68,7 +73,9 @@ def restore_pictures(args: argparse.Namespace) -> int:
         if args.around:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
-    made, kept, failed = photo.restore_all(model, card["scale"], args.pictures, args.to, label, faces)
+    made, kept, failed = photo.restore_all(
+        model, card["scale"], args.pictures, args.to, label, faces
+    )
     print(*made, sep="\n", end="\n" * bool(made))
     if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
@@ -86,7 +93,9 @@ def train_network(args: argparse.Namespace) -> int:
 
     if pair := next((names for names in train.UNPAIRED if args.name in names), None):
         if len(args.origin) != 1:
-            raise ValueError(f"{args.name} is trained on one folder that holds both sets, A and B, each in its own")
+            raise ValueError(
+                f"{args.name} is trained on one folder that holds both sets, A and B, each in its own"
+            )
         print(*train.train_unpaired(pair, Path(args.origin[0]), args.steps), sep="\n")
         return 0
     pictures, low = {}, {}
@@ -128,55 +137,95 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("fetch", help="bring pictures to data/raw/")
-    command.add_argument("source", help="sample, own, celeba, unsplash, summer2winter, pixabay or page")
-    command.add_argument("--from", dest="origin", metavar="FOLDER|ZIP|URL", help="your copy; for page its address")
+    command.add_argument(
+        "source", help="sample, own, celeba, unsplash, summer2winter, pixabay or page"
+    )
+    command.add_argument(
+        "--from", dest="origin", metavar="FOLDER|ZIP|URL", help="your copy; for page its address"
+    )
     command.add_argument("--to", metavar="FOLDER", help="instead of data/raw/SOURCE")
     command.add_argument("--query", default="", metavar="WORDS", help="pixabay: what to look for")
-    command.add_argument("--category", default="", metavar="NAME", help="pixabay: such as animals or nature")
-    command.add_argument("--smallest", type=int, default=0, metavar="PIXELS", help="pixabay: least width and height")
-    command.add_argument("--limit", type=int, default=50, metavar="N", help="pixabay, page: at most so many pictures")
+    command.add_argument(
+        "--category", default="", metavar="NAME", help="pixabay: such as animals or nature"
+    )
+    command.add_argument(
+        "--smallest", type=int, default=0, metavar="PIXELS", help="pixabay: least width and height"
+    )
+    command.add_argument(
+        "--limit", type=int, default=50, metavar="N", help="pixabay, page: at most so many pictures"
+    )
     command.set_defaults(run=fetch_pictures)
 
-    command = commands.add_parser("survey", help="say what lies in a folder: sizes, copies, broken files, licences")
+    command = commands.add_parser(
+        "survey", help="say what lies in a folder: sizes, copies, broken files, licences"
+    )
     command.add_argument("folder", metavar="FOLDER")
     command.set_defaults(run=survey_folder)
 
     command = commands.add_parser("run", help="execute the lessons into build/, with a report")
-    command.add_argument("lessons", nargs="*", metavar="NR", help="such as 02 06; without any, all of them")
+    command.add_argument(
+        "lessons", nargs="*", metavar="NR", help="such as 02 06; without any, all of them"
+    )
     command.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
-    command.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/")
-    command.add_argument("--again", action="store_true", help="also those that ran well before and are unchanged")
+    command.add_argument(
+        "--in-place", action="store_true", help="write the outputs into notebooks/"
+    )
+    command.add_argument(
+        "--again", action="store_true", help="also those that ran well before and are unchanged"
+    )
     command.set_defaults(run=run_lessons)
 
-    command = commands.add_parser("restore", help="enlarge or repair pictures, GIFs and videos of any size")
+    command = commands.add_parser(
+        "restore", help="enlarge or repair pictures, GIFs and videos of any size"
+    )
     command.add_argument("pictures", nargs="+", metavar="FILE|FOLDER")
-    command.add_argument("--with", dest="name", metavar="NAME", help="weights; espcn_photos_x4 without")
-    command.add_argument("--to", metavar="FOLDER", help="instead of beside each picture; mirrors a folder's tree")
-    command.add_argument("--portrait", action="store_true", help="restore faces, by espcn_faces_x4 without --with")
-    command.add_argument("--around", metavar="NAME", help="with --portrait: weights for the rest, instead of bicubic")
-    command.add_argument("--size", type=int, metavar="N", help="with --portrait: reduce faces to N×N for the network")
+    command.add_argument(
+        "--with", dest="name", metavar="NAME", help="weights; espcn_photos_x4 without"
+    )
+    command.add_argument(
+        "--to", metavar="FOLDER", help="instead of beside each picture; mirrors a folder's tree"
+    )
+    command.add_argument(
+        "--portrait", action="store_true", help="restore faces, by espcn_faces_x4 without --with"
+    )
+    command.add_argument(
+        "--around", metavar="NAME", help="with --portrait: weights for the rest, instead of bicubic"
+    )
+    command.add_argument(
+        "--size", type=int, metavar="N", help="with --portrait: reduce faces to N×N for the network"
+    )
     command.set_defaults(run=restore_pictures)
 
     command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")
     command.add_argument("folder", metavar="FOLDER", help="pictures, or *_HR and *_LR pairs")
-    command.add_argument("--with", dest="names", metavar="NAME", nargs="+", default=[], help="weights")
+    command.add_argument(
+        "--with", dest="names", metavar="NAME", nargs="+", default=[], help="weights"
+    )
     command.add_argument("--json", metavar="FILE", help="write the rows there, too")
     command.add_argument("--scale", type=int, help="instead of the card's")
-    command.add_argument("--downscale", choices=["bicubic", "area", "pyramid"], help="instead of the card's")
+    command.add_argument(
+        "--downscale", choices=["bicubic", "area", "pyramid"], help="instead of the card's"
+    )
     command.add_argument("--square", type=int, metavar="N", help="use the centred square of N×N")
-    command.add_argument("--fit", choices=["crop", "resize"], default="crop", help="how a square becomes N×N")
+    command.add_argument(
+        "--fit", choices=["crop", "resize"], default="crop", help="how a square becomes N×N"
+    )
     command.set_defaults(run=benchmark_networks)
 
     command = commands.add_parser("train", help="train a shipped network again")
     command.add_argument("name", help="such as espcn_photos_x4")
-    command.add_argument("--from", dest="origin", metavar="FOLDER", nargs="+", required=True, help="pictures")
+    command.add_argument(
+        "--from", dest="origin", metavar="FOLDER", nargs="+", required=True, help="pictures"
+    )
     command.add_argument("--steps", type=int, help="instead of the recipe's number")
     command.set_defaults(run=train_network)
 
     command = commands.add_parser("cards", help="write the recipes' cards into the shipped weights")
     command.set_defaults(run=write_cards)
 
-    command = commands.add_parser("address", help="write the repository's address into every badge and first cell")
+    command = commands.add_parser(
+        "address", help="write the repository's address into every badge and first cell"
+    )
     command.add_argument("url", help="https://github.com/OWNER/NAME")
     command.set_defaults(run=write_address)
 
@@ -188,7 +237,11 @@ def main(argv: list[str] | None = None) -> int:
         complain(error)
         return 2
     except KeyboardInterrupt:
-        complain(InterruptedError("stopped; what was finished is kept, and the same command goes on from there"))
+        complain(
+            InterruptedError(
+                "stopped; what was finished is kept, and the same command goes on from there"
+            )
+        )
         return 130
 
 

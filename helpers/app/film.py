@@ -15,8 +15,18 @@ from helpers import images
 from helpers.files import replacing
 
 KEPT = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif"}
-SUFFIXES = KEPT - {".gif"} | {".avi", ".mpg", ".mpeg", ".wmv", ".3gp"}  # these become .mkv, which holds any sound
-BT601, BT709, LIMITED = 5, 1, 1  # how colours become YUV, by FFmpeg's numbers: standard and high definition, 16 to 235
+SUFFIXES = KEPT - {".gif"} | {
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".3gp",
+}  # these become .mkv, which holds any sound
+BT601, BT709, LIMITED = (
+    5,
+    1,
+    1,
+)  # how colours become YUV, by FFmpeg's numbers: standard and high definition, 16 to 235
 ENCODERS = {".webm": ("libvpx-vp9", {"crf": "24", "cpu-used": "4", "row-mt": "1"})}
 X264 = "libx264", {"crf": "18"}
 
@@ -73,7 +83,9 @@ def flicker(before: Iterable[np.ndarray], after: Iterable[np.ndarray]) -> float:
     return float(new - old)
 
 
-def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike, label: str) -> Path:
+def rewrite(
+    draw: Callable, source: str | os.PathLike, target: str | os.PathLike, label: str
+) -> Path:
     """Write `source` with each frame drawn anew by `draw` ((h, w, 3) float → (h·k, w·k, 3)) to `target`; returns it.
 
     One frame is in memory at a time (and of a GIF all its results, a byte a pixel, until it is written). Kept are each
@@ -85,12 +97,18 @@ def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike
     source, target = Path(source), Path(target)
     if source.suffix.lower() == ".gif":
         return _rewrite_gif(draw, source, target, label)
-    with _video(source) as (container, stream), replacing(target) as part, av.open(str(part), "w") as output:
+    with (
+        _video(source) as (container, stream),
+        replacing(target) as part,
+        av.open(str(part), "w") as output,
+    ):
         output.metadata.update(container.metadata)
         output.metadata["comment"] = "; ".join([*comments(source), label])
         written, held, pts, ends = None, [], -(2**62), 0.0
         step = int(1 / ((stream.average_rate or 25) * stream.time_base))
-        bar = tqdm(total=stream.frames or None, desc=source.name, unit="frame", leave=False, delay=2)
+        bar = tqdm(
+            total=stream.frames or None, desc=source.name, unit="frame", leave=False, delay=2
+        )
         for packet in container.demux(stream, *container.streams.audio):
             if packet.pts is not None:
                 ends = max(ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -102,15 +120,22 @@ def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike
                     drawn = images.to_uint8(draw(_picture(frame)))
                     if not written:  # first, so that players find it first
                         written = _add(output, target.suffix, drawn.shape, stream)
-                        sound = {s.index: output.add_stream_from_template(s) for s in container.streams.audio}
+                        sound = {
+                            s.index: output.add_stream_from_template(s)
+                            for s in container.streams.audio
+                        }
                     drawn = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), "rgb24")
-                    drawn = drawn.reformat(format=written.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED)
+                    drawn = drawn.reformat(
+                        format=written.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED
+                    )
                     drawn.pts, drawn.time_base = pts, stream.time_base
                     held += written.encode(drawn)
                     bar.update()
             if written:  # the header names the size, so sound waits for it
                 for waiting in held:
-                    waiting.stream = sound[waiting.stream.index] if waiting.stream.type == "audio" else written
+                    waiting.stream = (
+                        sound[waiting.stream.index] if waiting.stream.type == "audio" else written
+                    )
                 output.mux(held)
                 held = []
         bar.close()
@@ -118,7 +143,9 @@ def rewrite(draw: Callable, source: str | os.PathLike, target: str | os.PathLike
             raise ValueError(f"{source} holds no frame; get the file again")
         lasts, begins = (container.duration or 0) / 1e6, (container.start_time or 0) / 1e6
         if ends - begins < 0.98 * lasts - 0.3:
-            raise ValueError(f"{source} is cut: {ends - begins:.1f} of {lasts:.1f} s are there; get the file again")
+            raise ValueError(
+                f"{source} is cut: {ends - begins:.1f} of {lasts:.1f} s are there; get the file again"
+            )
         output.mux(written.encode(None))
     return target
 
@@ -128,7 +155,9 @@ def _add(output, suffix: str, shape: tuple[int, ...], source):
     codec, options = ENCODERS.get(suffix, X264)
     written = output.add_stream(codec, rate=source.average_rate or 25, options=options)
     written.height, written.width = shape[:2]
-    written.pix_fmt = "yuv444p" if shape[0] % 2 or shape[1] % 2 else "yuv420p"  # which halves both sides for colour
+    written.pix_fmt = (
+        "yuv444p" if shape[0] % 2 or shape[1] % 2 else "yuv420p"
+    )  # which halves both sides for colour
     written.time_base = written.codec_context.time_base = source.time_base
     written.codec_context.bit_rate = 0  # quality decides
     written.codec_context.colorspace, written.codec_context.color_range = BT709, LIMITED
@@ -157,7 +186,11 @@ def _video(path: Path):
 
 def _picture(frame: av.VideoFrame) -> np.ndarray:
     """A decoded frame as a course picture, upright."""
-    matrix = frame.colorspace if frame.colorspace not in (0, 2) else (BT709 if frame.height >= 720 else BT601)
+    matrix = (
+        frame.colorspace
+        if frame.colorspace not in (0, 2)
+        else (BT709 if frame.height >= 720 else BT601)
+    )
     pixels = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
     return images.to_float(np.rot90(pixels, frame.rotation // 90))
 
@@ -182,7 +215,9 @@ def _rewrite_gif(draw: Callable, source: Path, target: Path, label: str) -> Path
         said, count = file.info.get("comment", b""), file.n_frames
 
     def drawn() -> Iterator[Image.Image]:
-        for rgba, duration in tqdm(_gif(source), source.name, count, unit="frame", leave=False, delay=2):
+        for rgba, duration in tqdm(
+            _gif(source), source.name, count, unit="frame", leave=False, delay=2
+        ):
             hidden = rgba[..., 3] == 0
             sr = images.to_uint8(draw(images.bleed(images.to_float(rgba[..., :3]), hidden)))
             frame = Image.fromarray(sr).quantize(255)
@@ -196,8 +231,12 @@ def _rewrite_gif(draw: Callable, source: Path, target: Path, label: str) -> Path
 
     rest = drawn()
     first, encoded = next(rest), io.BytesIO()  # Pillow's own writers do not notice a full disk
-    words = "; ".join(filter(None, [said.decode(errors="replace") if isinstance(said, bytes) else said, label]))
-    options |= {"comment": words.encode()[-255:]} | ({"disposal": 2, "transparency": 255} if clear else {})
+    words = "; ".join(
+        filter(None, [said.decode(errors="replace") if isinstance(said, bytes) else said, label])
+    )
+    options |= {"comment": words.encode()[-255:]} | (
+        {"disposal": 2, "transparency": 255} if clear else {}
+    )
     first.save(encoded, "GIF", save_all=True, append_images=rest, optimize=False, **options)
     with replacing(target) as part:
         part.write_bytes(encoded.getbuffer())

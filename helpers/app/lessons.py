@@ -20,7 +20,9 @@ from helpers.plots import RESULT
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
-QUIET = ["--log-level=ERROR"]  # kernels warn of TCP without encryption; these never leave the machine
+QUIET = [
+    "--log-level=ERROR"
+]  # kernels warn of TCP without encryption; these never leave the machine
 
 
 def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) -> int:
@@ -31,7 +33,9 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
     stopped goes on with the lesson in which it stopped. Ends with a table and `build/report.html`. Raises ValueError
     for a lesson that does not exist.
     """
-    chosen = [p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers]
+    chosen = [
+        p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers
+    ]
     if unknown := set(numbers) - {p.stem[:2] for p in chosen}:
         raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}")
     if BUILD.exists() and not BUILD.is_dir():
@@ -63,7 +67,9 @@ def _state(path: Path, profile: str) -> str:
         digest.update("\0".join(cell.source for cell in cells).encode())
     except Exception:  # no notebook, which papermill will say
         digest.update(path.read_bytes())
-    for source in sorted([*(ROOT / "helpers").rglob("*.py"), *(ROOT / "data" / "weights").glob("*.safetensors")]):
+    for source in sorted(
+        [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "data" / "weights").glob("*.safetensors")]
+    ):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -81,9 +87,15 @@ def _finished(path: Path, state: str) -> dict | None:
 
 
 def _execute(path: Path, in_place: bool) -> dict:
-    (BUILD / f"{path.stem}.json").unlink(missing_ok=True)  # from here on the earlier result does not count
+    (BUILD / f"{path.stem}.json").unlink(
+        missing_ok=True
+    )  # from here on the earlier result does not count
     executed, started, outcome = BUILD / path.name, time.perf_counter(), ""
-    options = {"kernel_name": "python3", "extra_arguments": QUIET, "progress_bar": {"desc": path.stem}}
+    options = {
+        "kernel_name": "python3",
+        "extra_arguments": QUIET,
+        "progress_bar": {"desc": path.stem},
+    }
     with replacing(executed) as part:
         try:
             papermill.execute_notebook(path, part, cwd=NOTEBOOKS, **options)
@@ -91,18 +103,28 @@ def _execute(path: Path, in_place: bool) -> dict:
             outcome = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}"
         except OSError:  # the disk's, which the next lesson would meet, too
             raise
-        except Exception as error:  # a kernel that dies raises whatever it likes; the other lessons go on
+        except (
+            Exception
+        ) as error:  # a kernel that dies raises whatever it likes; the other lessons go on
             outcome = f"FAILED: {type(error).__name__}: {error}"
         if not part.exists():
             nbformat.write(nbformat.v4.new_notebook(), part)
     failed = bool(outcome)
-    row = {"lesson": path.stem, "seconds": time.perf_counter() - started, "failed": failed, "image": None, "alt": ""}
+    row = {
+        "lesson": path.stem,
+        "seconds": time.perf_counter() - started,
+        "failed": failed,
+        "image": None,
+        "alt": "",
+    }
     notebook = nbformat.read(executed, as_version=4)
     if result := recorded(notebook):
         bundle, entry = result
         row |= {"image": bundle["image/png"], "alt": entry["alt"]}
         outcome = outcome or entry["text"]
-        notebook.cells[0]["attachments"] = {"result.png": {"image/png": row["image"]}}  # what the title shows
+        notebook.cells[0]["attachments"] = {
+            "result.png": {"image/png": row["image"]}
+        }  # what the title shows
     page, _ = HTMLExporter().from_notebook_node(notebook)
     with replacing(executed.with_suffix(".html")) as part:
         part.write_text(page, encoding="utf-8")
@@ -128,12 +150,18 @@ def recorded(notebook: nbformat.NotebookNode) -> tuple[dict, dict] | None:
 def _clean(notebook: nbformat.NotebookNode) -> None:
     """Keep what a reader sees: no timings, no papermill, one kernel name."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": kernel, "language_info": {"name": "python"}}
+    )
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
+        cell.metadata = nbformat.from_dict(
+            {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+        )
         if "outputs" in cell:  # a progress bar is a widget, dead in a stored notebook
             cell.outputs = [
-                o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
+                o
+                for o in cell.outputs
+                if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
             ]
 
 
@@ -143,10 +171,14 @@ def _report(rows: list[dict], profile: str) -> None:
     for row in rows:
         link = f'<a href="{row["lesson"]}.html">{row["lesson"]}</a>'
         state = ' class="failed"' if row["failed"] else ""
-        lines.append(f"<tr{state}><td>{link}<td>{row['seconds']:.0f}<td>{html.escape(row['outcome'])}")
+        lines.append(
+            f"<tr{state}><td>{link}<td>{row['seconds']:.0f}<td>{html.escape(row['outcome'])}"
+        )
         if row["image"]:
             source = f"data:image/png;base64,{row['image']}"
-            figures.append(f'<h2>{link}</h2><img src="{source}" alt="{html.escape(row["alt"], quote=True)}">')
+            figures.append(
+                f'<h2>{link}</h2><img src="{source}" alt="{html.escape(row["alt"], quote=True)}">'
+            )
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Image restoration: report</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
@@ -163,7 +195,9 @@ img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
 
 def readdress(url: str) -> int:
     """Replace the address of `pyproject.toml` by `url` wherever it stands; returns the number of files changed."""
-    url = url.removesuffix("/").removesuffix(".git")  # as it is copied from a browser or a clone command
+    url = url.removesuffix("/").removesuffix(
+        ".git"
+    )  # as it is copied from a browser or a clone command
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         raise ValueError(f"{url!r} is not an address like https://github.com/OWNER/NAME")
     pyproject = ROOT / "pyproject.toml"

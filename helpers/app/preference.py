@@ -37,9 +37,15 @@ def questions(pictures: Pictures, seed: int = 0) -> list[Question]:
     """
     for scene, made in pictures.items():
         if len(made) < 2 or len({np.shape(p) for p in made.values()}) != 1:
-            raise ValueError(f"scene {scene}: two pictures at least are needed, and all of one shape")
+            raise ValueError(
+                f"scene {scene}: two pictures at least are needed, and all of one shape"
+            )
     draw = np.random.default_rng(seed).permutation
-    asked = [Question(s, *draw(two).tolist()) for s, made in pictures.items() for two in combinations(made, 2)]
+    asked = [
+        Question(s, *draw(two).tolist())
+        for s, made in pictures.items()
+        for two in combinations(made, 2)
+    ]
     return [asked[k] for k in draw(len(asked))]
 
 
@@ -60,7 +66,10 @@ def wilson(won: int, of: int) -> tuple[float, float]:
 def tally(asked: Sequence[Question], answers: Sequence[str]) -> dict[str, tuple[int, int]]:
     """{method: (how often it was preferred, how often it was shown)}, best first; `answers` are "A" and "B"."""
     answered = list(zip(asked, answers, strict=False))
-    won, shown = [q.a if x == "A" else q.b for q, x in answered], [m for q, _ in answered for m in q[1:]]
+    won, shown = (
+        [q.a if x == "A" else q.b for q, x in answered],
+        [m for q, _ in answered for m in q[1:]],
+    )
     counts = {m: (won.count(m), shown.count(m)) for m in sorted({m for q in asked for m in q[1:]})}
     return dict(sorted(counts.items(), key=lambda item: -item[1][0] / max(1, item[1][1])))
 
@@ -68,7 +77,9 @@ def tally(asked: Sequence[Question], answers: Sequence[str]) -> dict[str, tuple[
 def chart(counts: Mapping[str, tuple[int, int]], title: str) -> Figure:
     """How often each method of `tally` was preferred, % of its pairs, with 95 % intervals of Wilson."""
     share = {m: 100 * won / max(1, of) for m, (won, of) in counts.items()}
-    figure = plots.bars(share, title, "preferred, % of its pairs; half is chance", ours=share, digits=0)
+    figure = plots.bars(
+        share, title, "preferred, % of its pairs; half is chance", ours=share, digits=0
+    )
     (ax,) = figure.axes
     for text, (y, m) in zip(ax.texts, enumerate(share), strict=True):
         text.set_text("{} of {}".format(*counts[m]))
@@ -90,20 +101,32 @@ def read(path: str | os.PathLike, asked: Sequence[Question]) -> list[str]:
     """
     try:
         kept = json.loads(Path(path).read_text(encoding="utf-8"))
-        survey, answers = kept["survey"], [{"A": "A", "B": "B"}[answer] for answer in kept["answers"]]
+        survey, answers = (
+            kept["survey"],
+            [{"A": "A", "B": "B"}[answer] for answer in kept["answers"]],
+        )
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}); delete it to start anew, or bring back a copy") from error
+        raise ValueError(
+            f"{path} is damaged ({error!r}); delete it to start anew, or bring back a copy"
+        ) from error
     if survey != _survey(asked) or len(answers) > len(asked):
-        raise ValueError(f"{path} answers other questions (scenes, methods or seed); name another file")
+        raise ValueError(
+            f"{path} answers other questions (scenes, methods or seed); name another file"
+        )
     return answers
 
 
-def save(path: str | os.PathLike, asked: Sequence[Question], answers: Sequence[str], note: str = "") -> None:
+def save(
+    path: str | os.PathLike, asked: Sequence[Question], answers: Sequence[str], note: str = ""
+) -> None:
     """Write `answers` to `path` as JSON, whole or not at all; `note` says in words where they come from."""
     with replacing(path) as part:
-        part.write_text(json.dumps({"survey": _survey(asked), "note": note, "answers": answers}), encoding="utf-8")
+        part.write_text(
+            json.dumps({"survey": _survey(asked), "note": note, "answers": answers}),
+            encoding="utf-8",
+        )
 
 
 def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
@@ -123,13 +146,18 @@ def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
         progress.value, progress.description = done, f"{done} of {len(asked)}"
         for side, method in zip("AB", () if over else asked[done][1:], strict=False):
             uri = plots.jpeg_uri(pictures[asked[done].scene][method])
-            shown.append(f'<figure>{side}<br><img src="{uri}" alt="Picture {side} of pair {done + 1}"></figure>')
+            shown.append(
+                f'<figure>{side}<br><img src="{uri}" alt="Picture {side} of pair {done + 1}"></figure>'
+            )
         view.value = f'<div style="display:flex">{"".join(shown)}</div>'
         for button in buttons:
             button.disabled = not done if button.description == "Undo" else over
         if over:
             with result:
-                plots.show(chart(tally(asked, answers), "Your answers"), f"Preferred, shown: {tally(asked, answers)}")
+                plots.show(
+                    chart(tally(asked, answers), "Your answers"),
+                    f"Preferred, shown: {tally(asked, answers)}",
+                )
 
     @result.capture(clear_output=True)  # an error is seen there
     def click(button):
@@ -163,5 +191,7 @@ def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
 def clickable() -> bool:
     """Whether somebody can click here: JupyterLab, Notebook 7, VS Code and Colab; not papermill, nbval or a script."""
     kernel = getattr(get_ipython(), "kernel", None)
-    told = kernel and (on_colab() or "cellId" in kernel.get_parent().get("metadata", {}))  # only front ends name a cell
+    told = kernel and (
+        on_colab() or "cellId" in kernel.get_parent().get("metadata", {})
+    )  # only front ends name a cell
     return bool(told and find_spec("ipywidgets"))

@@ -55,7 +55,9 @@ class Layout(NamedTuple):
 KAGGLE = "https://www.kaggle.com/datasets/"
 SETS = {
     "celeba": Layout(
-        f"{KAGGLE}jessicali9530/celeba-dataset", "list_eval_partition.csv", {"image_id": "img_align_celeba"}
+        f"{KAGGLE}jessicali9530/celeba-dataset",
+        "list_eval_partition.csv",
+        {"image_id": "img_align_celeba"},
     ),
     "unsplash": Layout(
         f"{KAGGLE}quadeer15sh/image-super-resolution-from-unsplash",
@@ -73,7 +75,9 @@ SETS = {
 SHA256 = "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9"
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError)
 PIXABAY = "https://pixabay.com/api/"
-PATIENCE = 30  # seconds without an answer, or with less than 1 kB/s, until a connection counts as broken
+PATIENCE = (
+    30  # seconds without an answer, or with less than 1 kB/s, until a connection counts as broken
+)
 LONGEST = 120  # seconds that a server may ask us to wait
 BACKOFF = 1.0  # seconds before the second retry; doubled each time
 TRIES = 5
@@ -97,7 +101,9 @@ class _Patience(Retry):
     def get_retry_after(self, response):
         wait = super().get_retry_after(response)
         if wait is None and response.status == 429:  # Pixabay says it in its own way
-            wait = int(re.match(r"\d*", response.headers.get("X-RateLimit-Reset", ""))[0] or 0) or None
+            wait = (
+                int(re.match(r"\d*", response.headers.get("X-RateLimit-Reset", ""))[0] or 0) or None
+            )
         if wait and wait > LONGEST:
             raise _Asked(f"{wait:.0f}")
         return wait
@@ -117,7 +123,9 @@ def session() -> requests.Session:
     http.mount("http://", HTTPAdapter(max_retries=retry))
     http.max_redirects = 10
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    http.headers["User-Agent"] = f"{project['name']}/{project['version']} (+{project['urls']['Repository']})"
+    http.headers["User-Agent"] = (
+        f"{project['name']}/{project['version']} (+{project['urls']['Repository']})"
+    )
     return http
 
 
@@ -138,7 +146,9 @@ def get(http: requests.Session, url: str, **options) -> requests.Response:
     except (requests.ConnectionError, HTTPError):
         raise ConnectionError(f"cannot reach {host}: is the network there? {KEPT}") from None
     except requests.RequestException as error:
-        raise ValueError(f"{host} gave no answer ({type(error).__name__}); check the address") from None
+        raise ValueError(
+            f"{host} gave no answer ({type(error).__name__}); check the address"
+        ) from None
     if response.status_code < 400:
         return response
     response.close()
@@ -156,7 +166,9 @@ def text(http: requests.Session, url: str, kind: str = "", **options) -> tuple[s
         if not response.headers.get("Content-Type", "").startswith(kind):
             raise ValueError(f"{urlsplit(url).netloc} sent no {kind} for this address")
         try:
-            return response.raw.read(10**7, decode_content=True).decode("utf-8", "replace"), response.url
+            return response.raw.read(10**7, decode_content=True).decode(
+                "utf-8", "replace"
+            ), response.url
         except HTTPError:
             raise ConnectionError(f"{urlsplit(url).netloc} broke off; {KEPT}") from None
 
@@ -185,7 +197,9 @@ def download(
             _receive(http, url, part, limit)
             if sha256 and (found := _digest(part)) != sha256:
                 part.unlink()
-                raise ValueError(f"{path.name} arrived with SHA-256 {found[:12]}… instead of {sha256[:12]}…; try again")
+                raise ValueError(
+                    f"{path.name} arrived with SHA-256 {found[:12]}… instead of {sha256[:12]}…; try again"
+                )
             if check:
                 check(part)
             part.rename(new)
@@ -220,11 +234,15 @@ def _receive(http: requests.Session, url: str, part: Path, limit: float) -> None
             with response:
                 if response.headers.get("Content-Type", "").startswith("text/html"):
                     raise ValueError(f"{urlsplit(url).netloc} sent a page instead of {name}")
-                if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(
-                    f"bytes {have}-"
-                ):
+                if response.status_code != 206 or not response.headers.get(
+                    "Content-Range", ""
+                ).startswith(f"bytes {have}-"):
                     have = 0  # the whole file again: no ranges here, or it changed meanwhile
-                tag = response.headers.get("ETag") if not response.headers.get("ETag", "W/").startswith("W/") else None
+                tag = (
+                    response.headers.get("ETag")
+                    if not response.headers.get("ETag", "W/").startswith("W/")
+                    else None
+                )
                 length = response.headers.get("Content-Length", "")
                 total = have + int(length) if length.isdigit() else None
                 bar.total, bar.n = total, have
@@ -232,11 +250,17 @@ def _receive(http: requests.Session, url: str, part: Path, limit: float) -> None
                     if _pour(response, part, have, total, limit, bar):
                         return
                 except (HTTPError, requests.RequestException, OSError) as error:
-                    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+                    if (
+                        isinstance(error, OSError)
+                        and error.errno
+                        and not isinstance(error, ConnectionError)
+                    ):
                         raise  # the disk's
             tries -= 1
             if not tries:
-                raise ConnectionError(f"{urlsplit(url).netloc} broke off {name} {TRIES} times; {KEPT}")
+                raise ConnectionError(
+                    f"{urlsplit(url).netloc} broke off {name} {TRIES} times; {KEPT}"
+                )
             time.sleep(BACKOFF)
 
 
@@ -289,9 +313,13 @@ def pixabay(folder: Path, query: str, limit: int, category: str = "", smallest: 
     """
     key = secret("PIXABAY_API_KEY")
     if not query or len(query) > 100:
-        raise ValueError(f"fetch pixabay needs --query with 1 to 100 characters, got {len(query or '')}")
+        raise ValueError(
+            f"fetch pixabay needs --query with 1 to 100 characters, got {len(query or '')}"
+        )
     if not 1 <= limit <= 200:
-        raise ValueError(f"--limit {limit} is not between 1 and 200; Pixabay does not allow mass downloads")
+        raise ValueError(
+            f"--limit {limit} is not between 1 and 200; Pixabay does not allow mass downloads"
+        )
     question = {"q": query, "image_type": "photo", "safesearch": "true", "per_page": 200, "page": 1}
     question |= {"category": category} if category else {}
     question |= {"min_width": smallest, "min_height": smallest} if smallest else {}
@@ -307,16 +335,22 @@ def pixabay(folder: Path, query: str, limit: int, category: str = "", smallest: 
             answer, _ = text(http, PIXABAY, params={**question, "key": key})
         except ValueError as error:
             wrong = getattr(error, "status", None) in (400, 401, 403)
-            raise ValueError(f"{error}; {'is PIXABAY_API_KEY right?' if wrong else 'try again later'}") from None
+            raise ValueError(
+                f"{error}; {'is PIXABAY_API_KEY right?' if wrong else 'try again later'}"
+            ) from None
         try:
             return [_pixabay_row(hit) for hit in json.loads(answer)["hits"]]
         except (ValueError, KeyError, TypeError):
-            raise ValueError("Pixabay's answer is not what its documentation says; try again later") from None
+            raise ValueError(
+                "Pixabay's answer is not what its documentation says; try again later"
+            ) from None
 
     rows = answered(folder, question, ask)
     free = [row for row in rows if not row.pop("closed")]
     if not free:
-        raise ValueError(f"Pixabay has no photograph of {query!r} that may be used for training ({len(rows)} others)")
+        raise ValueError(
+            f"Pixabay has no photograph of {query!r} that may be used for training ({len(rows)} others)"
+        )
     bring(http, free[:limit], folder)
 
 
@@ -339,27 +373,42 @@ def page(folder: Path, url: str, limit: int) -> None:
     Ask first whether you may: robots.txt speaks of robots, not of rights.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"fetch page needs --from with the address of a page, such as https://…, got {url!r}")
+        raise ValueError(
+            f"fetch page needs --from with the address of a page, such as https://…, got {url!r}"
+        )
     http = session()
 
     def ask() -> dict:
         rules = {}
         if not _allowed(http, url, rules):
-            raise ValueError(f"robots.txt of {urlsplit(url).netloc} does not allow this page; ask its owner")
+            raise ValueError(
+                f"robots.txt of {urlsplit(url).netloc} does not allow this page; ask its owner"
+            )
         answer, final = text(http, url, "text/html")
         soup = BeautifulSoup(answer, "html.parser")
         base = urljoin(final, soup.base["href"]) if soup.base and soup.base.get("href") else final
-        links = [urljoin(base, tag.get("href") or tag.get("src")) for tag in soup.select("a[href], img[src]")]
+        links = [
+            urljoin(base, tag.get("href") or tag.get("src"))
+            for tag in soup.select("a[href], img[src]")
+        ]
         links = list(dict.fromkeys(link.partition("#")[0] for link in links))
-        links = [k for k in links if k.startswith("http") and Path(urlsplit(k).path).suffix.lower() in images.SUFFIXES]
+        links = [
+            k
+            for k in links
+            if k.startswith("http") and Path(urlsplit(k).path).suffix.lower() in images.SUFFIXES
+        ]
         allowed = [link for link in links if _allowed(http, link, rules)]
         if not allowed:
-            raise ValueError(f"this page links to {len(links)} pictures, and robots.txt allows none of them")
+            raise ValueError(
+                f"this page links to {len(links)} pictures, and robots.txt allows none of them"
+            )
         pause = max(float(r.crawl_delay(http.headers["User-Agent"]) or 1) for r in rules.values())
         return {"links": allowed, "pause": pause}
 
     answer = answered(folder, {"page": url}, ask)
-    found = [{"file": _file_name(link), "url": link, "page": url} for link in answer["links"][:limit]]
+    found = [
+        {"file": _file_name(link), "url": link, "page": url} for link in answer["links"][:limit]
+    ]
     bring(http, found, folder, answer["pause"])
 
 
@@ -412,11 +461,17 @@ def _list_sources(folder: Path, rows: dict[str, dict]) -> None:
         with path.open(newline="", encoding="utf-8") as file:
             known = {row["file"]: row for row in csv.DictReader(file)}
     today = datetime.date.today().isoformat()
-    new = {name: row | {"date": today} for name, row in rows.items() if (folder / name).exists() and name not in known}
+    new = {
+        name: row | {"date": today}
+        for name, row in rows.items()
+        if (folder / name).exists() and name not in known
+    }
     if new:
         merged = known | new
         columns = list(dict.fromkeys(column for row in merged.values() for column in row))
-        write_csv(path, columns, [[row.get(column, "") for column in columns] for row in merged.values()])
+        write_csv(
+            path, columns, [[row.get(column, "") for column in columns] for row in merged.values()]
+        )
 
 
 def refuse(folder: Path, refused: list[list], total: int) -> None:
@@ -427,7 +482,9 @@ def refuse(folder: Path, refused: list[list], total: int) -> None:
     if len(refused) == total:
         raise ValueError(f"none of {total} pictures can be used; the first: {refused[0][1]}")
     write_csv(folder / "refused.csv", ["file", "reason"], refused)
-    warnings.warn(f"{len(refused)} of {total} pictures refused, see {folder / 'refused.csv'}", stacklevel=5)
+    warnings.warn(
+        f"{len(refused)} of {total} pictures refused, see {folder / 'refused.csv'}", stacklevel=5
+    )
 
 
 def kaggle(handle: str) -> Path:
@@ -444,15 +501,25 @@ def kaggle(handle: str) -> Path:
     except Exception as error:  # its text may hold a signed address or a token
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403):
-            raise ValueError(f"Kaggle refuses ({status}): remove or renew your credentials; {way}") from None
+            raise ValueError(
+                f"Kaggle refuses ({status}): remove or renew your credentials; {way}"
+            ) from None
         if isinstance(error, requests.ConnectionError | requests.Timeout | HTTPError):
-            raise ConnectionError(f"cannot reach Kaggle: is the network there? {KEPT}; {way}") from None
+            raise ConnectionError(
+                f"cannot reach Kaggle: is the network there? {KEPT}; {way}"
+            ) from None
         reason = f"status {status}" if status else type(error).__name__
-        raise ValueError(f"Kaggle did not give {handle} ({reason}); try again later; {way}") from None
+        raise ValueError(
+            f"Kaggle did not give {handle} ({reason}); try again later; {way}"
+        ) from None
 
 
 def fetch(
-    source: str, folder: Path, origin: str | os.PathLike | None = None, limit: int = 50, **search: str | int
+    source: str,
+    folder: Path,
+    origin: str | os.PathLike | None = None,
+    limit: int = 50,
+    **search: str | int,
 ) -> Path:
     """Bring every source but the sample to `folder`, as `helpers.download.fetch` says; `search` is Pixabay's."""
     if source == "own":
@@ -466,7 +533,9 @@ def fetch(
         page(folder, str(origin or ""), limit)
         return folder
     if source not in SETS:
-        raise ValueError(f"unknown source {source!r}; choose one of sample, own, {', '.join(SETS)}, pixabay, page")
+        raise ValueError(
+            f"unknown source {source!r}; choose one of sample, own, {', '.join(SETS)}, pixabay, page"
+        )
     address = SETS[source].page
     if origin is not None:
         return _fetch_set(source, Path(origin), folder)
@@ -488,7 +557,10 @@ def _fetch_own(origin: Path, folder: Path) -> Path:
     new, refused = [], []
     for path in found:
         target = folder / path.relative_to(origin)
-        if not _there(target, path.stat().st_size) or target.stat().st_mtime != path.stat().st_mtime:
+        if (
+            not _there(target, path.stat().st_size)
+            or target.stat().st_mtime != path.stat().st_mtime
+        ):
             new.append(path)
     for path, why in zip(new, parallel_map(images.problem, new, "fetch own"), strict=True):
         if why:
@@ -519,10 +591,17 @@ def survey(folder: str | os.PathLike) -> list[dict]:
         row["problem"] = row["problem"] and row["problem"].replace(str(path), name)
         source, copy = sources.get(name, {}), None
         if code is not None:
-            near = [k for k, other in enumerate(bits) if other is not None and (code ^ other).bit_count() <= 8]
+            near = [
+                k
+                for k, other in enumerate(bits)
+                if other is not None and (code ^ other).bit_count() <= 8
+            ]
             copy = rows[near[0]]["file"] if near else None
         bits.append(code)
-        made = {"author": source.get("author") or source.get("photographer"), "licence": source.get("licence")}
+        made = {
+            "author": source.get("author") or source.get("photographer"),
+            "licence": source.get("licence"),
+        }
         rows.append({"file": name, **row, "copy_of": copy, **made})
     return rows
 
@@ -533,7 +612,12 @@ def _describe(path: Path) -> tuple[dict, int | None]:
     if row["problem"]:
         return row, None
     with Image.open(path) as file:
-        row |= {"format": file.format, "mode": file.mode, "width": file.width, "height": file.height}
+        row |= {
+            "format": file.format,
+            "mode": file.mode,
+            "width": file.width,
+            "height": file.height,
+        }
         return row, int(str(imagehash.phash(file)), 16)
 
 
@@ -545,7 +629,9 @@ def summary(rows: list[dict]) -> str:
     lines += [f"  {row['problem']}" for row in rows if row["problem"]] + copies
     if good:
         small, *_, large = sorted([*good, good[0]], key=lambda row: row["width"] * row["height"])
-        lines += [f"from {small['width']}×{small['height']} to {large['width']}×{large['height']} pixels"]
+        lines += [
+            f"from {small['width']}×{small['height']} to {large['width']}×{large['height']} pixels"
+        ]
     for column in ("format", "mode", "licence"):
         counts = Counter(row[column] or "unknown" for row in good)
         lines += [f"{column}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common())]
@@ -564,7 +650,9 @@ class Member(NamedTuple):
 def _fetch_set(source: str, origin: Path, folder: Path) -> Path:
     layout = SETS[source]
     if origin.resolve() == folder.resolve():
-        raise ValueError(f"{origin} is where the pictures would go; choose another --to, or move the set elsewhere")
+        raise ValueError(
+            f"{origin} is where the pictures would go; choose another --to, or move the set elsewhere"
+        )
     folders = {*layout.folders.values()} | ({"testA", "testB"} if not layout.listed else set())
     with _members(origin, folder) as members:
         found: dict[str, Member] = {}
@@ -576,7 +664,11 @@ def _fetch_set(source: str, origin: Path, folder: Path) -> Path:
                     f"{origin} holds two copies: {found[key].name!r} and {member.name!r}; give one of them"
                 )
         lacking = [layout.table] if layout.listed and layout.table not in found else []
-        lacking += [f"{f}/" for f in layout.folders.values() if not any(key.startswith(f"{f}/") for key in found)]
+        lacking += [
+            f"{f}/"
+            for f in layout.folders.values()
+            if not any(key.startswith(f"{f}/") for key in found)
+        ]
         if lacking:
             raise FileNotFoundError(f"{origin} holds no {', no '.join(lacking)}; expected {layout}")
         if layout.listed:
@@ -585,14 +677,25 @@ def _fetch_set(source: str, origin: Path, folder: Path) -> Path:
         else:
             names = sorted(key for key in found if Path(key).suffix.lower() in images.SUFFIXES)
             table = "\n".join(["file", *names, ""]).encode()
-        listed = [keys for _, keys in _rows(table, layout)] if layout.listed else [[name] for name in names]
+        listed = (
+            [keys for _, keys in _rows(table, layout)]
+            if layout.listed
+            else [[name] for name in names]
+        )
         if not any(found.keys() >= {*keys} for keys in listed):
-            raise FileNotFoundError(f"{origin} holds nothing that its {layout.table} lists; expected {layout}")
+            raise FileNotFoundError(
+                f"{origin} holds nothing that its {layout.table} lists; expected {layout}"
+            )
         names = list(dict.fromkeys(key for keys in listed for key in keys))
         if missing := [key for key in names if key not in found]:
             few = ", ".join(missing[:3]) + ", …" * (len(missing) > 3)
-            warnings.warn(f"{len(missing)} of {len(names)} listed files are not in {origin}: {few}", stacklevel=4)
-        for key in tqdm([key for key in names if key in found], desc=f"fetch {source}", leave=False, delay=2):
+            warnings.warn(
+                f"{len(missing)} of {len(names)} listed files are not in {origin}: {few}",
+                stacklevel=4,
+            )
+        for key in tqdm(
+            [key for key in names if key in found], desc=f"fetch {source}", leave=False, delay=2
+        ):
             if not _there(folder / key, found[key].size):
                 _bring(found[key], folder / key)
     target = folder / layout.table  # last: where it stands, its pictures do
@@ -612,7 +715,9 @@ def _members(origin: Path, folder: Path) -> Iterator[list[Member]]:
             for path in (Path(top, name) for name in names):
                 if path.is_file():
                     inside = path.relative_to(origin).as_posix()
-                    members.append(Member(inside, path.stat().st_size, partial(path.open, "rb"), path))
+                    members.append(
+                        Member(inside, path.stat().st_size, partial(path.open, "rb"), path)
+                    )
         yield members
         return
     if not origin.exists():
@@ -620,16 +725,24 @@ def _members(origin: Path, folder: Path) -> Iterator[list[Member]]:
     try:
         with zipfile.ZipFile(origin) as archive:
             infos, size = archive.infolist(), origin.stat().st_size
-            refused = [f"{info.filename!r} {why}" for info in infos if (why := _objection(info, size))]
+            refused = [
+                f"{info.filename!r} {why}" for info in infos if (why := _objection(info, size))
+            ]
             if sum(info.file_size for info in infos) > 20e9:
                 refused.append("it unpacks to more than 20 GB")
             if refused:
                 raise ValueError(f"{origin}: {refused[0]}; nothing was unpacked, get another copy")
             files = [(info.filename.replace("\\", "/"), info) for info in infos]
-            yield [Member(n, i.file_size, partial(archive.open, i)) for n, i in files if not n.endswith("/")]
+            yield [
+                Member(n, i.file_size, partial(archive.open, i))
+                for n, i in files
+                if not n.endswith("/")
+            ]
     except BROKEN as error:
         reason = str(error) or "it ends early"
-        raise ValueError(f"{origin} is not a zip or a broken one ({reason}); download it again") from error
+        raise ValueError(
+            f"{origin} is not a zip or a broken one ({reason}); download it again"
+        ) from error
 
 
 def _objection(info: zipfile.ZipInfo, size: int) -> str | None:
@@ -638,12 +751,14 @@ def _objection(info: zipfile.ZipInfo, size: int) -> str | None:
     methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     objections = {
         "would climb out of the folder": path.anchor or ".." in path.parts,
-        "is a link, not a file": stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR),
+        "is a link, not a file": stat.S_IFMT(info.external_attr >> 16)
+        not in (0, stat.S_IFREG, stat.S_IFDIR),
         "is encrypted": info.flag_bits & 1,
         "is packed by another method than deflate": info.compress_type not in methods,
         "lies outside the file": not 0 <= info.header_offset < size,
         "unpacks to more than 200 MB": info.file_size > 200e6,
-        "unpacks to more than 200 times its size": info.file_size > max(10e6, 200 * info.compress_size),
+        "unpacks to more than 200 times its size": info.file_size
+        > max(10e6, 200 * info.compress_size),
     }
     return next((why for why, holds in objections.items() if holds), None)
 
@@ -655,7 +770,9 @@ def _there(target: Path, size: int) -> bool:
 def _bring(member: Member, target: Path) -> None:
     """Make `target` the file `member`: by a hard link where the disk allows it, else by a copy."""
     with member.open() as source, replacing(target) as part:
-        part.unlink(missing_ok=True)  # a killed run may have left a link there, and writing would go through it
+        part.unlink(
+            missing_ok=True
+        )  # a killed run may have left a link there, and writing would go through it
         if member.path:
             with suppress(OSError):  # another disk, or one without links
                 part.hardlink_to(member.path.resolve())
@@ -663,7 +780,9 @@ def _bring(member: Member, target: Path) -> None:
             with part.open("wb") as file:
                 shutil.copyfileobj(source, file)
         if (size := part.stat().st_size) != member.size:  # zipfile compares the checksum alone
-            raise ValueError(f"{member.name} has {size} bytes instead of {member.size}; get another copy of the set")
+            raise ValueError(
+                f"{member.name} has {size} bytes instead of {member.size}; get another copy of the set"
+            )
 
 
 def celeba_splits(folder: str | os.PathLike) -> dict[Path, str]:
@@ -674,7 +793,9 @@ def celeba_splits(folder: str | os.PathLike) -> dict[Path, str]:
     parts, splits = {"0": "train", "1": "val", "2": "test"}, {}
     for row, [path] in _fetched(Path(folder), "celeba"):
         if row.get("partition") not in parts:
-            raise ValueError(f"{path.name} has partition {row.get('partition')!r}; 0, 1 or 2 is expected")
+            raise ValueError(
+                f"{path.name} has partition {row.get('partition')!r}; 0, 1 or 2 is expected"
+            )
         splits[path] = parts[row["partition"]]
     return splits
 
@@ -695,7 +816,9 @@ def _fetched(folder: Path, source: str) -> list[tuple[dict[str, str], list[Path]
     there = [(row, [folder / key for key in keys]) for row, keys in rows]
     there = [(row, paths) for row, paths in there if all(path.is_file() for path in paths)]
     if not there:
-        raise FileNotFoundError(f"no pictures with their {table.name} in {folder}; fetch({source!r}, origin=…) first")
+        raise FileNotFoundError(
+            f"no pictures with their {table.name} in {folder}; fetch({source!r}, origin=…) first"
+        )
     return there
 
 
@@ -704,7 +827,12 @@ def _rows(table: bytes, layout: Layout) -> list[tuple[dict[str, str], list[str]]
     reader = csv.DictReader(table.decode("utf-8-sig", errors="replace").splitlines(), restval="")
     try:
         if not {*layout.folders} <= {*(reader.fieldnames or [])}:
-            raise ValueError(f"{layout.table} has no columns {' and '.join(layout.folders)}; expected {layout}")
-        return [(row, [f"{folder}/{row[column]}" for column, folder in layout.folders.items()]) for row in reader]
+            raise ValueError(
+                f"{layout.table} has no columns {' and '.join(layout.folders)}; expected {layout}"
+            )
+        return [
+            (row, [f"{folder}/{row[column]}" for column, folder in layout.folders.items()])
+            for row in reader
+        ]
     except csv.Error as error:
         raise ValueError(f"{layout.table} cannot be read ({error}); expected {layout}") from error

@@ -11,7 +11,17 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from helpers import ROOT, adversarial, batching, damage, images, metrics, models, training, training_folder
+from helpers import (
+    ROOT,
+    adversarial,
+    batching,
+    damage,
+    images,
+    metrics,
+    models,
+    training,
+    training_folder,
+)
 from helpers.files import replacing
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "blocks", "size": None}
@@ -54,7 +64,10 @@ RECIPES = {
         "steps": 9_000,
     },
     "cae_faces": {"card": {"builder": "cae", "arguments": {}, **DEBLUR}, **CAE},
-    "cae_faces_no_skips": {"card": {"builder": "cae", "arguments": {"skips": False}, **DEBLUR}, **CAE},
+    "cae_faces_no_skips": {
+        "card": {"builder": "cae", "arguments": {"skips": False}, **DEBLUR},
+        **CAE,
+    },
     "espcn_photos_x4": {
         "card": {
             "builder": "espcn",
@@ -133,7 +146,13 @@ RECIPES = {
     },
 }
 
-CHANGE = {"builder": "resnet_generator", "task": "change", "scale": 1, "downscale": None, "size": None}
+CHANGE = {
+    "builder": "resnet_generator",
+    "task": "change",
+    "scale": 1,
+    "downscale": None,
+    "size": None,
+}
 for name in ("spring_to_autumn", "autumn_to_spring"):
     RECIPES[name] = {
         "card": CHANGE
@@ -163,7 +182,9 @@ UNPAIRED = {
 }
 
 
-def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None) -> Path:
+def train(
+    name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None
+) -> Path:
     """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
 
     Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
@@ -177,7 +198,9 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     was begun with other pictures; and what `training.start_from` does.
     """
     if name not in RECIPES:
-        raise ValueError(f"no recipe {name!r}; there are {', '.join([*RECIPES, *sum(UNPAIRED, ())])}")
+        raise ValueError(
+            f"no recipe {name!r}; there are {', '.join([*RECIPES, *sum(UNPAIRED, ())])}"
+        )
     recipe, card = RECIPES[name], RECIPES[name]["card"]
     if "low" in recipe and not low:
         raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
@@ -188,12 +211,17 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
         training.start_from(model, recipe["start"])
     began = model.get_weights()
     prepared, work = ROOT / "data/prepared" / name, training_folder(name)
-    begun, chosen = work / "pictures.json", {str(path): part for path, part in pictures.items() if part != "test"}
+    begun, chosen = (
+        work / "pictures.json",
+        {str(path): part for path, part in pictures.items() if part != "test"},
+    )
     _check_begun(begun, chosen)
     if not (begun.exists() and (prepared / "manifest.csv").exists()):
         paths = {Path(path): part for path, part in chosen.items()}
         method = recipe.get("method") or card["damage"] or card["downscale"]
-        batching.prepare(paths, prepared, scale=card["scale"], method=method, low=low, **recipe["cut"])
+        batching.prepare(
+            paths, prepared, scale=card["scale"], method=method, low=low, **recipe["cut"]
+        )
         for high in [path for path in low or {} if pictures[path] == "test"]:
             for side, path in {"HR": high, "LR": low[high]}.items():
                 with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:
@@ -206,10 +234,14 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     val = val[:: max(1, len(val) // 100)]
     val_lr, val_hr = (batching.load(val, side) for side in sides)
     pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
-    baseline = float(np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs]))
+    baseline = float(
+        np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs])
+    )
 
     steps = steps or recipe["steps"]
-    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500)
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500
+    )
     # two networks' gradients differ in size by orders, so that a common norm would hold back the smaller
     clip = {"clipnorm": 0.05} if opponent else {"epsilon": 1e-6, "global_clipnorm": 0.05}
     trained = adversarial.SRGAN(model, opponent) if opponent else model
@@ -223,7 +255,9 @@ def train(name: str, pictures: Mapping[Path, str], steps: int | None = None, low
     training.fit(trained, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
     if opponent:
         share = recipe["share"]
-        model.set_weights([(1 - share) * a + share * b for a, b in zip(began, model.get_weights(), strict=True)])
+        model.set_weights(
+            [(1 - share) * a + share * b for a, b in zip(began, model.get_weights(), strict=True)]
+        )
     else:
         (best,) = work.glob("best-*.weights.h5")
         model.load_weights(best)
@@ -255,7 +289,9 @@ def _mixed() -> Iterator[None]:
 
 def _check_begun(begun: Path, chosen: dict) -> None:
     if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
-        raise ValueError(f"{begun.parent} holds a training begun with other pictures; delete or move it to start anew")
+        raise ValueError(
+            f"{begun.parent} holds a training begun with other pictures; delete or move it to start anew"
+        )
 
 
 def _write(begun: Path, chosen: dict) -> None:
@@ -314,19 +350,29 @@ def zero_shot(
     """
     images.check(picture)
     if min(picture.shape[:2]) < 16 * scale:
-        raise ValueError(f"{picture.shape[:2]} pixels are too few to learn ×{scale} from; give a larger picture")
+        raise ValueError(
+            f"{picture.shape[:2]} pixels are too few to learn ×{scale} from; give a larger picture"
+        )
     keras.utils.set_random_seed(seed)
-    model, random, pairs = models.espcn(scale, "bicubic", "leaky_relu"), np.random.default_rng(seed), []
+    model, random, pairs = (
+        models.espcn(scale, "bicubic", "leaky_relu"),
+        np.random.default_rng(seed),
+        [],
+    )
     side = min(48, min(picture.shape[:2]) // 2 // scale)
     for share in (1, 0.8, 0.65, 0.5):
         hr = images.resize(picture, tuple(round(n * share) for n in picture.shape[:2]), "bicubic")
         hr = images.crop_to_multiple(hr, scale)
         lr = reduce(hr, scale)
         for top, left in random.integers(np.array(lr.shape[:2]) - side + 1, size=(100, 2)):
-            corners = (p[top * k :, left * k :][: side * k, : side * k] for p, k in ((lr, 1), (hr, scale)))
+            corners = (
+                p[top * k :, left * k :][: side * k, : side * k] for p, k in ((lr, 1), (hr, scale))
+            )
             pairs.append([images.to_uint8(square) for square in corners])
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), "mae")
-    data = batching.batches(*map(np.stack, zip(*pairs, strict=True)), 8, patch=min(32, side), seed=seed)
+    data = batching.batches(
+        *map(np.stack, zip(*pairs, strict=True)), 8, patch=min(32, side), seed=seed
+    )
     start = time.perf_counter()
     for step, batch in enumerate(tqdm(data.take(steps), "zero-shot", steps, leave=False)):
         if (done := max(step / steps, (time.perf_counter() - start) / seconds)) >= 1:

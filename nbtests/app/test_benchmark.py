@@ -30,7 +30,9 @@ def weights(tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     monkeypatch.setattr(training.load_weights, "__defaults__", (folder,))
     model = models.espcn()
-    model.get_layer("subpixel").set_weights([np.zeros_like(w) for w in model.get_layer("subpixel").get_weights()])
+    model.get_layer("subpixel").set_weights(
+        [np.zeros_like(w) for w in model.get_layer("subpixel").get_weights()]
+    )
     training.save_weights(model, "nothing", CARD, folder)
     training.save_weights(model, "pyramid", CARD | {"downscale": "pyramid"}, folder)
     training.save_weights(model, "portrait", CARD | {"size": 80}, folder)
@@ -54,7 +56,12 @@ def test_the_baseline_follows_the_protocol(photos, tmp_path, capsys):
         sr = images.enlarge(images.to_float(images.to_uint8(images.reduce(hr, 4))), 4)
         y = {"border": 4, "y": True}
         expected.append(
-            [metrics.psnr(hr, sr, **y), metrics.ssim(hr, sr, **y), metrics.psnr(hr, sr), metrics.mse(hr, sr)]
+            [
+                metrics.psnr(hr, sr, **y),
+                metrics.ssim(hr, sr, **y),
+                metrics.psnr(hr, sr),
+                metrics.mse(hr, sr),
+            ]
         )
     np.testing.assert_allclose(list(row.values())[1:5], np.mean(expected, axis=0))
 
@@ -98,17 +105,28 @@ def test_the_card_sets_the_square_and_options_override_it(photos, weights, capsy
     np.testing.assert_allclose(resized, images.resize(cat, (80, 80), "area"))
 
 
-def test_the_course_s_damage_is_made_from_any_folder_by_the_files_names(photos, weights, capsys, tmp_path):
+def test_the_course_s_damage_is_made_from_any_folder_by_the_files_names(
+    photos, weights, capsys, tmp_path
+):
     card = {"builder": "cae", "arguments": {"latent": 4, "width": 4}, "task": "deblur", "scale": 1}
     card |= {"downscale": None, "damage": "random_damage", "size": 96}
     training.save_weights(models.cae(latent=4, width=4), "untrained", card, weights)
-    status, out, _ = run(capsys, photos, "--with", "untrained", "--fit", "resize", "--json", tmp_path / "rows.json")
-    assert status == 0 and "2 pictures ×1, 1 too small; inputs with random_damage, resize to 96×96" in out
+    status, out, _ = run(
+        capsys, photos, "--with", "untrained", "--fit", "resize", "--json", tmp_path / "rows.json"
+    )
+    assert (
+        status == 0
+        and "2 pictures ×1, 1 too small; inputs with random_damage, resize to 96×96" in out
+    )
     damaged, same = json.loads((tmp_path / "rows.json").read_text())
-    assert damaged["method"] == "untouched" and damaged["psnr_rgb"] == pytest.approx(same["psnr_rgb"])
+    assert damaged["method"] == "untouched" and damaged["psnr_rgb"] == pytest.approx(
+        same["psnr_rgb"]
+    )
     expected = []
     for name in ("cat", "eye"):
-        hr = images.resize(images.square_crop(images.read(photos / f"{name}.png")), (96, 96), "area")
+        hr = images.resize(
+            images.square_crop(images.read(photos / f"{name}.png")), (96, 96), "area"
+        )
         expected.append(metrics.psnr(hr, damage.random_damage(hr, name)))
     assert damaged["psnr_rgb"] == pytest.approx(np.mean(expected), abs=0.01)
 
@@ -126,9 +144,14 @@ def test_noise_is_made_after_the_reduction_and_not_with_another(photos, weights,
     expected = []
     for name in ("cat", "eye", "tiny"):
         hr = images.crop_to_multiple(images.read(photos / f"{name}.png"), 2)
-        expected.append(metrics.psnr(hr, images.enlarge(damage.small_noisy_jpeg(hr, name), 2), border=2, y=True))
+        expected.append(
+            metrics.psnr(hr, images.enlarge(damage.small_noisy_jpeg(hr, name), 2), border=2, y=True)
+        )
     assert bicubic["psnr_y"] == pytest.approx(np.mean(expected), abs=1e-6)
-    for option, words in ((["--downscale", "area"], "cannot be made with --downscale area"), (["--scale", 4], "of ×2")):
+    for option, words in (
+        (["--downscale", "area"], "cannot be made with --downscale area"),
+        (["--scale", 4], "of ×2"),
+    ):
         status, _, err = run(capsys, photos, "--with", "untrained", *option)
         assert status == 2 and words in err and err.count("\n") == 1
 

@@ -34,10 +34,21 @@ def test_help_names_every_command_and_is_instant(command):
     script = "import sys; sys.argv[1:] = ['--help']; from helpers.__main__ import main\n" + (
         "try: main()\nexcept SystemExit: import json; print(json.dumps(sorted(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "helpers" in loaded
-    assert not loaded & {"tensorflow", "keras", "matplotlib", "numpy", "skimage", "cv2", "PIL", "papermill"}
+    assert not loaded & {
+        "tensorflow",
+        "keras",
+        "matplotlib",
+        "numpy",
+        "skimage",
+        "cv2",
+        "PIL",
+        "papermill",
+    }
 
 
 @pytest.mark.parametrize("source", ["sample", "own"])
@@ -74,7 +85,11 @@ def test_what_is_refused_is_a_warning_and_not_an_error(command, tmp_path, pictur
 
 
 def test_unknown_source(command, tmp_path):
-    fails(command("fetch", "instagram", "--to", "to"), "unknown source 'instagram'", "choose .*sample.*own")
+    fails(
+        command("fetch", "instagram", "--to", "to"),
+        "unknown source 'instagram'",
+        "choose .*sample.*own",
+    )
     assert files(tmp_path) == []
 
 
@@ -84,7 +99,11 @@ def test_own_without_a_folder(command):
 
 def test_empty_and_missing_folder(command, tmp_path):
     (tmp_path / "empty").mkdir()
-    fails(command("fetch", "own", "--from", "empty", "--to", "to"), "no pictures in empty", "put some there")
+    fails(
+        command("fetch", "own", "--from", "empty", "--to", "to"),
+        "no pictures in empty",
+        "put some there",
+    )
     fails(command("fetch", "own", "--from", "nowhere", "--to", "to"), "no folder nowhere")
     assert not (tmp_path / "to").exists()
 
@@ -118,7 +137,11 @@ def test_no_permission_to_write(command, tmp_path, picture, source, bound_by_per
 def test_a_file_where_the_folder_should_be(command, tmp_path, picture, to):
     images.write(tmp_path / "mine" / "x.png", picture)
     (tmp_path / "file").write_text("here first")
-    fails(command("fetch", "own", "--from", "mine", "--to", to), r"cannot write file\W", "another folder")
+    fails(
+        command("fetch", "own", "--from", "mine", "--to", to),
+        r"cannot write file\W",
+        "another folder",
+    )
     assert (tmp_path / "file").read_text() == "here first"
     assert files(tmp_path) == ["file", "mine/x.png"]
 

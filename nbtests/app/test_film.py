@@ -30,7 +30,9 @@ def drawing(k, size=(32, 48)):
     return np.stack([np.where(x < 12, 0.9, light), 0.3 * light, 0.2 * light], -1).astype(np.float32)
 
 
-def make_film(path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="libx264", audio="aac"):
+def make_film(
+    path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="libx264", audio="aac"
+):
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25)
         stream.height, stream.width = size
@@ -48,7 +50,9 @@ def make_film(path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="l
         if voice:
             wave = np.sin(np.arange(48000 * 6 // 10) / 20).astype(np.float32)[None]
             for k in range(0, wave.shape[1], 960):
-                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, k : k + 960]), "fltp", "mono")
+                frame = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(wave[:, k : k + 960]), "fltp", "mono"
+                )
                 frame.sample_rate, frame.pts = 48000, k
                 out.mux(voice.encode(frame))
             out.mux(voice.encode(None))
@@ -64,7 +68,9 @@ def packets(path):
 
 def times(path):
     with av.open(str(path)) as container:
-        return [round(float(frame.pts * frame.time_base) * 1000) for frame in container.decode(video=0)]
+        return [
+            round(float(frame.pts * frame.time_base) * 1000) for frame in container.decode(video=0)
+        ]
 
 
 def rewritten(source, folder, suffix=None, draw=twice):
@@ -80,7 +86,9 @@ def rewritten(source, folder, suffix=None, draw=twice):
         (".webm", "libvpx-vp9", "libopus"),
     ],
 )
-def test_the_same_format_comes_out_with_times_and_sound_as_they_were(tmp_path, suffix, codec, audio):
+def test_the_same_format_comes_out_with_times_and_sound_as_they_were(
+    tmp_path, suffix, codec, audio
+):
     source = make_film(tmp_path / f"x{suffix}", codec=codec, audio=audio)
     result = rewritten(source, tmp_path)
     assert times(result) == times(source) == TIMES  # the rate varies, and still does
@@ -119,7 +127,9 @@ def test_odd_sides_and_an_old_container(tmp_path):
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_turned_video_is_laid_upright(tmp_path, rotation):
     source = make_film(tmp_path / "x.mp4", rotation=rotation)
-    (first, *_), (result, *_) = (list(film.frames(p)) for p in (source, rewritten(source, tmp_path)))
+    (first, *_), (result, *_) = (
+        list(film.frames(p)) for p in (source, rewritten(source, tmp_path))
+    )
     expected = np.rot90(drawing(0), rotation // 90)
     assert first.shape == expected.shape
     assert np.abs(first - expected).mean() < 0.03
@@ -161,7 +171,9 @@ def broken(tmp_path, source, words):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.8])
 def test_a_cut_video_is_named_and_leaves_nothing(tmp_path, suffix, share):
-    source = make_film(tmp_path / f"x{suffix}", times=range(0, 4000, 40), size=(64, 96), sound=False)
+    source = make_film(
+        tmp_path / f"x{suffix}", times=range(0, 4000, 40), size=(64, 96), sound=False
+    )
     source.write_bytes(source.read_bytes()[: int(share * source.stat().st_size)])
     broken(tmp_path, source, rf"x\{suffix} (is damaged|is cut|holds no)")
 
@@ -211,7 +223,13 @@ def test_a_full_disk(tmp_path, no_space):
         "except OSError as error: print(error)\n"
     )  # a program of its own: FFmpeg's threads do not survive a fork
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    options = {"cwd": tmp_path, "env": environment, "preexec_fn": no_space, "stdout": subprocess.PIPE, "text": True}
+    options = {
+        "cwd": tmp_path,
+        "env": environment,
+        "preexec_fn": no_space,
+        "stdout": subprocess.PIPE,
+        "text": True,
+    }
     done = subprocess.run([sys.executable, "-c", script], timeout=60, **options)
     assert re.search(r"cannot write y\.mp4.*free space", done.stdout)
     assert (tmp_path / "y.mp4").read_text() == "older"
@@ -226,17 +244,25 @@ def test_a_killed_process_leaves_nothing_half_written(tmp_path):
         "def slow(frame):\n    print('frame', flush=True)\n    time.sleep(0.2)\n    return frame\n"
         f"film.rewrite(slow, {str(tmp_path / 'x.mp4')!r}, Path({str(tmp_path / 'y.mp4')!r}), 'label')\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout.readline() == b"frame\n"
         assert child.stdout.readline() == b"frame\n"
         child.send_signal(signal.SIGKILL)
     assert not (tmp_path / "y.mp4").exists()
-    assert images.find(tmp_path.parent / tmp_path.name, {".mp4"}) == [tmp_path / "x.mp4"]  # a hidden rest is no film
+    assert images.find(tmp_path.parent / tmp_path.name, {".mp4"}) == [
+        tmp_path / "x.mp4"
+    ]  # a hidden rest is no film
 
 
 def test_one_frame_at_a_time(tmp_path):
     """Ten times as long takes no more memory: no frame is held after it was drawn."""
-    source, alive, most = make_film(tmp_path / "x.mp4", times=range(0, 4000, 20), sound=False), [], 0
+    source, alive, most = (
+        make_film(tmp_path / "x.mp4", times=range(0, 4000, 20), sound=False),
+        [],
+        0,
+    )
 
     def draw(frame):
         nonlocal most
@@ -260,7 +286,9 @@ def moving_gif(path, durations=(50, 100, 70), loop=3, clear=True, comment=None):
         frames.append(Image.fromarray(rgba if clear else rgba[..., :3]))
     options = {"comment": comment} if comment else {}
     options |= {"loop": loop} if loop is not None else {}
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, disposal=2, **options)
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=durations, disposal=2, **options
+    )
     return path
 
 
@@ -276,9 +304,15 @@ def test_a_gif_keeps_times_loop_and_transparency(tmp_path, clear, loop):
         assert file.info["comment"] == b"by hand; Restored with x"
         assert [f.info["duration"] for f in ImageSequence.Iterator(file)] == [50, 100, 70]
     for (old, _), (new, _) in zip(film._gif(source), film._gif(result), strict=True):
-        alpha = np.asarray(Image.fromarray(old[..., 3]).resize((64, 48), Image.Resampling.BICUBIC)) >= 128
+        alpha = (
+            np.asarray(Image.fromarray(old[..., 3]).resize((64, 48), Image.Resampling.BICUBIC))
+            >= 128
+        )
         np.testing.assert_array_equal(new[..., 3] == 255, alpha)
-        seen = alpha & (np.asarray(Image.fromarray(old[..., 0]).resize((64, 48), Image.Resampling.NEAREST)) == 200)
+        seen = alpha & (
+            np.asarray(Image.fromarray(old[..., 0]).resize((64, 48), Image.Resampling.NEAREST))
+            == 200
+        )
         assert np.abs(new[seen][:, :3].astype(int) - (200, new[seen][0, 1], 0)).mean() < 12
     assert [frame.shape for frame in film.frames(result)] == [(48, 64, 3)] * 3
 

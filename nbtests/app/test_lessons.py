@@ -30,8 +30,12 @@ DIES = ["import os\nos._exit(1)"]
 
 
 def notebook(cells):
-    code = [new_code_cell(source, metadata={"tags": ["mine"], "collapsed": True}) for source in cells]
-    return new_notebook(cells=[new_markdown_cell("# A lesson"), *code], metadata={"somebody": "else's"})
+    code = [
+        new_code_cell(source, metadata={"tags": ["mine"], "collapsed": True}) for source in cells
+    ]
+    return new_notebook(
+        cells=[new_markdown_cell("# A lesson"), *code], metadata={"somebody": "else's"}
+    )
 
 
 def execute(root, sources, *arguments):
@@ -60,13 +64,22 @@ def mixed(tmp_path_factory):
     root = tmp_path_factory.mktemp("mixed")
     (root / "build").mkdir()
     old = new_notebook(cells=[new_markdown_cell("#"), new_code_cell(outputs=[recorded_output()])])
-    nbformat.write(old, root / "build" / "03_broken.ipynb")  # of an earlier run, when it still was a notebook
+    nbformat.write(
+        old, root / "build" / "03_broken.ipynb"
+    )  # of an earlier run, when it still was a notebook
     sources = {"01_fails": FAILS, "02_dies": DIES, "03_broken": None, "04_good": GOOD}
     return execute(root, sources, [], "smoke", True)
 
 
 def recorded_output():
-    entry = {"text": "1.0 → 2.0 dB", "what": "", "alt": "", "baseline": 1, "result": 2, "unit": "dB"}
+    entry = {
+        "text": "1.0 → 2.0 dB",
+        "what": "",
+        "alt": "",
+        "baseline": 1,
+        "result": 2,
+        "unit": "dB",
+    }
     data = {"image/png": base64.b64encode(b"stale").decode(), RESULT: entry}
     return nbformat.v4.new_output("display_data", data=data)
 
@@ -106,7 +119,9 @@ def test_the_others_still_run(mixed):
 
 
 def test_an_earlier_result_does_not_stand_for_a_broken_lesson(mixed):
-    assert base64.b64encode(b"stale").decode() not in (mixed.build / "report.html").read_text(encoding="utf-8")
+    assert base64.b64encode(b"stale").decode() not in (mixed.build / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_only_the_chosen_lessons_run(good):
@@ -117,7 +132,9 @@ def test_only_the_chosen_lessons_run(good):
 @pytest.mark.parametrize("which, profile", [("mixed", "smoke"), ("good", "full")])
 def test_profile_and_folder_reach_the_kernel(which, profile, request):
     course = request.getfixturevalue(which)
-    assert f"profile {profile} {course.notebooks.resolve()}" in texts(course.build / "04_good.ipynb")
+    assert f"profile {profile} {course.notebooks.resolve()}" in texts(
+        course.build / "04_good.ipynb"
+    )
 
 
 def test_report_holds_every_lesson_and_picture(mixed):
@@ -152,7 +169,9 @@ def test_in_place_writes_outputs_and_clean_metadata(mixed):
 def test_failing_notebooks_stay_as_they_were(mixed, good):
     for name in ("01_fails", "02_dies", "03_broken"):
         assert (mixed.notebooks / f"{name}.ipynb").read_bytes() == mixed.before[name]
-    assert {p.stem: p.read_bytes() for p in good.notebooks.iterdir()} == good.before  # not in place: nothing changes
+    assert {
+        p.stem: p.read_bytes() for p in good.notebooks.iterdir()
+    } == good.before  # not in place: nothing changes
 
 
 def test_what_ran_well_is_not_run_again_until_something_changes(tmp_path):
@@ -164,7 +183,10 @@ def test_what_ran_well_is_not_run_again_until_something_changes(tmp_path):
         if change:
             nbformat.write(notebook([count, change]), tmp_path / "notebooks" / "01_counts.ipynb")
         (tmp_path / "ran").write_text("")
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+        ):
             for name, folder in {"ROOT": ".", "NOTEBOOKS": "notebooks", "BUILD": "build"}.items():
                 patch.setattr(lessons, name, tmp_path / folder)
             lessons.run([], profile, False, again)
@@ -201,7 +223,9 @@ def run_in(root, before=None):
     (root / "notebooks").mkdir()
     nbformat.write(notebook(["print(1)"]), root / "notebooks" / "01_small.ipynb")
     call = [sys.executable, "-c", script, str(root)]
-    done = subprocess.run(call, cwd=ROOT, preexec_fn=before, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        call, cwd=ROOT, preexec_fn=before, capture_output=True, text=True, timeout=120
+    )
     errors = re.findall(r"error: .*", done.stderr)  # it may stand behind a progress bar
     assert done.returncode == 2, done.stderr
     assert len(errors) == 1, done.stderr

@@ -46,7 +46,14 @@ def denoiser():
 
 def upscaler(interpolation):
     """Convolutions on both sides of an enlargement by 3, which 5×5 and 3×3 do not fill: rounded up."""
-    return build([conv(6, bias_initializer="ones"), L.UpSampling2D(3, interpolation=interpolation), conv(6, 5), conv()])
+    return build(
+        [
+            conv(6, bias_initializer="ones"),
+            L.UpSampling2D(3, interpolation=interpolation),
+            conv(6, 5),
+            conv(),
+        ]
+    )
 
 
 NETWORKS = {
@@ -66,13 +73,23 @@ NETWORKS = {
     "conv bilinear conv": (lambda: upscaler("bilinear"), 3, 3),
     "conv bicubic conv": (lambda: upscaler("bicubic"), 3, 4),
     "twice enlarged": (
-        lambda: build([SubpixelConv2D(5, 3, 2), SubpixelConv2D(5, 3, 2), conv(3, 5), L.BatchNormalization()]),
+        lambda: build(
+            [SubpixelConv2D(5, 3, 2), SubpixelConv2D(5, 3, 2), conv(3, 5), L.BatchNormalization()]
+        ),
         4,
         2,
     ),
     "deconvolution": (lambda: build([conv(5), L.Conv2DTranspose(3, 4, 2, padding="same")]), 2, 3),
-    "dilated": (lambda: build([conv(4, 3, dilation_rate=3), L.SeparableConv2D(3, 4, padding="same")]), 1, 5),
-    "rectangular": (lambda: build([conv(3, (1, 7)), L.DepthwiseConv2D((3, 1), padding="same")]), 1, 4),
+    "dilated": (
+        lambda: build([conv(4, 3, dilation_rate=3), L.SeparableConv2D(3, 4, padding="same")]),
+        1,
+        5,
+    ),
+    "rectangular": (
+        lambda: build([conv(3, (1, 7)), L.DepthwiseConv2D((3, 1), padding="same")]),
+        1,
+        4,
+    ),
 }
 
 
@@ -106,13 +123,17 @@ def test_radius_bounds_what_a_pixel_changes(name):
     before = noise(side, side, 3)
     after = before.copy()
     after[at, at] += 10
-    changed = np.abs(np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before))))[0].max(
-        axis=-1
-    )
+    changed = np.abs(
+        np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before)))
+    )[0].max(axis=-1)
     rows, columns = (np.flatnonzero(changed.max(axis=a) > 1e-4) // scale for a in (1, 0))
     reach = max(at - rows.min(), rows.max() - at, at - columns.min(), columns.max() - at)
     # a deconvolution's even kernel reaches less than its bound
-    assert radius - 1 <= reach <= radius if name in ("deconvolution", "rectangular") else reach == radius
+    assert (
+        radius - 1 <= reach <= radius
+        if name in ("deconvolution", "rectangular")
+        else reach == radius
+    )
 
 
 def test_radius_of_a_network_inside_a_network():
@@ -120,7 +141,12 @@ def test_radius_of_a_network_inside_a_network():
     assert tiles.receptive_radius(build([conv(), inner, conv()])) == 1 + 6 + 1
     twice = conv()  # one layer, two places
     assert tiles.receptive_radius(build(lambda x: twice(twice(x)) + x)) == 2
-    assert tiles.receptive_radius(keras.Sequential([keras.Input((None, None, 3)), conv(), L.ReLU(), conv()])) == 2
+    assert (
+        tiles.receptive_radius(
+            keras.Sequential([keras.Input((None, None, 3)), conv(), L.ReLU(), conv()])
+        )
+        == 2
+    )
 
 
 WHOLE = {
@@ -130,7 +156,9 @@ WHOLE = {
 }
 UNSUPPORTED = {
     "pooling of strips": lambda x: L.UpSampling2D(2)(L.MaxPooling2D((2, 1), name="odd")(x)),
-    "overlapping pooling": lambda x: L.UpSampling2D(2)(L.MaxPooling2D(3, 2, padding="same", name="odd")(x)),
+    "overlapping pooling": lambda x: L.UpSampling2D(2)(
+        L.MaxPooling2D(3, 2, padding="same", name="odd")(x)
+    ),
     "pooling in place": lambda x: L.AveragePooling2D(3, strides=1, padding="same", name="odd")(x),
     "strides": lambda x: L.UpSampling2D(2)(conv(strides=2, name="odd")(x)),
     "valid": lambda x: L.Conv2D(3, 3, name="odd")(x),
@@ -148,7 +176,9 @@ UNSUPPORTED = {
 )
 def test_what_cannot_be_tiled_is_refused(tmp_path, body, words):
     model = build(lambda x: conv()(body(x)))
-    with pytest.raises(ValueError, match=rf"layer odd .*{words}.*call the network on the whole picture"):
+    with pytest.raises(
+        ValueError, match=rf"layer odd .*{words}.*call the network on the whole picture"
+    ):
         tiles.receptive_radius(model)
     with pytest.raises(ValueError, match=words):
         tiles.apply(model, noise(8, 8, 3), 1)
@@ -174,13 +204,18 @@ def test_a_network_with_instance_normalisation_sees_the_whole_picture(shape, tmp
 
 def test_its_picture_may_not_be_too_large(monkeypatch):
     monkeypatch.setattr(tiles, "MOST_WHOLE", 1000)
-    with pytest.raises(ValueError, match=r"whole picture at once, and 50×40 is more than .* reduce the picture first"):
+    with pytest.raises(
+        ValueError,
+        match=r"whole picture at once, and 50×40 is more than .* reduce the picture first",
+    ):
         tiles.apply(models.unet_generator(2, 3), noise(40, 50, 3), 1)
 
 
 def test_operations_in_a_graph_count_as_layers():
     with pytest.raises(ValueError, match="cannot be tiled yet"):
-        tiles.receptive_radius(build(lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True)))
+        tiles.receptive_radius(
+            build(lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True))
+        )
 
 
 def test_a_network_without_a_graph_is_refused():
@@ -197,7 +232,9 @@ def test_a_network_without_a_graph_is_refused():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize(("size", "tile"), [((1, 1), 4), ((13, 29), 4), ((29, 13), 11), ((12, 24), 12), ((7, 9), 64)])
+@pytest.mark.parametrize(
+    ("size", "tile"), [((1, 1), 4), ((13, 29), 4), ((29, 13), 11), ((12, 24), 12), ((7, 9), 64)]
+)
 def test_tiles_equal_the_whole(name, size, tile):
     make, scale, _ = NETWORKS[name]
     model, lr = make(), noise(*size, 3)
@@ -208,7 +245,8 @@ def test_tiles_equal_the_whole(name, size, tile):
 
 
 @pytest.mark.parametrize(
-    ("size", "tile"), [((5, 301), 7), ((301, 5), 64), ((9, 11), 1), ((1, 30), 1), ((14, 15), 7), ((97, 83), 32)]
+    ("size", "tile"),
+    [((5, 301), 7), ((301, 5), 64), ((9, 11), 1), ((1, 30), 1), ((14, 15), 7), ((97, 83), 32)],
 )
 def test_no_seams_in_any_size(espcn, size, tile):
     lr = noise(*size, 3)
@@ -241,7 +279,9 @@ def test_result_is_clipped_and_the_input_untouched(espcn):
 
 def test_the_network_sees_bounded_tiles_of_few_shapes(espcn, monkeypatch):
     seen = []
-    monkeypatch.setattr(espcn, "call", lambda x, *a, **k: seen.append(tuple(x.shape)) or type(espcn).call(espcn, x))
+    monkeypatch.setattr(
+        espcn, "call", lambda x, *a, **k: seen.append(tuple(x.shape)) or type(espcn).call(espcn, x)
+    )
     tiles.apply(espcn, noise(100, 130, 3), 4, 16)
     assert len(seen) == 7 * 9
     assert max(max(s[1:3]) for s in seen) == 16 + 2 * 6
@@ -257,7 +297,10 @@ def test_the_network_sees_bounded_tiles_of_few_shapes(espcn, monkeypatch):
         (lambda m, p: tiles.apply(m, p[:0], 4), "height, width, 3"),
         (lambda m, p: tiles.apply(m, images.to_uint8(p), 4), "floats"),
         (lambda m, p: tiles.apply(build([conv(1)]), p, 1), "expected RGB of any size"),
-        (lambda m, p: tiles.apply(keras.Sequential([keras.Input((8, 8, 3)), conv()]), p, 1), "expected RGB of any"),
+        (
+            lambda m, p: tiles.apply(keras.Sequential([keras.Input((8, 8, 3)), conv()]), p, 1),
+            "expected RGB of any",
+        ),
     ],
 )
 def test_wrong_calls_are_named(espcn, call, words):
@@ -267,7 +310,9 @@ def test_wrong_calls_are_named(espcn, call, words):
 
 def test_a_bar_only_for_long_work(espcn, capfd, monkeypatch):
     monkeypatch.setattr(
-        tiles, "tqdm", lambda *a, **k: __import__("tqdm").tqdm(*a, **k | {"delay": 0, "mininterval": 0})
+        tiles,
+        "tqdm",
+        lambda *a, **k: __import__("tqdm").tqdm(*a, **k | {"delay": 0, "mininterval": 0}),
     )
     tiles.apply(espcn, noise(8, 8, 3), 4, 4)
     assert "tile" not in capfd.readouterr().err
@@ -283,8 +328,12 @@ def test_a_bar_only_for_long_work(espcn, capfd, monkeypatch):
 
 def pooler(size=3):
     """Poolings by 2 and by `size` inside another network, each with a convolution below."""
-    inner = build([L.AveragePooling2D(size), conv(3, bias_initializer="ones"), L.UpSampling2D(size)], "inner")
-    return build(lambda x: x + 0.5 * L.UpSampling2D(2)(inner(conv(3, 5)(L.MaxPooling2D(2)(conv(3)(x))))))
+    inner = build(
+        [L.AveragePooling2D(size), conv(3, bias_initializer="ones"), L.UpSampling2D(size)], "inner"
+    )
+    return build(
+        lambda x: x + 0.5 * L.UpSampling2D(2)(inner(conv(3, 5)(L.MaxPooling2D(2)(conv(3)(x)))))
+    )
 
 
 def unet(skips=True):
@@ -292,11 +341,17 @@ def unet(skips=True):
     model = models.unet(2, skips, "linear")
     for layer in model.layers:
         if isinstance(layer, L.BatchNormalization):
-            layer.set_weights([w + 0.2 * noise(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
+            layer.set_weights(
+                [w + 0.2 * noise(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())]
+            )
     return model
 
 
-POOLING = {"unet": (unet, 16, 108), "autoencoder": (lambda: unet(False), 16, 108), "by 6": (pooler, 6, 1 + 1 + 14)}
+POOLING = {
+    "unet": (unet, 16, 108),
+    "autoencoder": (lambda: unet(False), 16, 108),
+    "by 6": (pooler, 6, 1 + 1 + 14),
+}
 POOLING["cae"] = (lambda: models.cae(8, skips=False, width=4), 8, 60)
 
 
@@ -310,21 +365,27 @@ def test_radius_counts_what_lies_below_a_pooling(name):
     for at in range(side // 2 - grid, side // 2):  # each place in a pooled square
         after = before.copy()
         after[at, at] += 1e4
-        changed = np.abs(np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before))))[0]
+        changed = np.abs(
+            np.subtract(*(keras.ops.convert_to_numpy(model(p[None])) for p in (after, before)))
+        )[0]
         rows = np.flatnonzero(changed.max(axis=(1, 2)) > 0)
         reached += [at - rows.min(), rows.max() - at]
     assert radius - grid <= max(reached) <= radius
 
 
 @pytest.mark.parametrize("name", POOLING)
-@pytest.mark.parametrize(("size", "tile"), [((1, 1), 4), ((13, 29), 5), ((48, 96), 16), ((150, 201), 70)])
+@pytest.mark.parametrize(
+    ("size", "tile"), [((1, 1), 4), ((13, 29), 5), ((48, 96), 16), ((150, 201), 70)]
+)
 def test_a_network_that_pools_works_on_any_size(name, size, tile):
     make, grid, _ = POOLING[name]
     model, low = make(), noise(*size, 3)
     mirrored = np.pad(low, [(0, -size[0] % grid), (0, -size[1] % grid), (0, 0)], "symmetric")
     restored = tiles.apply(model, low, 1, tile)
     assert restored.shape == low.shape
-    np.testing.assert_allclose(restored, whole(model, mirrored)[: size[0], : size[1]], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(
+        restored, whole(model, mirrored)[: size[0], : size[1]], atol=1e-5, rtol=0
+    )
 
 
 def test_tiles_that_begin_beside_the_grid_would_show(monkeypatch):
@@ -383,7 +444,9 @@ def test_formats_stay_or_become_png(tmp_path, copier, picture, name, result, kin
     image = opened(photo.restore_file(copier, 2, tmp_path / name, tmp_path / "out"))
     assert (tmp_path / "out" / result).exists()
     assert (image.format, image.mode, image.size) == (kind, "RGB", (128, 96))
-    error = np.abs(images.read(tmp_path / "out" / result) - images.enlarge(images.read(tmp_path / name), 2))
+    error = np.abs(
+        images.read(tmp_path / "out" / result) - images.enlarge(images.read(tmp_path / name), 2)
+    )
     assert error[8:-8, 8:-8].mean() < 0.015
 
 
@@ -403,8 +466,19 @@ def test_what_a_format_cannot_hold_becomes_png(tmp_path, copier):
 
 def photo_exif(orientation):
     exif = Image.Exif()
-    exif[271], exif[272], exif[0x0112], exif[306] = "Acme", "Phone 9", orientation, "2024:05:06 07:08:09"
-    exif[0x8769] = {33434: 0.01, 36867: "2024:05:06 07:08:09", 40962: 12, 40963: 8, 40965: {1: "R98"}}
+    exif[271], exif[272], exif[0x0112], exif[306] = (
+        "Acme",
+        "Phone 9",
+        orientation,
+        "2024:05:06 07:08:09",
+    )
+    exif[0x8769] = {
+        33434: 0.01,
+        36867: "2024:05:06 07:08:09",
+        40962: 12,
+        40963: 8,
+        40965: {1: "R98"},
+    }
     exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
     return exif
 
@@ -414,7 +488,9 @@ def photo_exif(orientation):
 def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffix, orientation):
     corner = np.full((8, 12, 3), 128, np.uint8)
     corner[:4, :6] = (255, 0, 0)
-    source = saved(tmp_path / f"x{suffix}", corner, exif=photo_exif(orientation).tobytes(), quality=95)
+    source = saved(
+        tmp_path / f"x{suffix}", corner, exif=photo_exif(orientation).tobytes(), quality=95
+    )
     path = photo.restore_file(copier, 2, source, tmp_path / "out")
     image = opened(path)
     assert image.size == ((24, 16) if orientation < 5 else (16, 24))
@@ -435,7 +511,13 @@ def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffi
 
 
 def test_a_tiffs_own_layout_is_not_taken_for_exif(tmp_path, copier, picture):
-    grey = saved(tmp_path / "grey.tif", images.to_uint8(picture), "L", compression="tiff_lzw", artist="A. Student")
+    grey = saved(
+        tmp_path / "grey.tif",
+        images.to_uint8(picture),
+        "L",
+        compression="tiff_lzw",
+        artist="A. Student",
+    )
     image = opened(photo.restore_file(copier, 2, grey, tmp_path / "out"))
     assert image.mode == "RGB"
     assert image.tag_v2[262] == 2  # photometric interpretation: RGB, not grey
@@ -456,7 +538,9 @@ def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_profile_and_resolution_are_kept(tmp_path, copier, picture, suffix):
-    source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), icc_profile=SRGB, dpi=(300, 300))
+    source = saved(
+        tmp_path / f"x{suffix}", images.to_uint8(picture), icc_profile=SRGB, dpi=(300, 300)
+    )
     image = opened(photo.restore_file(copier, 2, source, tmp_path))
     assert image.info["icc_profile"] == SRGB
     if suffix != ".webp":  # which has no such field
@@ -479,7 +563,14 @@ def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, s
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("L", ".png"), ("1", ".png"), ("P", ".gif"), ("CMYK", ".jpg"), ("I;16", ".png"), ("I;16", ".tif")],
+    [
+        ("L", ".png"),
+        ("1", ".png"),
+        ("P", ".gif"),
+        ("CMYK", ".jpg"),
+        ("I;16", ".png"),
+        ("I;16", ".tif"),
+    ],
 )
 def test_every_kind_of_pixel_becomes_8_bit_rgb(tmp_path, copier, picture, mode, suffix):
     if mode == "I;16":
@@ -520,7 +611,9 @@ def test_alpha_is_enlarged_beside_and_no_hidden_colour_shows(tmp_path, copier, s
     image = opened(photo.restore_file(copier, 2, source, tmp_path))
     assert (image.mode, image.size) == ("RGBA", (80, 80))
     alpha = np.asarray(image)[..., 3]
-    np.testing.assert_array_equal(alpha, Image.fromarray(rgba[..., 3]).resize((80, 80), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(
+        alpha, Image.fromarray(rgba[..., 3]).resize((80, 80), Image.Resampling.BICUBIC)
+    )
     seen = np.asarray(image)[alpha > 0][:, :3].astype(int)
     assert np.abs(seen - (200, 0, 0)).max() <= (12 if suffix == ".webp" else 1)
 
@@ -528,7 +621,9 @@ def test_alpha_is_enlarged_beside_and_no_hidden_colour_shows(tmp_path, copier, s
 def test_binary_transparency_of_a_gif(tmp_path, copier):
     palette = Image.fromarray(disc((9, 9, 9))[..., 3] // 255).convert("P")
     palette.putpalette([9, 9, 9, 200, 0, 0])
-    image = opened(photo.restore_file(copier, 2, saved(tmp_path / "x.gif", palette, transparency=0), tmp_path))
+    image = opened(
+        photo.restore_file(copier, 2, saved(tmp_path / "x.gif", palette, transparency=0), tmp_path)
+    )
     assert (image.format, image.mode) == ("PNG", "RGBA")
     pixels = np.asarray(image)
     assert (pixels[pixels[..., 3] > 0][:, :3] == (200, 0, 0)).all()
@@ -547,7 +642,9 @@ def test_a_turned_picture_turns_its_alpha(tmp_path, copier):
 
 def test_nothing_visible_at_all(tmp_path, copier):
     source = saved(tmp_path / "x.png", np.zeros((5, 6, 4), np.uint8))
-    assert (np.asarray(opened(photo.restore_file(copier, 2, source, tmp_path))) == (255, 255, 255, 0)).all()
+    assert (
+        np.asarray(opened(photo.restore_file(copier, 2, source, tmp_path))) == (255, 255, 255, 0)
+    ).all()
 
 
 def test_a_png_that_is_called_jpg_keeps_its_alpha(tmp_path, copier):
@@ -596,12 +693,16 @@ def test_a_broken_picture_leaves_nothing(tmp_path, copier, speckle, content):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_full_disk_keeps_the_older_result_and_leaves_nothing(tmp_path, speckle, on_full_disk, monkeypatch, suffix):
+def test_full_disk_keeps_the_older_result_and_leaves_nothing(
+    tmp_path, speckle, on_full_disk, monkeypatch, suffix
+):
     source = images.write(tmp_path / f"x{suffix}", speckle)
     older = tmp_path / f"x_x2{suffix}"
     older.write_text("older")
     # TensorFlow's threads do not survive a fork
-    monkeypatch.setattr(photo, "pieces", lambda model, lr, scale, *_, **__: [(0, 0, images.enlarge(lr, scale))])
+    monkeypatch.setattr(
+        photo, "pieces", lambda model, lr, scale, *_, **__: [(0, 0, images.enlarge(lr, scale))]
+    )
     with pytest.raises(OSError, match=rf"cannot write x_x2\{suffix}.*free space"):
         on_full_disk(photo.restore_file, None, 2, source.name, ".", label="x")
     assert older.read_text() == "older"

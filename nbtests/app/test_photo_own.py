@@ -30,7 +30,11 @@ def inverter():
     """Scale 1; what it has drawn is easily told."""
     x = keras.Input((None, None, 3))
     negative = keras.layers.Conv2D(
-        3, 1, padding="same", kernel_initializer=lambda *_, **__: -np.eye(3)[None, None], bias_initializer="ones"
+        3,
+        1,
+        padding="same",
+        kernel_initializer=lambda *_, **__: -np.eye(3)[None, None],
+        bias_initializer="ones",
     )
     return keras.Model(x, negative(x), name="inverter")
 
@@ -59,13 +63,19 @@ def test_only_the_face_is_drawn_and_no_seam_is_left(inverter):
     np.testing.assert_allclose(result[middle], 1 - picture[middle], atol=1e-5)
     square = images.square_around(box, picture.shape, photo.MARGIN)
     outside = np.ones(picture.shape[:2], bool)
-    outside[square.top : square.top + square.height, square.left : square.left + square.width] = False
+    outside[square.top : square.top + square.height, square.left : square.left + square.width] = (
+        False
+    )
     np.testing.assert_allclose(result[outside], picture[outside], atol=1e-5)
-    weight = (result - picture).mean(-1) / (1 - 2 * picture).mean(-1)  # the mask itself, where it can be told
+    weight = (result - picture).mean(-1) / (1 - 2 * picture).mean(
+        -1
+    )  # the mask itself, where it can be told
     known = np.abs(1 - 2 * picture).mean(-1) > 0.2
     for axis in (0, 1):
         steps = np.abs(np.diff(weight, axis=axis))
-        both = np.take(known, range(1, known.shape[axis]), axis) & np.take(known, range(known.shape[axis] - 1), axis)
+        both = np.take(known, range(1, known.shape[axis]), axis) & np.take(
+            known, range(known.shape[axis] - 1), axis
+        )
         assert np.median(steps[both]) < 0.05
 
 
@@ -82,7 +92,9 @@ def test_several_faces_and_a_network_around(copier, inverter):
     assert len(found) == 2
     result = photo.portrait(inverter, picture, 1)
     for box in found:
-        at = np.s_[box.top + 20 : box.top + box.height - 20, box.left + 20 : box.left + box.width - 20]
+        at = np.s_[
+            box.top + 20 : box.top + box.height - 20, box.left + 20 : box.left + box.width - 20
+        ]
         assert np.abs(result[at] - (1 - picture[at])).mean() < 0.01
     assert photo.portrait(copier, picture, 2, around=copier).shape == (512, 1024, 3)
     with pytest.raises(ValueError, match="enlarges 2 times, not 1"):
@@ -93,13 +105,23 @@ def test_a_shipped_network_brings_a_blurred_face_nearer():
     truth = ASTRONAUT[:256, 64:384]
     (box, *_) = images.faces(truth)
     model, _ = training.load_weights("cae_faces")
-    for sigma, size in ((2, None), (4, 96)):  # a wide blur is one that a reduced face can be freed from
+    for sigma, size in (
+        (2, None),
+        (4, 96),
+    ):  # a wide blur is one that a reduced face can be freed from
         damaged = damage.blur(truth, sigma)
-        before, after = (images.crop_box(p, box) for p in (damaged, photo.portrait(model, damaged, 1, size)))
-        assert metrics.psnr(images.crop_box(truth, box), after) > metrics.psnr(images.crop_box(truth, box), before) + 1
+        before, after = (
+            images.crop_box(p, box) for p in (damaged, photo.portrait(model, damaged, 1, size))
+        )
+        assert (
+            metrics.psnr(images.crop_box(truth, box), after)
+            > metrics.psnr(images.crop_box(truth, box), before) + 1
+        )
 
 
-@pytest.mark.parametrize("picture", [np.full((64, 64, 3), 0.5, np.float32), np.zeros((1, 1, 3), np.float32)])
+@pytest.mark.parametrize(
+    "picture", [np.full((64, 64, 3), 0.5, np.float32), np.zeros((1, 1, 3), np.float32)]
+)
 def test_no_face_is_said_and_nothing_written(tmp_path, copier, picture, capsys):
     with pytest.raises(ValueError, match=r"no face found.*crop it nearer"):
         photo.portrait(copier, picture, 2)
@@ -110,7 +132,15 @@ def test_no_face_is_said_and_nothing_written(tmp_path, copier, picture, capsys):
 
 
 def test_a_portrait_by_one_command(tmp_path, portrait, capsys):
-    arguments = ["restore", "--portrait", str(portrait), "--with", "cae_faces", "--to", str(tmp_path / "out")]
+    arguments = [
+        "restore",
+        "--portrait",
+        str(portrait),
+        "--with",
+        "cae_faces",
+        "--to",
+        str(tmp_path / "out"),
+    ]
     assert command.main(arguments) == 0
     result = tmp_path / "out" / "portrait_restored.png"
     assert capsys.readouterr().out == f"{result}\n"
@@ -145,22 +175,33 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
     with Image.open(result) as file:
         file.load()
         assert file.getexif()[271] == "Acme"
-        assert file.getexif()[305] == "Phone 9; Restored with net_x2 1a2b3c4d by image-restoration-course"
+        assert (
+            file.getexif()[305]
+            == "Phone 9; Restored with net_x2 1a2b3c4d by image-restoration-course"
+        )
         xmp = file.info["xmp"].decode()
         assert "digitalsourcetype/algorithmicallyEnhanced" in xmp
         assert 'dc:source="attic"' in xmp and "Orientation" not in xmp
         assert file.getxmp()["xmpmeta"]["RDF"]["Description"]  # well formed
         if suffix == ".png":
             assert file.text["Title"] == "Grandmother"
-            assert file.text["Software"].startswith("Restored with") or "; Restored with" in file.text["Software"]
-    again = photo.restore_file(copier, 2, result, tmp_path / "again")  # both are told, the last counts
+            assert (
+                file.text["Software"].startswith("Restored with")
+                or "; Restored with" in file.text["Software"]
+            )
+    again = photo.restore_file(
+        copier, 2, result, tmp_path / "again"
+    )  # both are told, the last counts
     assert photo.restored_by(again) == "copier"
 
 
 def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
     result = photo.restore_file(copier, 2, images.write(tmp_path / "x.jpg", picture), tmp_path)
     with Image.open(result) as file:
-        assert dict(file.getexif()) == {274: 1, 305: "Restored with copier by image-restoration-course"}
+        assert dict(file.getexif()) == {
+            274: 1,
+            305: "Restored with copier by image-restoration-course",
+        }
 
 
 # files and folders
@@ -180,7 +221,11 @@ def test_a_tree_is_mirrored_and_a_second_run_does_nothing(tmp_path, picture, res
         images.write(tmp_path / "in" / name, picture)
     made, kept, failed = restored([tmp_path / "in"], tmp_path / "out")
     assert names(tmp_path / "out") == ["a_x2.png", "deep/b_x2.jpg", "deep/er/c_x2.webp"]
-    assert (sorted(made), kept, failed) == (sorted(p for p in (tmp_path / "out").rglob("*.*")), [], [])
+    assert (sorted(made), kept, failed) == (
+        sorted(p for p in (tmp_path / "out").rglob("*.*")),
+        [],
+        [],
+    )
     made, kept, failed = restored([tmp_path / "in"], tmp_path / "out")
     assert (made, len(kept), failed) == ([], 3, [])
     later = time.time() + 5
@@ -198,7 +243,9 @@ def test_beside_the_source_results_are_no_sources(tmp_path, picture, restored):
     assert names(tmp_path) == ["a.png", "a_x2.png"]
     assert len(restored([tmp_path], tmp_path / "in it")[0]) == 1
     (tmp_path / "in it" / "a_x2.png").unlink()
-    elsewhere = tmp_path.parent / f"{tmp_path.name} elsewhere"  # but one network's results may be another's sources
+    elsewhere = (
+        tmp_path.parent / f"{tmp_path.name} elsewhere"
+    )  # but one network's results may be another's sources
     made, *_ = restored([tmp_path], elsewhere)
     assert sorted(p.name for p in made) == ["a_x2.png", "a_x2_x2.png"]
 
@@ -251,10 +298,20 @@ def test_two_sources_of_one_result_are_named(tmp_path, picture, restored):
 def test_the_command_lists_what_failed(tmp_path, picture, capsys):
     images.write(tmp_path / "good.png", picture)
     (tmp_path / "bad.png").write_text("no picture")
-    arguments = ["restore", str(tmp_path), "--to", str(tmp_path / "out"), "--with", "deconv_dogs_x2"]
+    arguments = [
+        "restore",
+        str(tmp_path),
+        "--to",
+        str(tmp_path / "out"),
+        "--with",
+        "deconv_dogs_x2",
+    ]
     assert command.main(arguments) == 2
     done = capsys.readouterr()
-    assert done.out.splitlines() == [str(tmp_path / "out" / "good_x2.png"), "1 restored, 0 already there, 1 failed"]
+    assert done.out.splitlines() == [
+        str(tmp_path / "out" / "good_x2.png"),
+        "1 restored, 0 already there, 1 failed",
+    ]
     assert re.search(r"^error: .*bad\.png is not a picture", done.err, re.MULTILINE)
     (tmp_path / "bad.png").unlink()
     assert command.main(arguments) == 0
@@ -266,7 +323,9 @@ def test_the_command_lists_what_failed(tmp_path, picture, capsys):
 
 def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, picture):
     frames = [Image.fromarray(images.to_uint8(np.roll(picture, 4 * k, axis=1))) for k in range(3)]
-    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:], duration=[50, 60, 70], loop=0)
+    frames[0].save(
+        tmp_path / "x.gif", save_all=True, append_images=frames[1:], duration=[50, 60, 70], loop=0
+    )
     result = photo.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, label="a")
     assert result == tmp_path / "x_x2.gif" == photo.result_path(tmp_path / "x.gif", tmp_path, 2)
     assert photo.restored_by(result) == "a"
@@ -283,13 +342,22 @@ def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, pi
 
 def test_each_damage_is_told():
     clean = photo.diagnose(ASTRONAUT)
-    assert clean["noise"] < 3.5 and clean["blur"] < 0.5 and clean["jpeg"] < 1.2 and clean["mosaic"] < 1.2
-    assert photo.diagnose(damage.add_noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(8, abs=1)
+    assert (
+        clean["noise"] < 3.5
+        and clean["blur"] < 0.5
+        and clean["jpeg"] < 1.2
+        and clean["mosaic"] < 1.2
+    )
+    assert photo.diagnose(damage.add_noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(
+        8, abs=1
+    )
     assert photo.diagnose(damage.blur(ASTRONAUT, 2))["blur"] > 0.6
     assert photo.diagnose(damage.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
     assert photo.diagnose(damage.jpeg(damage.blocks(ASTRONAUT), 90))["mosaic"] > 5
     enlarged = photo.diagnose(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
-    assert enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5  # even places differ from odd ones, and are no blocks
+    assert (
+        enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5
+    )  # even places differ from odd ones, and are no blocks
     with pytest.raises(ValueError, match="at least 32×32"):
         photo.diagnose(ASTRONAUT[:1, :1])
 

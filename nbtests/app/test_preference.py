@@ -21,7 +21,10 @@ METHODS = ("plain", "sharpened", "invented")
 @pytest.fixture
 def pictures():
     random = np.random.default_rng(0)
-    return {scene: {m: random.random((8, 9, 3), np.float32) for m in METHODS} for scene in ("gate", "cat", "hill")}
+    return {
+        scene: {m: random.random((8, 9, 3), np.float32) for m in METHODS}
+        for scene in ("gate", "cat", "hill")
+    }
 
 
 @pytest.fixture
@@ -48,7 +51,9 @@ def test_the_seed_decides_order_and_sides(pictures, asked):
     others = [preference.questions(pictures, seed) for seed in range(20)]
     assert len({tuple(o) for o in others}) == 20
     lefts = [q.a for o in others for q in o]
-    assert all(40 < lefts.count(m) < 80 for m in METHODS)  # of 120 places for each; a side tells nothing
+    assert all(
+        40 < lefts.count(m) < 80 for m in METHODS
+    )  # of 120 places for each; a side tells nothing
 
 
 def test_a_shape_must_not_tell(pictures):
@@ -65,7 +70,9 @@ def test_a_shape_must_not_tell(pictures):
 @pytest.mark.parametrize("seed", range(5))
 def test_sides_are_undone(pictures, seed):
     asked = preference.questions(pictures, seed)
-    answers = ["A" if q.a == "invented" or q.b == "plain" else "B" for q in asked]  # invented, then sharpened
+    answers = [
+        "A" if q.a == "invented" or q.b == "plain" else "B" for q in asked
+    ]  # invented, then sharpened
     counts = preference.tally(asked, answers)
     assert counts == {"invented": (6, 6), "sharpened": (3, 6), "plain": (0, 6)}
     assert list(counts) == ["invented", "sharpened", "plain"]
@@ -79,7 +86,12 @@ def test_a_tally_of_some_counts_only_what_was_answered(asked):
 
 
 # Newcombe 1998, table I: the score method without continuity correction
-KNOWN = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+KNOWN = [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+]
 
 
 @pytest.mark.parametrize("won, of, low, high", [*KNOWN, (20, 20, 0.8389, 1.0), (0, 0, 0, 1)])
@@ -98,7 +110,9 @@ def test_the_chart_shows_shares_and_intervals():
     assert [bar.get_width() for bar in ax.patches] == [90, 10, 0]
     assert [text.get_text() for text in ax.texts] == ["9 of 10", "1 of 10", "0 of 0"]
     ends = [line.get_xdata() for line in ax.lines[:3]]
-    np.testing.assert_allclose(ends, [[100 * e for e in preference.wilson(*c)] for c in counts.values()])
+    np.testing.assert_allclose(
+        ends, [[100 * e for e in preference.wilson(*c)] for c in counts.values()]
+    )
 
 
 # what is kept
@@ -112,7 +126,9 @@ def test_answers_come_back(tmp_path, asked):
     assert json.loads(path.read_text())["note"] == "drawn at random"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"survey": "x"}', '{"survey": 1, "answers": 3}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"survey": "x"}', '{"survey": 1, "answers": 3}', b"\xff\xfe"]
+)
 @pytest.mark.parametrize("beyond", [False, True])
 def test_a_damaged_file_is_named(tmp_path, asked, content, beyond):
     path = tmp_path / "answers.json"
@@ -147,14 +163,19 @@ for n in itertools.count():
 def test_answers_survive_a_kill(tmp_path):
     path = tmp_path / "answers.json"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", ANSWERING, str(path)], stdout=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANSWERING, str(path)], stdout=subprocess.PIPE, env=environment
+    )
     process.stdout.readline()
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     confirmed = int(process.stdout.read().split()[-1])
     process.wait()
     asked = [preference.Question(f"scene {k}", "one", "two") for k in range(2000)]
-    assert len(preference.read(path, asked)) in {confirmed % 2000, (confirmed + 1) % 2000}  # whole, and the latest
+    assert len(preference.read(path, asked)) in {
+        confirmed % 2000,
+        (confirmed + 1) % 2000,
+    }  # whole, and the latest
 
 
 # the widget
@@ -187,7 +208,9 @@ def test_the_widget_shows_the_pair_and_not_the_methods(tmp_path, pictures, asked
     assert "<img" not in view.value
 
 
-def test_the_widget_goes_on_where_it_stopped_and_ends_with_the_chart(tmp_path, pictures, asked, monkeypatch):
+def test_the_widget_goes_on_where_it_stopped_and_ends_with_the_chart(
+    tmp_path, pictures, asked, monkeypatch
+):
     charts = []
     monkeypatch.setattr(preference.plots, "show", lambda figure, alt: charts.append(alt))
     path = tmp_path / "answers.json"
@@ -213,7 +236,9 @@ def test_an_answer_that_cannot_be_kept_does_not_count(tmp_path, pictures, caplog
 
 def test_the_page_holds_every_pair_and_names_no_method(tmp_path, pictures, asked):
     text = preference.page(pictures, tmp_path / "survey.html", seed=3).read_text(encoding="utf-8")
-    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+    data = json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1]
+    )
     shown = [[data["pictures"][k] for k in pair] for pair in data["pairs"]]
     assert shown == [[plots.jpeg_uri(pictures[q.scene][m]) for m in q[1:]] for q in asked]
     assert not [m for m in METHODS if m in text]

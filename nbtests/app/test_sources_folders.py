@@ -32,7 +32,10 @@ def test_sample_is_ten_photographs_in_colour(sample):
 
 
 def test_sample_is_stored_without_loss(sample):
-    for name, pixels in [("astronaut", download.data.astronaut()), ("china", download.load_sample_image("china.jpg"))]:
+    for name, pixels in [
+        ("astronaut", download.data.astronaut()),
+        ("china", download.load_sample_image("china.jpg")),
+    ]:
         np.testing.assert_array_equal(np.asarray(Image.open(sample / f"{name}.png")), pixels)
 
 
@@ -46,7 +49,11 @@ def test_sources_name_maker_and_licence_of_every_photograph(sample):
 def test_split_of_the_sample():
     parts = {name: photograph.split for name, photograph in download.SAMPLE.items()}
     assert Counter(parts.values()) == {"train": 6, "val": 1, "test": 3}
-    assert {name for name, part in parts.items() if part == "test"} == {"astronaut", "chelsea", "china"}
+    assert {name for name, part in parts.items() if part == "test"} == {
+        "astronaut",
+        "chelsea",
+        "china",
+    }
 
 
 def test_what_is_there_is_not_fetched_again(sample):
@@ -74,7 +81,10 @@ def mine(tmp_path, picture):
 def test_own_copies_the_tree_byte_by_byte(mine, tmp_path):
     to = tmp_path / "to"
     assert download.fetch("own", origin=mine, to=to) == to
-    assert sorted(p.relative_to(to).as_posix() for p in images.find(to)) == ["a.png", "deeper/still/b.jpg"]
+    assert sorted(p.relative_to(to).as_posix() for p in images.find(to)) == [
+        "a.png",
+        "deeper/still/b.jpg",
+    ]
     for name in ("a.png", "deeper/still/b.jpg"):
         assert (to / name).read_bytes() == (mine / name).read_bytes()
 
@@ -99,7 +109,9 @@ def test_own_brings_only_what_changed(mine, tmp_path, picture):
     download.fetch("own", origin=mine, to=to)
     assert {p: p.stat().st_mtime_ns for p in images.find(to) if p in before} == before
     assert len(images.find(to)) == 4
-    assert not (to / "refused.csv").exists() or not table(to / "refused.csv")  # none is refused any more
+    assert not (to / "refused.csv").exists() or not table(
+        to / "refused.csv"
+    )  # none is refused any more
 
 
 @pytest.mark.filterwarnings("ignore:.*refused")
@@ -167,7 +179,10 @@ def test_survey_names_copies_problems_and_licences(tmp_path):
     assert [name for name, row in rows.items() if row["problem"]] == ["page.jpg"]
     facts = {key: rows["part.bmp"][key] for key in ("format", "mode", "width", "height", "licence")}
     assert facts == {"format": "BMP", "mode": "L", "width": 100, "height": 100, "licence": None}
-    assert (rows["coffee.png"]["author"], rows["coffee.png"]["licence"]) == ("Rachel Michetti", "CC0")
+    assert (rows["coffee.png"]["author"], rows["coffee.png"]["licence"]) == (
+        "Rachel Michetti",
+        "CC0",
+    )
     text = sources.summary([*rows.values()])
     assert text.startswith("13 files, 12 readable, 11 different\n")
     assert "from 100×100 to 1411×1411 pixels" in text

@@ -132,7 +132,9 @@ def server(monkeypatch):
 
 def files(folder):
     return sorted(
-        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and ".answers" not in p.parts
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and ".answers" not in p.parts
     )
 
 
@@ -223,7 +225,9 @@ def test_a_killed_download_goes_on_in_the_next_process(server, tmp_path):
         "sources.download(sources.session(), sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     )
     target = tmp_path / "x.zip"
-    process = subprocess.Popen([sys.executable, "-c", script, server.url + "/x.zip", target, sha256], cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, server.url + "/x.zip", target, sha256], cwd=ROOT
+    )
     part = tmp_path / ".part.x.zip"
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size >= 131_072) and time.monotonic() < deadline:
@@ -343,7 +347,9 @@ def test_more_than_allowed(server, tmp_path):
 
 def test_no_network(server, tmp_path):
     url = "http://127.0.0.1:1/x.jpg"
-    with pytest.raises(ConnectionError, match=r"cannot reach 127\.0\.0\.1:1: is the network there\?"):
+    with pytest.raises(
+        ConnectionError, match=r"cannot reach 127\.0\.0\.1:1: is the network there\?"
+    ):
         sources.download(sources.session(), url, tmp_path / "x.jpg")
 
 
@@ -366,7 +372,10 @@ def test_full_disk_says_so(server, tmp_path, no_space, monkeypatch):
 
 def hit(server, number, **more):
     server.routes[f"/large/{number}.jpg"] = whole(jpeg(number))
-    urls = {"pageURL": f"https://pixabay.com/photos/{number}/", "largeImageURL": f"{server.url}/large/{number}.jpg"}
+    urls = {
+        "pageURL": f"https://pixabay.com/photos/{number}/",
+        "largeImageURL": f"{server.url}/large/{number}.jpg",
+    }
     return {
         "id": number,
         "user": f"photographer {number}",
@@ -387,14 +396,19 @@ def pixabay(server, monkeypatch):
 
     def api(handler):
         server.queries.append(handler.query)
-        whole(json.dumps({"total": 6, "totalHits": 6, "hits": server.hits}).encode(), "application/json")(handler)
+        whole(
+            json.dumps({"total": 6, "totalHits": 6, "hits": server.hits}).encode(),
+            "application/json",
+        )(handler)
 
     server.routes["/api/"] = api
     return server
 
 
 def test_pixabay(pixabay, tmp_path):
-    folder = download.fetch("pixabay", query="dog", limit=3, category="animals", smallest=300, to=tmp_path / "p")
+    folder = download.fetch(
+        "pixabay", query="dog", limit=3, category="animals", smallest=300, to=tmp_path / "p"
+    )
     assert files(folder) == ["1.jpg", "4.jpg", "5.jpg", "SOURCES.csv"]
     assert (folder / "4.jpg").read_bytes() == jpeg(4)
     asked = dict(pair.split("=") for pair in pixabay.queries[0].split("&"))
@@ -478,7 +492,9 @@ def test_the_key_may_be_a_secret_of_colab(pixabay, tmp_path, monkeypatch):
     package = tmp_path / "modules" / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "userdata.py").write_text(f"def get(name): return {{'PIXABAY_API_KEY': '{KEY}'}}[name]\n")
+    (package / "userdata.py").write_text(
+        f"def get(name): return {{'PIXABAY_API_KEY': '{KEY}'}}[name]\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path / "modules"))
     monkeypatch.delitem(sys.modules, "google", raising=False)
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
@@ -537,13 +553,20 @@ def test_bad_pictures_do_not_stop_the_good_ones(pixabay, tmp_path, png_bytes):
     with pytest.warns(UserWarning, match="5 of 9 pictures refused"):
         folder = download.fetch("pixabay", query="dog", to=tmp_path)
     assert files(folder) == ["1.jpg", "4.jpg", "5.jpg", "6.jpg", "SOURCES.csv", "refused.csv"]
-    reasons = {row["file"].rpartition("/")[2]: row["reason"] for row in rows(folder / "refused.csv")}
+    reasons = {
+        row["file"].rpartition("/")[2]: row["reason"] for row in rows(folder / "refused.csv")
+    }
     assert "page instead" in reasons["10.jpg"]
     assert "404" in reasons["11.jpg"]
     assert "403" in reasons["12.jpg"]
     assert "pixels" in reasons["13.jpg"]
     assert reasons["14.jpg"].startswith("14.jpg ")
-    assert [row["file"] for row in rows(folder / "SOURCES.csv")] == ["6.jpg", "5.jpg", "4.jpg", "1.jpg"][::-1]
+    assert [row["file"] for row in rows(folder / "SOURCES.csv")] == [
+        "6.jpg",
+        "5.jpg",
+        "4.jpg",
+        "1.jpg",
+    ][::-1]
 
 
 def test_a_line_that_drops_keeps_what_has_arrived(pixabay, tmp_path):
@@ -589,16 +612,28 @@ def gallery(server, monkeypatch):
         <a href="/private/secret.jpg">private</a> <a>nothing</a> <a href="javascript:alert(1)">js</a>"""
     )
     server.routes["/pictures/3.JPG"] = whole(jpeg(3))
-    server.routes["/robots.txt"] = whole(b"User-agent: *\nDisallow: /private/\nCrawl-delay: 2\n", "text/plain")
+    server.routes["/robots.txt"] = whole(
+        b"User-agent: *\nDisallow: /private/\nCrawl-delay: 2\n", "text/plain"
+    )
     return server
 
 
 def test_page(gallery, tmp_path):
     folder = download.fetch("page", origin=f"{gallery.url}/gallery/", to=tmp_path)
     names = [name for name in files(folder) if name != "SOURCES.csv"]
-    assert [re.sub(r"_[0-9a-f]{8}", "", name) for name in names] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert [re.sub(r"_[0-9a-f]{8}", "", name) for name in names] == [
+        "0.jpg",
+        "1.jpg",
+        "2.jpg",
+        "3.jpg",
+    ]
     assert gallery.paths()[:2] == ["/robots.txt", "/gallery/"]
-    assert sorted(gallery.paths()[2:]) == ["/pictures/0.jpg", "/pictures/1.jpg", "/pictures/2.jpg", "/pictures/3.JPG"]
+    assert sorted(gallery.paths()[2:]) == [
+        "/pictures/0.jpg",
+        "/pictures/1.jpg",
+        "/pictures/2.jpg",
+        "/pictures/3.JPG",
+    ]
     assert [pause for pause in gallery.slept if pause] == [2, 2, 2, 2]
     assert {row["page"] for row in rows(folder / "SOURCES.csv")} == {f"{gallery.url}/gallery/"}
 
@@ -614,11 +649,20 @@ def test_page_second_time_and_limit(gallery, tmp_path):
 @pytest.mark.parametrize(
     ("robots", "words"),
     [
-        (whole(b"User-agent: *\nDisallow: /\n", "text/plain"), "robots.txt .* does not allow this page"),
-        (whole(b"User-agent: image-restoration-course\nDisallow: /gallery\n", "text/plain"), "does not allow"),
+        (
+            whole(b"User-agent: *\nDisallow: /\n", "text/plain"),
+            "robots.txt .* does not allow this page",
+        ),
+        (
+            whole(b"User-agent: image-restoration-course\nDisallow: /gallery\n", "text/plain"),
+            "does not allow",
+        ),
         (status(500), "does not allow"),
         (status(403), "does not allow"),
-        (whole(b"User-agent: *\nDisallow: /pictures/\nDisallow: /private/", "text/plain"), "none of them"),
+        (
+            whole(b"User-agent: *\nDisallow: /pictures/\nDisallow: /private/", "text/plain"),
+            "none of them",
+        ),
     ],
 )
 def test_page_obeys_robots(gallery, tmp_path, robots, words):
@@ -650,16 +694,20 @@ def test_page_that_is_none(gallery, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../evil.jpg", "..%2F..%2Fevil.jpg", "%00.jpg", "a" * 300 + ".jpg", "ü ö.jpg", ".jpg"]
+    "name",
+    ["../../evil.jpg", "..%2F..%2Fevil.jpg", "%00.jpg", "a" * 300 + ".jpg", "ü ö.jpg", ".jpg"],
 )
 def test_page_names_stay_in_the_folder(gallery, tmp_path, name):
     gallery.routes["/gallery/"] = html(f'<a href="/p/{name}">x</a><a href="/pictures/0.jpg">y</a>')
     gallery.fallback = whole(jpeg(5))
     download.fetch("page", origin=f"{gallery.url}/gallery/", to=tmp_path / "inside")
-    assert len(files(tmp_path / "inside")) == (2 if name == ".jpg" else 3)  # a suffix alone is no name
+    assert len(files(tmp_path / "inside")) == (
+        2 if name == ".jpg" else 3
+    )  # a suffix alone is no name
     assert [p for p in tmp_path.rglob("*.jpg") if p.parent != tmp_path / "inside"] == []
     assert re.fullmatch(
-        r"\w[\w-]*_[0-9a-f]{8}\.jpg", sources._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg"
+        r"\w[\w-]*_[0-9a-f]{8}\.jpg",
+        sources._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg",
     )
 
 
@@ -675,7 +723,9 @@ def archive(members):
 
 
 YOSEMITE = {
-    f"summer2winter_yosemite/{part}/{n}.jpg": jpeg(n) for part in ("trainA", "trainB", "testA") for n in range(2)
+    f"summer2winter_yosemite/{part}/{n}.jpg": jpeg(n)
+    for part in ("trainA", "trainB", "testA")
+    for n in range(2)
 }
 
 
@@ -775,7 +825,11 @@ def kaggle(server, monkeypatch, tmp_path):
 
 def test_kaggle_without_an_account(kaggle, tmp_path):
     folder = download.fetch("celeba", to=tmp_path / "c")
-    assert files(folder) == ["img_align_celeba/1.jpg", "img_align_celeba/2.jpg", "list_eval_partition.csv"]
+    assert files(folder) == [
+        "img_align_celeba/1.jpg",
+        "img_align_celeba/2.jpg",
+        "list_eval_partition.csv",
+    ]
     assert sorted(sources.celeba_splits(folder).values()) == ["test", "train"]
     assert set(kaggle.tokens) == {None}
     before, asked = snapshot(folder), len(kaggle.seen)
@@ -814,7 +868,9 @@ def test_kaggle_refusing(kaggle, tmp_path, monkeypatch, capsys, code, words):
 def test_kaggle_out_of_reach(kaggle, tmp_path, monkeypatch):
     from kagglesdk import kaggle_env
 
-    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, "http://127.0.0.1:1")
+    monkeypatch.setitem(
+        kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, "http://127.0.0.1:1"
+    )
     with pytest.raises(ConnectionError, match="cannot reach Kaggle"):
         download.fetch("celeba", to=tmp_path / "c")
 

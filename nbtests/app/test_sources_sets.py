@@ -13,10 +13,15 @@ import pytest
 from helpers import batching, download, images
 from helpers.app import sources
 
-PAGES = {"celeba": "jessicali9530/celeba-dataset", "unsplash": "quadeer15sh/image-super-resolution-from-unsplash"}
+PAGES = {
+    "celeba": "jessicali9530/celeba-dataset",
+    "unsplash": "quadeer15sh/image-super-resolution-from-unsplash",
+}
 TOP = "Image Super Resolution - Unsplash"
 CELEBA = {f"img_align_celeba/{k:06d}.jpg" for k in range(6)}
-UNSPLASH = {f"high res/{k}.jpg" for k in (1, 2, 7)} | {f"low res/{k}.jpg" for k in ("1_2", "2_4", "7_2", "7_4", "7_6")}
+UNSPLASH = {f"high res/{k}.jpg" for k in (1, 2, 7)} | {
+    f"low res/{k}.jpg" for k in ("1_2", "2_4", "7_2", "7_4", "7_6")
+}
 SETS = {
     "celeba": CELEBA | {"list_eval_partition.csv"},
     "unsplash": UNSPLASH | {"image_data.csv"},
@@ -85,7 +90,9 @@ def test_fetch_brings_the_set_in_one_layout(sets, tmp_path, source, kind):
     assert download.fetch(source, origin=origin, to=to) == to
     first = tree(to)
     assert first.keys() == SETS[source]
-    contents = {Path(name).name: data for name, (data, _) in original.items() if name.startswith(source)}
+    contents = {
+        Path(name).name: data for name, (data, _) in original.items() if name.startswith(source)
+    }
     assert all(data == contents[Path(name).name] for name, (data, _) in first.items())
     assert all(images.read(path).shape[2] == 3 for path in images.find(to))
     download.fetch(source, origin=origin, to=to)
@@ -135,7 +142,9 @@ def test_a_link_in_the_origin_becomes_the_picture_itself(celeba, tmp_path):
     picture = celeba / "img_align_celeba/img_align_celeba/000003.jpg"
     picture.rename(tmp_path / "elsewhere.jpg")
     picture.symlink_to(tmp_path / "elsewhere.jpg")
-    got = download.fetch("celeba", origin=celeba, to=tmp_path / "to") / "img_align_celeba/000003.jpg"
+    got = (
+        download.fetch("celeba", origin=celeba, to=tmp_path / "to") / "img_align_celeba/000003.jpg"
+    )
     assert not got.is_symlink()
     assert got.samefile(tmp_path / "elsewhere.jpg")
 
@@ -152,7 +161,9 @@ def test_a_zip_with_the_slashes_of_windows(sets, tmp_path):
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         for file in sorted((sets / "celeba").rglob("*")):
             name = str(file.relative_to(sets / "celeba")).replace("/", "\\")
-            archive.writestr(name + "\\" * file.is_dir(), b"" if file.is_dir() else file.read_bytes())
+            archive.writestr(
+                name + "\\" * file.is_dir(), b"" if file.is_dir() else file.read_bytes()
+            )
     to = download.fetch("celeba", origin=tmp_path / "set.zip", to=tmp_path / "to")
     assert tree(to).keys() == SETS["celeba"]
 
@@ -181,7 +192,9 @@ def test_what_differs_is_brought_again(sets, tmp_path):
     table.write_bytes(table.read_bytes().replace(b",2", b",0"))  # as long as before
     download.fetch("celeba", origin=sets / "celeba", to=to)
     again = tree(to)
-    assert {name: data for name, (data, _) in again.items()} == {name: data for name, (data, _) in whole.items()}
+    assert {name: data for name, (data, _) in again.items()} == {
+        name: data for name, (data, _) in whole.items()
+    }
     untouched = whole.keys() - {"img_align_celeba/000001.jpg", table.name}
     assert all(again[name] == whole[name] for name in untouched)
 
@@ -218,20 +231,32 @@ def test_without_an_origin_what_is_there_is_used_or_kaggle_asked(sets, tmp_path)
     [
         ("celeba", ["list_eval_partition.csv"], "no list_eval_partition.csv;"),
         ("celeba", ["img_align_celeba"], "no img_align_celeba/;"),
-        ("celeba", ["list_eval_partition.csv", "img_align_celeba"], "no list_eval_partition.csv, no img_align_celeba/"),
+        (
+            "celeba",
+            ["list_eval_partition.csv", "img_align_celeba"],
+            "no list_eval_partition.csv, no img_align_celeba/",
+        ),
         ("unsplash", [f"{TOP}/image_data.csv"], "no image_data.csv;"),
         ("unsplash", [f"{TOP}/low res"], "no low res/;"),
         ("unsplash", [f"{TOP}/high res"], "no high res/;"),
     ],
 )
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_what_is_missing_is_named_with_the_page_that_has_it(sets, tmp_path, source, gone, named, kind):
+def test_what_is_missing_is_named_with_the_page_that_has_it(
+    sets, tmp_path, source, gone, named, kind
+):
     origin = shutil.copytree(sets / source, tmp_path / "set")
     for name in gone:
         shutil.rmtree(origin / name) if (origin / name).is_dir() else (origin / name).unlink()
     if kind == "zip":
         origin = zipped(origin, tmp_path / "set.zip")
-    refuses(origin, named, f"https://www.kaggle.com/datasets/{PAGES[source]}", source=source, error=FileNotFoundError)
+    refuses(
+        origin,
+        named,
+        f"https://www.kaggle.com/datasets/{PAGES[source]}",
+        source=source,
+        error=FileNotFoundError,
+    )
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -244,7 +269,14 @@ def test_listed_files_that_are_missing_are_counted_and_named(celeba, tmp_path, k
     [warning] = caught
     assert warning.filename == __file__
     assert "4 of 6" in str(warning.message)
-    assert [f"{k:06d}" in str(warning.message) for k in range(6)] == [True, False, True, True, False, False]
+    assert [f"{k:06d}" in str(warning.message) for k in range(6)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert [p.name for p in images.find(to)] == ["000001.jpg", "000004.jpg"]
     assert {p.name: part for p, part in sources.celeba_splits(to).items()} == {
         "000001.jpg": "val",
@@ -259,7 +291,11 @@ def test_listed_files_that_are_missing_are_counted_and_named(celeba, tmp_path, k
         ("a,b\n1,2\n", ValueError, "no columns image_id"),
         ("image_id;partition\n000001.jpg;0\n", ValueError, "no columns image_id"),
         ("image_id,partition\n" + "x" * 200_000, ValueError, "cannot be read"),
-        ("image_id,partition\n", FileNotFoundError, "nothing that its list_eval_partition.csv lists"),
+        (
+            "image_id,partition\n",
+            FileNotFoundError,
+            "nothing that its list_eval_partition.csv lists",
+        ),
         (
             "image_id,partition\nother.jpg,0\n,1\n\n",
             FileNotFoundError,
@@ -312,10 +348,16 @@ def archive(sets, tmp_path):
 
 def test_an_empty_zip_lacks_everything(tmp_path):
     zipfile.ZipFile(tmp_path / "set.zip", "w").close()
-    refuses(tmp_path / "set.zip", "no list_eval_partition.csv, no img_align_celeba/", error=FileNotFoundError)
+    refuses(
+        tmp_path / "set.zip",
+        "no list_eval_partition.csv, no img_align_celeba/",
+        error=FileNotFoundError,
+    )
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>Sign in to download</html>", b"PK\3\4 and no more"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>Sign in to download</html>", b"PK\3\4 and no more"]
+)
 def test_what_is_no_zip_is_called_so(tmp_path, content):
     (tmp_path / "set.zip").write_bytes(content)
     refuses(tmp_path / "set.zip", "not a zip", "download it again")
@@ -336,7 +378,9 @@ def test_a_truncated_zip_is_refused(archive, kept):
 
 
 def test_a_member_beyond_either_end_of_the_zip_is_refused(sets, tmp_path):
-    archive = zipped(sets / "celeba/img_align_celeba/img_align_celeba", tmp_path / "set.zip", "img_align_celeba/")
+    archive = zipped(
+        sets / "celeba/img_align_celeba/img_align_celeba", tmp_path / "set.zip", "img_align_celeba/"
+    )
     archive.write_bytes(archive.read_bytes()[50:])
     refuses(archive, "lies outside the file")
     shutil.copy(zipped(sets / "celeba", tmp_path / "whole.zip"), archive)
@@ -401,7 +445,9 @@ def test_bounds_on_one_member_and_on_all(archive):
     for k in range(101):
         claiming(archive, f"{k}.jpg", file_size=199_000_000, compress_size=199_000_000)
     refuses(archive, "20 GB")
-    archive.write_bytes(plain)  # neither small files of one colour nor large ones that hardly shrink are bombs
+    archive.write_bytes(
+        plain
+    )  # neither small files of one colour nor large ones that hardly shrink are bombs
     claiming(archive, "flat.jpg", file_size=9_000_000, compress_size=9_000)
     claiming(archive, "large.jpg", file_size=190_000_000, compress_size=1_000_000)
     download.fetch("celeba", origin=archive, to=archive.parent / "to")
@@ -417,15 +463,23 @@ def test_encrypted_and_oddly_packed_zips_are_refused(archive):
     refuses(archive, "odd.jpg", "another method")
 
 
-@pytest.mark.parametrize("claims", [{"file_size": 9}, {"CRC": 1}, {"file_size": 10**6, "compress_size": 10**6}])
+@pytest.mark.parametrize(
+    "claims", [{"file_size": 9}, {"CRC": 1}, {"file_size": 10**6, "compress_size": 10**6}]
+)
 def test_length_and_checksum_of_a_member_are_verified(sets, tmp_path, claims):
     """The wrong one stops the run; what came before it stays, and a good zip completes it."""
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(sets / "celeba/list_eval_partition.csv", "list_eval_partition.csv")
-        file.write(sets / "celeba/img_align_celeba/img_align_celeba/000000.jpg", "img_align_celeba/000000.jpg")
+        file.write(
+            sets / "celeba/img_align_celeba/img_align_celeba/000000.jpg",
+            "img_align_celeba/000000.jpg",
+        )
     claiming(archive, "img_align_celeba/000001.jpg", **claims)
-    with pytest.warns(UserWarning, match="4 of 6"), pytest.raises(ValueError, match=r"again|another copy"):
+    with (
+        pytest.warns(UserWarning, match="4 of 6"),
+        pytest.raises(ValueError, match=r"again|another copy"),
+    ):
         download.fetch("celeba", origin=archive, to=tmp_path / "to")
     assert tree(tmp_path / "to").keys() == {"img_align_celeba/000000.jpg"}
     download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
@@ -461,7 +515,9 @@ def test_damaged_zips_never_give_anything_but_good_pictures_or_a_sentence(archiv
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(sets, archive, tmp_path, monkeypatch, kind):
+def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(
+    sets, archive, tmp_path, monkeypatch, kind
+):
     origin = sets / "celeba" if kind == "folder" else archive
     copy, calls = shutil.copyfileobj, []
 
@@ -480,7 +536,9 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(sets, archive, tm
     first = tree(to)
     assert len(first) == 3
     assert first.keys() < CELEBA
-    with pytest.raises(ConnectionError, match="asked for"):  # without its table the set does not count as fetched
+    with pytest.raises(
+        ConnectionError, match="asked for"
+    ):  # without its table the set does not count as fetched
         download.fetch("celeba", to=to)
     download.fetch("celeba", origin=origin, to=to)
     last = tree(to)
@@ -529,8 +587,14 @@ def test_unsplash_is_split_by_high_picture(sets, tmp_path):
 
 @pytest.mark.parametrize("splits", [sources.celeba_splits, sources.unsplash_pairs])
 def test_splits_need_a_fetched_set(sets, tmp_path, splits):
-    for folder in (tmp_path, tmp_path / "nowhere", sets / "celeba"):  # the last one is Kaggle's layout, not ours
-        with pytest.raises(FileNotFoundError, match=r"no pictures with their .*\.csv in .*; fetch\("):
+    for folder in (
+        tmp_path,
+        tmp_path / "nowhere",
+        sets / "celeba",
+    ):  # the last one is Kaggle's layout, not ours
+        with pytest.raises(
+            FileNotFoundError, match=r"no pictures with their .*\.csv in .*; fetch\("
+        ):
             splits(folder)
 
 
@@ -544,7 +608,9 @@ def test_the_command_fetches_from_a_zip(sets, tmp_path, command):
     assert tree(tmp_path / "to").keys() == SETS["unsplash"]
 
 
-@pytest.mark.parametrize("source, origin", [("celeba", "page.zip"), ("celeba", "."), ("unsplash", None)])
+@pytest.mark.parametrize(
+    "source, origin", [("celeba", "page.zip"), ("celeba", "."), ("unsplash", None)]
+)
 def test_the_command_ends_with_one_line_and_status_2(tmp_path, command, source, origin):
     (tmp_path / "page.zip").write_text("<html>")
     done = command("fetch", source, *(["--from", origin] if origin else []), "--to", "to")

@@ -53,11 +53,16 @@ def tutorial(g, f, d_a, d_b):
             cycle = adversarial.absolute_loss(a, back_a) + adversarial.absolute_loss(b, back_b)
             total_g = deceive_g + 10 * cycle + 5 * adversarial.absolute_loss(b, same_b)
             total_f = deceive_f + 10 * cycle + 5 * adversarial.absolute_loss(a, same_a)
-            tell_a = adversarial.adversarial_loss(real_a, True) + adversarial.adversarial_loss(scores_a, False)
-            tell_b = adversarial.adversarial_loss(real_b, True) + adversarial.adversarial_loss(scores_b, False)
+            tell_a = adversarial.adversarial_loss(real_a, True) + adversarial.adversarial_loss(
+                scores_a, False
+            )
+            tell_b = adversarial.adversarial_loss(real_b, True) + adversarial.adversarial_loss(
+                scores_b, False
+            )
             losses = total_g, total_f, 0.5 * tell_a, 0.5 * tell_b
         gradients = [
-            tape.gradient(loss, n.trainable_variables) for loss, n in zip(losses, (g, f, d_a, d_b), strict=True)
+            tape.gradient(loss, n.trainable_variables)
+            for loss, n in zip(losses, (g, f, d_a, d_b), strict=True)
         ]
         for optimizer, gradient, network in zip(four, gradients, (g, f, d_a, d_b), strict=True):
             optimizer.apply(gradient, network.trainable_variables)
@@ -81,7 +86,14 @@ def ours(g, f, d_a, d_b, size: int):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, default in (("width", 16), ("blocks", 9), ("size", 128), ("batch", 1), ("rounds", 7), ("steps", 5)):
+    for name, default in (
+        ("width", 16),
+        ("blocks", 9),
+        ("size", 128),
+        ("batch", 1),
+        ("rounds", 7),
+        ("steps", 5),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
     steps = {
@@ -91,7 +103,8 @@ def main() -> None:
     random, times, apart = np.random.default_rng(0), {name: [] for name in steps}, []
     for k in range(args.rounds + 1):  # the first one traces
         batches = [
-            tf.constant(random.random((2, args.batch, args.size, args.size, 3), np.float32)) for _ in range(args.steps)
+            tf.constant(random.random((2, args.batch, args.size, args.size, 3), np.float32))
+            for _ in range(args.steps)
         ]
         last = {}
         for name, step in steps.items():

@@ -31,7 +31,11 @@ def portraits(paths):
         hr = images.square_crop(images.read(path))
         if hr.shape[0] >= SIDE:
             hr = images.resize(hr, (SIDE, SIDE), "area")
-            yield hr, images.to_float(images.to_uint8(damage.random_damage(hr, path.stem))), damage.draw(path.stem)
+            yield (
+                hr,
+                images.to_float(images.to_uint8(damage.random_damage(hr, path.stem))),
+                damage.draw(path.stem),
+            )
 
 
 def spectrum(picture):
@@ -46,11 +50,15 @@ def estimate(damaged, undamaged):
         if np.abs(damage.mosaic(damaged, block) - damaged).max() < 0.01:
             return damage.Damage("mosaic", block)
     expected = TRANSFER * undamaged + 1e-3  # the rounding's share
-    return CANDIDATES[np.argmin((spectrum(damaged) / expected + np.log(expected)).mean(axis=(1, 2)))]
+    return CANDIDATES[
+        np.argmin((spectrum(damaged) / expected + np.log(expected)).mean(axis=(1, 2)))
+    ]
 
 
 def sharpen(picture, how, tuned):
-    return filters.unsharp_mask(picture, *tuned, channel_axis=2)  # -1 leaves most of it empty in scikit-image 0.26
+    return filters.unsharp_mask(
+        picture, *tuned, channel_axis=2
+    )  # -1 leaves most of it empty in scikit-image 0.26
 
 
 def bordered(method):
@@ -70,7 +78,10 @@ def richardson_lucy(wide, kernel, steps):
 
 @bordered
 def wiener(wide, kernel, balance):
-    return np.stack([restoration.wiener(c, kernel, balance, clip=False) for c in wide.transpose(2, 0, 1)], axis=-1)
+    return np.stack(
+        [restoration.wiener(c, kernel, balance, clip=False) for c in wide.transpose(2, 0, 1)],
+        axis=-1,
+    )
 
 
 def with_bicubic(picture, how, tuned):
@@ -82,14 +93,25 @@ def with_bicubic(picture, how, tuned):
 
 
 STEPS, BALANCES = [1, 2, 3, 5, 8, 12, 20, 30], [1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1]
-METHODS = {"unsharp mask": (sharpen, list(product([1, 2, 3], [0.25, 0.5, 1, 2]))), "Wiener": (wiener, BALANCES)}
-METHODS |= {"Richardson-Lucy": (richardson_lucy, STEPS), "the same, mosaic by bicubic": (with_bicubic, STEPS)}
+METHODS = {
+    "unsharp mask": (sharpen, list(product([1, 2, 3], [0.25, 0.5, 1, 2]))),
+    "Wiener": (wiener, BALANCES),
+}
+METHODS |= {
+    "Richardson-Lucy": (richardson_lucy, STEPS),
+    "the same, mosaic by bicubic": (with_bicubic, STEPS),
+}
 
 
 def score(method, pairs, hows, tuned):
     """PSNR-RGB of each pair, `tuned` being {kind: value}."""
-    results = [np.clip(method(lr, how, tuned[how.kind]), 0, 1) for (_, lr, _), how in zip(pairs, hows, strict=True)]
-    return np.array([metrics.psnr(hr, result) for (hr, _, _), result in zip(pairs, results, strict=True)])
+    results = [
+        np.clip(method(lr, how, tuned[how.kind]), 0, 1)
+        for (_, lr, _), how in zip(pairs, hows, strict=True)
+    ]
+    return np.array(
+        [metrics.psnr(hr, result) for (hr, _, _), result in zip(pairs, results, strict=True)]
+    )
 
 
 def row(name, known, method, pairs, hows, tuned):
@@ -98,34 +120,58 @@ def row(name, known, method, pairs, hows, tuned):
     seconds = (time.perf_counter() - start) / len(pairs)
     kinds = np.array([how.kind for _, _, how in pairs])
     parts = "".join(f"{psnr[kinds == kind].mean():8.2f}" for kind in KINDS)
-    print(f"{name:<29}{known:<11}{psnr.mean():7.2f}{parts}{seconds:10.3f}  {tuned if known else ''}", flush=True)
+    print(
+        f"{name:<29}{known:<11}{psnr.mean():7.2f}{parts}{seconds:10.3f}  {tuned if known else ''}",
+        flush=True,
+    )
 
 
 def main(folder):
     parts = {
-        part: [p for p, s in sources.celeba_splits(folder).items() if s == part] for part in ("train", "val", "test")
+        part: [p for p, s in sources.celeba_splits(folder).items() if s == part]
+        for part in ("train", "val", "test")
     }
     val, test = list(portraits(parts["val"][::10])), list(portraits(parts["test"]))
     undamaged = np.mean([spectrum(hr) for hr, _, _ in portraits(parts["train"][::10])], axis=0)
     hows = {"estimated": [[estimate(lr, undamaged) for _, lr, _ in pairs] for pairs in (val, test)]}
     hows["true"] = [[how for _, _, how in pairs] for pairs in (val, test)]
-    right = np.mean([a.kind == b.kind for a, b in zip(hows["estimated"][1], hows["true"][1], strict=True)])
-    print(f"{len(test)} test portraits, {len(val)} for tuning; kind of damage estimated rightly {right:.0%}")
-    print(f"{'method':<29}{'kernel':<11}{'PSNR':>7}{''.join(f'{k:>8}' for k in KINDS)}{'s/picture':>10}  tuned")
+    right = np.mean(
+        [a.kind == b.kind for a, b in zip(hows["estimated"][1], hows["true"][1], strict=True)]
+    )
+    print(
+        f"{len(test)} test portraits, {len(val)} for tuning; kind of damage estimated rightly {right:.0%}"
+    )
+    print(
+        f"{'method':<29}{'kernel':<11}{'PSNR':>7}{''.join(f'{k:>8}' for k in KINDS)}{'s/picture':>10}  tuned"
+    )
     nothing = dict.fromkeys(KINDS)
     row("damaged", "", lambda lr, *_: lr, test, hows["true"][1], nothing)
-    for (known, (of_val, of_test)), (name, (method, values)) in product(hows.items(), METHODS.items()):
+    for (known, (of_val, of_test)), (name, (method, values)) in product(
+        hows.items(), METHODS.items()
+    ):
         tuned = {}
         for kind in KINDS:
-            chosen = [(pair, how) for pair, how in zip(val, of_val, strict=True) if how.kind == kind]
-            means = {v: score(method, *zip(*chosen, strict=True), dict.fromkeys(KINDS, v)).mean() for v in values}
+            chosen = [
+                (pair, how) for pair, how in zip(val, of_val, strict=True) if how.kind == kind
+            ]
+            means = {
+                v: score(method, *zip(*chosen, strict=True), dict.fromkeys(KINDS, v)).mean()
+                for v in values
+            }
             tuned[kind] = max(means, key=means.get)
         row(name, known, method, test, of_test, tuned)
     with quiet():
         from helpers import tiles, training
     for name in NAMES:
         model, _ = training.load_weights(name)
-        row(name, "", lambda lr, *_, model=model: tiles.apply(model, lr, 1), test, hows["true"][1], nothing)
+        row(
+            name,
+            "",
+            lambda lr, *_, model=model: tiles.apply(model, lr, 1),
+            test,
+            hows["true"][1],
+            nothing,
+        )
 
 
 if __name__ == "__main__":

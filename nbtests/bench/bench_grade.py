@@ -24,7 +24,11 @@ parser.add_argument("--jobs", type=int, default=os.cpu_count())
 args = parser.parse_args()
 
 source = nbformat.read(exercises.source(args.lesson), as_version=4)
-about = {c.metadata.nbgrader.grade_id: c for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")}
+about = {
+    c.metadata.nbgrader.grade_id: c
+    for c in source.cells
+    if c.metadata.get("nbgrader", {}).get("solution")
+}
 wrong = exercises.wrong(args.lesson)
 rng = np.random.default_rng(0)
 peak = 0
@@ -56,10 +60,21 @@ with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "in" / f"student{n:02d}" / f"{args.lesson}.ipynb"
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)
-    call = [sys.executable, "-m", "instructors.grade", f"{folder}/in", f"--to={folder}/out", f"--jobs={args.jobs}"]
+    call = [
+        sys.executable,
+        "-m",
+        "instructors.grade",
+        f"{folder}/in",
+        f"--to={folder}/out",
+        f"--jobs={args.jobs}",
+    ]
     start = time.perf_counter()
     child = subprocess.Popen(
-        call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+        call,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     threading.Thread(target=watch, args=[child.pid], daemon=True).start()
     said, _ = child.communicate()
@@ -68,10 +83,16 @@ with tempfile.TemporaryDirectory() as folder:
     if child.returncode:
         sys.exit(child.returncode)
     start = time.perf_counter()
-    subprocess.run(call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    subprocess.run(
+        call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True
+    )
     again = time.perf_counter() - start
 
-print(f"{args.students} submissions of {args.lesson}, {args.jobs} at a time on {os.cpu_count()} cores")
-print(f"{seconds / 60:.1f} minutes, {seconds / args.students:.1f} s each; unchanged, once more: {again:.0f} s")
+print(
+    f"{args.students} submissions of {args.lesson}, {args.jobs} at a time on {os.cpu_count()} cores"
+)
+print(
+    f"{seconds / 60:.1f} minutes, {seconds / args.students:.1f} s each; unchanged, once more: {again:.0f} s"
+)
 print(f"peak memory {peak / 2**30:.1f} GB")
 print(f"load of the machine when it ended: {os.getloadavg()[0]:.1f}")

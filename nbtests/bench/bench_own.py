@@ -42,9 +42,21 @@ def hostile(count: int, folder: Path) -> None:
     with quiet():  # the decoders' own complaints
         good = sum(whole(path) for path in images.find(folder / "in"))
     for again in ("", " again"):
-        command = [sys.executable, "-m", "helpers", "restore", "in", "--to", "out", "--with", "deconv_dogs_x2"]
+        command = [
+            sys.executable,
+            "-m",
+            "helpers",
+            "restore",
+            "in",
+            "--to",
+            "out",
+            "--with",
+            "deconv_dogs_x2",
+        ]
         start = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
         said = sum(line.startswith("error: ") for line in done.stderr.splitlines())
         print(
             f"hostile{again}: {count} files, {good} of them good; {done.stdout.splitlines()[-1]}; {said} named, "
@@ -55,7 +67,9 @@ def hostile(count: int, folder: Path) -> None:
 
 def whole(path: Path) -> bool:
     try:
-        return images.problem(path) is None and (not film.moves(path) or len(list(film.frames(path))) > 0)
+        return images.problem(path) is None and (
+            not film.moves(path) or len(list(film.frames(path))) > 0
+        )
     except ValueError:
         return False
 
@@ -132,13 +146,22 @@ def portraits() -> None:
     gains = []
     for seed in range(6):
         old = aged(grey, seed)
-        truth, before, after = (images.crop_box(p, box) for p in (grey, old, photo.portrait(model, old, 1)))
+        truth, before, after = (
+            images.crop_box(p, box) for p in (grey, old, photo.portrait(model, old, 1))
+        )
         scores = [(metrics.psnr(truth, p), metrics.ssim(truth, p)) for p in (before, after)]
         gains.append(np.subtract(scores[1], scores[0]))
         (psnr, ssim), (better, more) = scores
-        print(f"aged {seed}, {damage.draw(seed).kind:<7} {psnr:.2f} → {better:.2f} dB, SSIM {ssim:.3f} → {more:.3f}")
-    print(f"aged: mean gain of the face {np.mean(gains, axis=0)[0]:+.2f} dB, SSIM {np.mean(gains, axis=0)[1]:+.3f}")
-    small, (faces, _) = images.reduce(ASTRONAUT, 4, "pyramid"), training.load_weights("espcn_faces_x4")
+        print(
+            f"aged {seed}, {damage.draw(seed).kind:<7} {psnr:.2f} → {better:.2f} dB, SSIM {ssim:.3f} → {more:.3f}"
+        )
+    print(
+        f"aged: mean gain of the face {np.mean(gains, axis=0)[0]:+.2f} dB, SSIM {np.mean(gains, axis=0)[1]:+.3f}"
+    )
+    small, (faces, _) = (
+        images.reduce(ASTRONAUT, 4, "pyramid"),
+        training.load_weights("espcn_faces_x4"),
+    )
     photos, _ = training.load_weights("espcn_photos_x4")
     for name, sr in {
         "bicubic": images.enlarge(small, 4),
@@ -146,7 +169,9 @@ def portraits() -> None:
         "espcn_faces_x4 on the face": photo.portrait(faces, small, 4),
     }.items():
         truth, face = (images.crop_box(p, box) for p in (ASTRONAUT, sr))
-        print(f"face ×4 {name:<28}{metrics.psnr(truth, face):.2f} dB, SSIM {metrics.ssim(truth, face):.3f}")
+        print(
+            f"face ×4 {name:<28}{metrics.psnr(truth, face):.2f} dB, SSIM {metrics.ssim(truth, face):.3f}"
+        )
 
     damaged = damage.blur(ASTRONAUT, 2)
     square = images.square_around(images.faces(damaged)[0], damaged.shape, photo.MARGIN)
@@ -156,10 +181,20 @@ def portraits() -> None:
     hard[crop] = tiles.apply(model, damaged[crop], 1)
     patch, whole = (images.to_uint8(p)[..., ::-1].copy() for p in (hard[crop], damaged))
     mask, centre = np.full((n, n), 255, np.uint8), (left + n // 2, top + n // 2)
-    poisson = images.to_float(cv2.seamlessClone(patch, whole, mask, centre, cv2.NORMAL_CLONE)[..., ::-1])
-    for name, result in {"hard": hard, "feathered": photo.portrait(model, damaged, 1), "Poisson": poisson}.items():
-        face = metrics.psnr(*(images.crop_box(p, images.faces(damaged)[0]) for p in (ASTRONAUT, result)))
-        print(f"seam, {name:<10}{255 * seam(result, damaged, hard, square):+.2f} steps of 255; face {face:.2f} dB")
+    poisson = images.to_float(
+        cv2.seamlessClone(patch, whole, mask, centre, cv2.NORMAL_CLONE)[..., ::-1]
+    )
+    for name, result in {
+        "hard": hard,
+        "feathered": photo.portrait(model, damaged, 1),
+        "Poisson": poisson,
+    }.items():
+        face = metrics.psnr(
+            *(images.crop_box(p, images.faces(damaged)[0]) for p in (ASTRONAUT, result))
+        )
+        print(
+            f"seam, {name:<10}{255 * seam(result, damaged, hard, square):+.2f} steps of 255; face {face:.2f} dB"
+        )
 
 
 def alone(seconds: float) -> None:
@@ -168,9 +203,14 @@ def alone(seconds: float) -> None:
     for name, truth in {"astronaut": ASTRONAUT, "chelsea": images.to_float(data.chelsea())}.items():
         truth = images.crop_to_multiple(truth, 2)
         lr = images.reduce(truth, 2)
-        results = {"bicubic": images.enlarge(lr, 2), "deconv_dogs_x2": tiles.apply(model, lr, card["scale"])}
+        results = {
+            "bicubic": images.enlarge(lr, 2),
+            "deconv_dogs_x2": tiles.apply(model, lr, card["scale"]),
+        }
         results["zero-shot"] = tiles.apply(train.zero_shot(lr, seconds=seconds), lr, 2)
-        scores = [f"{method} {metrics.psnr(truth, sr, 2, y=True):.2f}" for method, sr in results.items()]
+        scores = [
+            f"{method} {metrics.psnr(truth, sr, 2, y=True):.2f}" for method, sr in results.items()
+        ]
         print(f"alone, {name} ×2, {seconds:g} s: {', '.join(scores)} dB")
 
 
@@ -205,7 +245,13 @@ def suggestions(folder: Path) -> None:
             old = images.to_float(images.to_uint8(harm(truth)))
             gain = metrics.psnr(truth, tiles.apply(model, old, 1)) - metrics.psnr(truth, old)
             found, name, _ = photo.suggest(old)
-            gains.append([gain * (name == "cae_faces"), gain * (name == "cae_faces" and found["face"] > 0), gain])
+            gains.append(
+                [
+                    gain * (name == "cae_faces"),
+                    gain * (name == "cae_faces" and found["face"] > 0),
+                    gain,
+                ]
+            )
     named, with_face, always = np.mean(gains, axis=0)
     print(
         f"suggested: {len(gains)} blurred or moved pictures, {named:+.2f} dB by cae_faces where it is suggested, "
@@ -218,7 +264,9 @@ if __name__ == "__main__":
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=30, help="for learning from one picture")
-    parser.add_argument("--photos", type=Path, help="crisp photographs, for what is suggested once they are blurred")
+    parser.add_argument(
+        "--photos", type=Path, help="crisp photographs, for what is suggested once they are blurred"
+    )
     args = parser.parse_args()
     portraits()
     if args.photos:

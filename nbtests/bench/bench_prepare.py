@@ -22,7 +22,8 @@ def draw(folder: Path, n: int) -> None:
     for k in range(n):
         top, left = rng.integers(0, (512 - 240, 512 - 320))
         images.write(
-            folder / f"{k // 1000}" / f"{k:05d}.jpg", source[top : top + 240, left : left + 320] * rng.uniform(0.5, 1)
+            folder / f"{k // 1000}" / f"{k:05d}.jpg",
+            source[top : top + 240, left : left + 320] * rng.uniform(0.5, 1),
         )
 
 
@@ -51,7 +52,9 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     peak.start()
     start = time.perf_counter()
     spread = sources.spread
-    with mock.patch.object(download, "spread", lambda call, items, desc: spread(call, items, desc, processes)):
+    with mock.patch.object(
+        download, "spread", lambda call, items, desc: spread(call, items, desc, processes)
+    ):
         own = download.fetch("own", origin=raw, to=work / "own")
     with quiet():  # here, since the other processes import this file, and need no TensorFlow
         from helpers import batching
@@ -64,7 +67,9 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     assert len(rows) == n
     third = max(1, len(peak.samples) // 3)
     early, late = max(peak.samples[:third]), max(peak.samples[-third:])
-    print(f"{processes} process(es): {n / seconds:.1f} pictures/s, memory {early:.0f} MB early, {late:.0f} MB late")
+    print(
+        f"{processes} process(es): {n / seconds:.1f} pictures/s, memory {early:.0f} MB early, {late:.0f} MB late"
+    )
     return seconds
 
 

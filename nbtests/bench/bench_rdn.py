@@ -28,7 +28,15 @@ with quiet():
     from helpers.app import benchmark
 
 PUBLISHED = {"rdn": (models.rdn, 2), "rrdn": (models.rrdn, 4)}
-SMALL = [(3, 4, 32, 32), (6, 4, 16, 32), (3, 6, 32, 32), (4, 4, 32, 32), (3, 4, 32, 64), (3, 8, 32, 32), (3, 2, 64, 64)]
+SMALL = [
+    (3, 4, 32, 32),
+    (6, 4, 16, 32),
+    (3, 6, 32, 32),
+    (4, 4, 32, 32),
+    (3, 4, 32, 64),
+    (3, 8, 32, 32),
+    (3, 2, 64, 64),
+]
 
 
 def published(name: str, pictures: Path, weights: Path) -> str:
@@ -40,7 +48,9 @@ def published(name: str, pictures: Path, weights: Path) -> str:
             if not path.stem.endswith("_LR"):
                 images.write(Path(folder) / f"{path.stem}.png", images.read(path))
         usable, small, made = benchmark.pairs(Path(folder), scale, "bicubic")
-    heading = f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}; border {scale} on Y"
+    heading = (
+        f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}; border {scale} on Y"
+    )
     rows = benchmark.benchmark(usable, scale, {name: model})
     return benchmark.table(rows, f"{heading}; {model.count_params():,} parameters")
 
@@ -57,7 +67,9 @@ def seconds(model, lr) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pictures", type=Path)
     for name in PUBLISHED:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE")

@@ -53,7 +53,9 @@ def train(steps: int):
         model = repairing(models.espcn(4, skip="bicubic", activation="leaky_relu"), "espcn")
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
-    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=RECIPE["rate"], warmup_steps=500)
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, warmup_target=RECIPE["rate"], warmup_steps=500
+    )
     model.compile(keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05), RECIPE["loss"])
 
     def data(step):
@@ -71,7 +73,9 @@ def train(steps: int):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=RECIPE["steps"])
     steps = parser.parse_args().steps
     unet, _ = training.load_weights("unet_photos")
@@ -80,6 +84,8 @@ if __name__ == "__main__":
     bicubic = repairing(layers.UpSampling2D(4, interpolation="bicubic"), "bicubic")
     compared = {"bicubic": bicubic, "espcn": competitor, "unet_photos": unet}
     usable, _, _ = benchmark.pairs(PREPARED / "test", scale=1, downscale=None)
-    counts = "parameters: " + ", ".join(f"{name} {model.count_params():,}" for name, model in compared.items())
+    counts = "parameters: " + ", ".join(
+        f"{name} {model.count_params():,}" for name, model in compared.items()
+    )
     heading = f"{len(usable)} pictures, low as the set has them; espcn trained for {steps:,} steps; {counts}"
     print(benchmark.table(benchmark.benchmark(usable, 1, compared), heading))

@@ -55,12 +55,15 @@ def onnx_network():
     nodes.append(helper.make_node("Add", ["enlarged", "correction"], ["sr"]))
     shape = [1, 3, "h", "w"]
     ends = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in {"lr": shape, "sr": [1, 3, "H", "W"]}.items()
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        for n, s in {"lr": shape, "sr": [1, 3, "H", "W"]}.items()
     ]
     graph = helper.make_graph(nodes, NAME, ends[:1], ends[1:], arrays)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(proto)
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
 
     def run(lr):
         return session.run(None, {"lr": lr.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
@@ -112,7 +115,9 @@ def measure(method: str, picture: Path, name: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, default=12)
-    parser.add_argument("--with", dest="name", default=NAME, help="weights; pillow and onnx know the default alone")
+    parser.add_argument(
+        "--with", dest="name", default=NAME, help="weights; pillow and onnx know the default alone"
+    )
     parser.add_argument("--methods", nargs="+", default=["pillow", "restore", "network", "onnx"])
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -123,7 +128,19 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / "large.jpg"
             astronaut = images.to_float(data.astronaut())[:384]
-            images.write(picture, images.resize(astronaut, (round(3 * side), round(4 * side)), "bicubic"))
-            for method in args.methods:  # pillow and restore file to file, the others the network only
-                command = [sys.executable, __file__, "--with", args.name, "--measure", method, str(picture)]
+            images.write(
+                picture, images.resize(astronaut, (round(3 * side), round(4 * side)), "bicubic")
+            )
+            for (
+                method
+            ) in args.methods:  # pillow and restore file to file, the others the network only
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--with",
+                    args.name,
+                    "--measure",
+                    method,
+                    str(picture),
+                ]
                 subprocess.run(command, check=True)

@@ -65,20 +65,31 @@ def described(picture: np.ndarray) -> np.ndarray:
     rgb = images.to_uint8(picture)
     lab, hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
     grey, size = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), len(rgb)
-    smaller = [cv2.resize(grey, (size // k, size // k), interpolation=cv2.INTER_AREA) for k in (1, 2, 4)]
+    smaller = [
+        cv2.resize(grey, (size // k, size // k), interpolation=cv2.INTER_AREA) for k in (1, 2, 4)
+    ]
     patterns = [feature.local_binary_pattern(x, 8, 1, "uniform") for x in smaller]
     patterns = [np.kron(x, np.ones((size // len(x),) * 2)) for x in patterns]
-    rough = np.log1p(np.hypot(*(cv2.Sobel(np.float32(grey), cv2.CV_32F, *d) for d in ((1, 0), (0, 1)))))
+    rough = np.log1p(
+        np.hypot(*(cv2.Sobel(np.float32(grey), cv2.CV_32F, *d) for d in ((1, 0), (0, 1))))
+    )
     quarter = size // 4
     found = [np.sqrt(feature.hog(smaller[1], 8, (quarter // 2, quarter // 2), (1, 1)))]
     for rows in (*(slice(k * quarter, (k + 1) * quarter) for k in range(4)), slice(None)):
         n = grey[rows].size
-        found.append(cv2.calcHist([lab[rows]], [0, 1, 2], None, [6, 6, 6], [0, 256, 96, 160, 80, 176]).ravel() / n)
+        found.append(
+            cv2.calcHist(
+                [lab[rows]], [0, 1, 2], None, [6, 6, 6], [0, 256, 96, 160, 80, 176]
+            ).ravel()
+            / n
+        )
         found.append(cv2.calcHist([hsv[rows]], [1, 2], None, [6, 6], [0, 256, 0, 256]).ravel() / n)
         found += [np.histogram(x[rows], 10, (0, 10))[0] / n for x in patterns]
         for light in range(4):
             here = lab[rows][..., 0] // 64 == light
-            found.append([x[rows][here].mean() if here.any() else 0 for x in (rough, hsv[..., 1] / 255)])
+            found.append(
+                [x[rows][here].mean() if here.any() else 0 for x in (rough, hsv[..., 1] / 255)]
+            )
     return np.sqrt(np.abs(np.concatenate(found)))
 
 
@@ -92,7 +103,10 @@ class Classifier:
         self.luma, name = luma, "luma" if luma else "colour"
         keras.utils.set_random_seed(0)
         self.cnn, path = network(), FROZEN / f"{name}.weights.h5"
-        pictures, y = np.concatenate([summer, winter]), np.repeat([0, 1], [len(summer), len(winter)])
+        pictures, y = (
+            np.concatenate([summer, winter]),
+            np.repeat([0, 1], [len(summer), len(winter)]),
+        )
         if not path.exists():
             x = self.seen(pictures, SIZE)
             data = tf.data.Dataset.from_tensor_slices((x, np.float32(y)[:, None])).shuffle(len(x))
@@ -111,14 +125,25 @@ class Classifier:
             print(f"training trees and SVM on {name}", flush=True)
             tf.random.set_seed(0)
             x = self.seen(pictures)
-            x = np.stack([described(p) for p in x] + [described(jittered(p).numpy()) for _ in range(5) for p in x])
+            x = np.stack(
+                [described(p) for p in x]
+                + [described(jittered(p).numpy()) for _ in range(5) for p in x]
+            )
             vote = [
-                ExtraTreesClassifier(500, min_samples_leaf=5, max_features=0.1, n_jobs=-1, random_state=0),
+                ExtraTreesClassifier(
+                    500, min_samples_leaf=5, max_features=0.1, n_jobs=-1, random_state=0
+                ),
                 HistGradientBoostingClassifier(
-                    max_iter=300, learning_rate=0.05, l2_regularization=1, max_features=0.2, random_state=0
+                    max_iter=300,
+                    learning_rate=0.05,
+                    l2_regularization=1,
+                    max_features=0.2,
+                    random_state=0,
                 ),
                 make_pipeline(
-                    StandardScaler(), PCA(300, random_state=0), CalibratedClassifierCV(SVC(C=3), ensemble=False)
+                    StandardScaler(),
+                    PCA(300, random_state=0),
+                    CalibratedClassifierCV(SVC(C=3), ensemble=False),
                 ),
             ]
             with replacing(path) as part:
@@ -128,26 +153,34 @@ class Classifier:
     def seen(self, pictures: np.ndarray, size: int = 256) -> np.ndarray:
         """Float (n, size, size, 3); in grey for the one that knows luma only."""
         small = [images.resize(images.to_float(p), (size, size), "area") for p in pictures]
-        return np.float32([np.repeat(metrics.luma(p)[..., None], 3, -1) if self.luma else p for p in small])
+        return np.float32(
+            [np.repeat(metrics.luma(p)[..., None], 3, -1) if self.luma else p for p in small]
+        )
 
     def winter(self, pictures: np.ndarray) -> np.ndarray:
         """The probability of winter for each of (n, h, w, 3) uint8."""
         x = self.seen(pictures, SIZE)
-        cnn = np.mean([self.cnn.predict(view, verbose=0)[:, 0] for view in (x, x[:, :, ::-1])], axis=0)
+        cnn = np.mean(
+            [self.cnn.predict(view, verbose=0)[:, 0] for view in (x, x[:, :, ::-1])], axis=0
+        )
         x = np.stack([described(p) for p in self.seen(pictures)])
         return np.mean([cnn, *(model.predict_proba(x)[:, 1] for model in self.vote)], axis=0)
 
 
 def transferred(pictures: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Means and deviations of each channel brought from the whole set `source` to the whole set `target`."""
-    (m, s), (to_m, to_s) = (((x / 255).mean((0, 1, 2)), (x / 255).std((0, 1, 2))) for x in (source, target))
+    (m, s), (to_m, to_s) = (
+        ((x / 255).mean((0, 1, 2)), (x / 255).std((0, 1, 2))) for x in (source, target)
+    )
     return images.to_uint8(np.clip((images.to_float(pictures) - m) / s * to_s + to_m, 0, 1))
 
 
 def generated(name: str, pictures: np.ndarray) -> np.ndarray:
     model, _ = training.load_weights(name)
     floats = (images.to_float(p)[None] for p in pictures)
-    return np.stack([images.to_uint8(keras.ops.convert_to_numpy(model(x, training=False))[0]) for x in floats])
+    return np.stack(
+        [images.to_uint8(keras.ops.convert_to_numpy(model(x, training=False))[0]) for x in floats]
+    )
 
 
 def main() -> None:
@@ -158,7 +191,9 @@ def main() -> None:
     paths = adversarial.unpaired(args.folder)
     sets = {name: adversarial.load(part) for name, part in paths.items()}
     classifiers = {luma: Classifier(sets["trainA"], sets["trainB"], luma) for luma in (False, True)}
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(FROZEN.glob("*.*")))).hexdigest()[:12]
+    digest = hashlib.sha256(
+        b"".join(p.read_bytes() for p in sorted(FROZEN.glob("*.*")))
+    ).hexdigest()[:12]
 
     def hit(pictures, luma: bool, winter: bool) -> float:
         return float(np.mean((classifiers[luma].winter(pictures) > 0.5) == winter))
@@ -170,18 +205,26 @@ def main() -> None:
         )
         print(f"right on {'luma' if luma else 'colour'}: {right:.3f}", flush=True)
 
-    print(f"classifiers {digest}; held out: {len(sets['testA'])} summer, {len(sets['testB'])} winter")
+    print(
+        f"classifiers {digest}; held out: {len(sets['testA'])} summer, {len(sets['testB'])} winter"
+    )
     for here, there, winter in (("A", "B", True), ("B", "A", False)):
         direction = "summer_to_winter" if winter else "winter_to_summer"
         source, target = sets[f"test{here}"], sets[f"test{there}"]
         rows = {"real pictures of the target": target, "unchanged": source}
         rows["colour transfer"] = transferred(source, sets[f"train{here}"], sets[f"train{there}"])
         rows |= {name: generated(name, source) for name in args.names if name == direction}
-        print(f"\n| {direction} | taken for the target | by luma alone | SSIM of luma to the input |")
+        print(
+            f"\n| {direction} | taken for the target | by luma alone | SSIM of luma to the input |"
+        )
         print("| --- | --- | --- | --- |")
         for name, result in rows.items():
             pairs = zip(images.to_float(source), images.to_float(result), strict=False)
-            same = np.mean([metrics.ssim(x, y, y=True) for x, y in pairs]) if result is not target else np.nan
+            same = (
+                np.mean([metrics.ssim(x, y, y=True) for x, y in pairs])
+                if result is not target
+                else np.nan
+            )
             print(
                 f"| {name} | {hit(result, False, winter):.3f} | {hit(result, True, winter):.3f} | {same:.3f} |",
                 flush=True,

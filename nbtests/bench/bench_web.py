@@ -48,7 +48,9 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
                     statuses[visitor.get(path).status_code] += 1
                     statuses[visitor.get(f"{path}after.png").status_code] += 1
                 else:
-                    time.sleep(min(int(answer.headers["Retry-After"]), max(0, end - time.monotonic())))
+                    time.sleep(
+                        min(int(answer.headers["Retry-After"]), max(0, end - time.monotonic()))
+                    )
             except Exception as error:
                 wrong.append(repr(error))
 
@@ -63,7 +65,9 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
             memory.append(process.memory_info().rss / 2**20)
             time.sleep(0.1)
 
-    threads = [threading.Thread(target=send) for _ in range(clients)] + [threading.Thread(target=read)]
+    threads = [threading.Thread(target=send) for _ in range(clients)] + [
+        threading.Thread(target=read)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -87,7 +91,11 @@ def killed(server: kit.Server) -> tuple[Counter, bool]:
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         whole = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = database.execute("SELECT stem, state FROM studio_job").fetchall()
-    files = {f"{s}-{which}.png" for s, state in rows for which in ("before", "after")[: 1 + (state == "done")]}
+    files = {
+        f"{s}-{which}.png"
+        for s, state in rows
+        for which in ("before", "after")[: 1 + (state == "done")]
+    }
     return states, whole and server.pictures() == files
 
 
@@ -97,7 +105,11 @@ def refused(server: kit.Server) -> dict[str, str]:
     for what, (name, content) in kit.hostile().items():
         answer = visitor.send(content, name)
         print(f"  {what:<40}{answer.status_code}  {answer.json().get('error', '')}")
-        if not 400 <= answer.status_code < 500 or not answer.json().get("error") or server.pictures() != before:
+        if (
+            not 400 <= answer.status_code < 500
+            or not answer.json().get("error")
+            or server.pictures() != before
+        ):
             taken[what] = answer.text
     return taken
 
@@ -114,30 +126,54 @@ def main() -> int:
         print(f"{'held  ' if held else 'MISSED'} {text}", flush=True)
         missed.extend([] if held else [text])
 
-    print(f"load average at the start: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores", flush=True)
-    with tempfile.TemporaryDirectory() as folder, kit.serving(Path(folder), WEB_UPLOADS="1000000") as server:
+    print(
+        f"load average at the start: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores",
+        flush=True,
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        kit.serving(Path(folder), WEB_UPLOADS="1000000") as server,
+    ):
         before = psutil.Process(server.process.pid).cpu_times()
         took = latency(server, args.runs)
         after = psutil.Process(server.process.pid).cpu_times()
         cost = (sum(after[:2]) - sum(before[:2])) / (args.runs + 1)
         middle = statistics.median(took)
-        spread = f"({min(took):.2f} to {max(took):.2f} s), {cost:.2f} s of the server's CPU time each"
+        spread = (
+            f"({min(took):.2f} to {max(took):.2f} s), {cost:.2f} s of the server's CPU time each"
+        )
         bar(middle <= 3, f"upload to result: median {middle:.2f} s of {len(took)} {spread}")
 
         found = load(server, args.clients, args.seconds)
-        codes, wrong, states = dict(sorted(found["statuses"].items())), found["wrong"], dict(found["states"])
+        codes, wrong, states = (
+            dict(sorted(found["statuses"].items())),
+            found["wrong"],
+            dict(found["states"]),
+        )
         first, last = found["memory"]
         bar(
             set(codes) <= {200, 201, 503} and not wrong,
             f"{args.clients} clients, {args.seconds:.0f} s: {codes} {wrong}",
         )
-        bar(states == {"done": found["accepted"]}, f"nothing lost: {states} of {found['accepted']} accepted")
-        bar(found["p95"] <= 0.3, f"static pages under load: p95 {1000 * found['p95']:.0f} ms of {found['pages']}")
-        bar(last < 1.05 * first, f"memory: {first:.0f} MB in the first 5 s, {last:.0f} MB in the last")
+        bar(
+            states == {"done": found["accepted"]},
+            f"nothing lost: {states} of {found['accepted']} accepted",
+        )
+        bar(
+            found["p95"] <= 0.3,
+            f"static pages under load: p95 {1000 * found['p95']:.0f} ms of {found['pages']}",
+        )
+        bar(
+            last < 1.05 * first,
+            f"memory: {first:.0f} MB in the first 5 s, {last:.0f} MB in the last",
+        )
 
         states, whole = killed(server)
         ended = whole and set(states) <= {"done", "failed"}
-        bar(ended, f"SIGKILL in the middle of a job: then {dict(states)}, database and files consistent: {whole}")
+        bar(
+            ended,
+            f"SIGKILL in the middle of a job: then {dict(states)}, database and files consistent: {whole}",
+        )
         taken = refused(server)
         sent = len(kit.hostile())
         bar(not taken, f"hostile uploads: {sent - len(taken)} of {sent} refused {taken or ''}")

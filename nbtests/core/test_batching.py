@@ -19,7 +19,9 @@ def test_split_deals_every_name_once_and_leaves_no_part_empty(n, val, test, seed
     parts = batching.split(names, val, test, seed)
     assert sorted(parts) == sorted(names)
     assert set(parts.values()) == {"train", "val", "test"}
-    assert parts == batching.split(names[::-1], val, test, seed)  # nor does the order of the names count
+    assert parts == batching.split(
+        names[::-1], val, test, seed
+    )  # nor does the order of the names count
 
 
 def test_split_keeps_its_shares_and_follows_the_seed():
@@ -60,7 +62,9 @@ GOOD = {"wide.png": "train", "tall.png": "val", "dark.png": "test"}
 
 
 def prepare(raw, names, out, **options):
-    return batching.prepare({raw / n: part for n, part in names.items()}, out, size=32, per_picture=5, **options)
+    return batching.prepare(
+        {raw / n: part for n, part in names.items()}, out, size=32, per_picture=5, **options
+    )
 
 
 @pytest.mark.parametrize("how", ["pyramid", "bicubic", "area"])
@@ -100,7 +104,12 @@ def test_prepare_can_shrink_whole_squares_as_benchmark_does(tmp_path, picture):
 def test_prepare_can_damage_by_name(tmp_path, picture):
     images.write(tmp_path / "raw/face.png", picture)
     rows = batching.prepare(
-        {tmp_path / "raw/face.png": "val"}, tmp_path / "out", size=48, scale=1, method="random_damage", per_picture=2
+        {tmp_path / "raw/face.png": "val"},
+        tmp_path / "out",
+        size=48,
+        scale=1,
+        method="random_damage",
+        per_picture=2,
     )
     for k, row in enumerate(rows):
         expected = damage.random_damage(images.read(row["hr"]), f"face_{k:02d}")
@@ -160,7 +169,9 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, picture):
 def test_a_damaged_picture_of_another_size_is_named(raw, tmp_path):
     low = {raw / "wide.png": raw / "wide.png", raw / "tall.png": raw / "wide.png"}
     with pytest.warns(UserWarning, match=r"wide\.png is not as large as .*tall\.png"):
-        rows = batching.prepare(dict.fromkeys(low, "train"), tmp_path / "out", size=32, scale=1, low=low)
+        rows = batching.prepare(
+            dict.fromkeys(low, "train"), tmp_path / "out", size=32, scale=1, low=low
+        )
     assert {row["picture"] for row in rows} == {"wide.png"}
     np.testing.assert_array_equal(batching.load(rows, "lr"), batching.load(rows, "hr"))
 
@@ -209,7 +220,10 @@ def directions(patches):
     """Which way each patch brightens: "down", "up", "right" or "left"."""
     down = [np.sign(p[-1].mean() - p[0].mean()) for p in patches]
     right = [np.sign(p[:, -1].mean() - p[:, 0].mean()) for p in patches]
-    return [{(1, 0): "down", (-1, 0): "up", (0, 1): "right", (0, -1): "left"}[d] for d in zip(down, right, strict=True)]
+    return [
+        {(1, 0): "down", (-1, 0): "up", (0, 1): "right", (0, -1): "left"}[d]
+        for d in zip(down, right, strict=True)
+    ]
 
 
 def test_batches_are_aligned_pairs():
@@ -227,20 +241,26 @@ def test_without_a_patch_the_whole_picture_comes():
     lr, hr = pairs()
     [(small, large)] = first(batching.batches(lr, hr, 6, turn=False), 1)
     assert (small.shape, large.shape) == ((6, 12, 12, 3), (6, 48, 48, 3))
-    assert sorted(small.mean((1, 2, 3))) == pytest.approx(sorted(lr.mean((1, 2, 3)) / 255), abs=1e-5)
+    assert sorted(small.mean((1, 2, 3))) == pytest.approx(
+        sorted(lr.mean((1, 2, 3)) / 255), abs=1e-5
+    )
 
 
 def test_every_place_of_a_picture_can_be_drawn():
     lr, hr = ramps(50, axis=1)
     tops = {
-        round(float(p[0, 0, 0, 0]) * 255) // 30 for p, _ in first(batching.batches(lr, hr, 1, patch=4, turn=False), 50)
+        round(float(p[0, 0, 0, 0]) * 255) // 30
+        for p, _ in first(batching.batches(lr, hr, 1, patch=4, turn=False), 50)
     }
     assert tops == {0, 1, 2, 3, 4}
 
 
 def test_each_epoch_has_every_picture_once_in_its_own_order():
     lr, hr = pairs()
-    epochs = [np.rint(small * 255).sum((1, 2, 3)).tolist() for small, _ in first(batching.batches(lr, hr, 6), 3)]
+    epochs = [
+        np.rint(small * 255).sum((1, 2, 3)).tolist()
+        for small, _ in first(batching.batches(lr, hr, 6), 3)
+    ]
     for sums in epochs:  # no turn or flip changes them
         assert sorted(sums) == sorted(lr.sum((1, 2, 3), dtype=np.float32))
     assert epochs[0] != epochs[1] != epochs[2]
@@ -282,11 +302,18 @@ def test_flips_are_left_to_right():
 def test_damage_is_drawn_anew_each_epoch_and_depends_on_seed_and_step_alone():
     hr = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3), np.uint8)
     options = {"batch": 2, "turn": False, "damage": damage.random_damage, "seed": 3}
-    whole = [(np.asarray(lr), np.asarray(target)) for lr, target in batching.batches(hr, hr, **options).take(6)]
-    for low, target in zip(*(np.concatenate(side) for side in zip(*whole, strict=True)), strict=True):
+    whole = [
+        (np.asarray(lr), np.asarray(target))
+        for lr, target in batching.batches(hr, hr, **options).take(6)
+    ]
+    for low, target in zip(
+        *(np.concatenate(side) for side in zip(*whole, strict=True)), strict=True
+    ):
         assert low.shape == target.shape == (24, 24, 3) and low.dtype == np.float32
         assert low.std() < 0.9 * target.std()  # the target is noise: any damage smooths it
-    epochs = [np.sort([(lr - target).std() for lr, target in zip(*batch, strict=True)]) for batch in whole]
+    epochs = [
+        np.sort([(lr - target).std() for lr, target in zip(*batch, strict=True)]) for batch in whole
+    ]
     assert not np.allclose(np.concatenate(epochs[:2]), np.concatenate(epochs[2:4]))
     again = [np.asarray(lr) for lr, _ in batching.batches(hr, hr, start=3, **options).take(3)]
     np.testing.assert_array_equal(np.stack(again), np.stack([lr for lr, _ in whole[3:]]))
@@ -305,7 +332,9 @@ def test_damage_reduces_the_target_as_cut_and_turned():
             clean = images.reduce(large, 2)
             assert 0.01 < np.abs(small - clean).mean() < 0.05
             assert metrics.psnr(clean, small) > metrics.psnr(clean, small[::-1]) + 3
-    grains = [np.std(low - [images.reduce(p, 2) for p in target], axis=(1, 2, 3)) for low, target in whole]
+    grains = [
+        np.std(low - [images.reduce(p, 2) for p in target], axis=(1, 2, 3)) for low, target in whole
+    ]
     assert not np.allclose(np.sort(grains[0]), np.sort(grains[1]))
     again = first(batching.batches(lr, hr, start=1, **options), 2)
     for a, b in zip(whole[1:], again, strict=True):

@@ -32,7 +32,9 @@ def unpaired(step, n=2, size=SIZE):
 def cycle_gan(pool=50, seed=0, size=SIZE, rate=2e-4):
     keras.utils.set_random_seed(seed)
     d = [models.patch_discriminator(2) for _ in "ab"]
-    model = adversarial.CycleGAN(*(models.resnet_generator(2, 1) for _ in "gf"), *d, size=size, pool=pool, seed=seed)
+    model = adversarial.CycleGAN(
+        *(models.resnet_generator(2, 1) for _ in "gf"), *d, size=size, pool=pool, seed=seed
+    )
     model.compile(keras.optimizers.Adam(rate, beta_1=0.5))
     return model
 
@@ -40,7 +42,9 @@ def cycle_gan(pool=50, seed=0, size=SIZE, rate=2e-4):
 def test_importing_it_imports_no_tensorflow():
     """So that the losses can be driven where there is none."""
     tree = ast.parse((ROOT / "helpers/adversarial.py").read_text(encoding="utf-8"))
-    imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [
+        ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     assert "import keras" in imports and "from helpers import batching, images" in imports
     assert not any(name in line for line in imports for name in ("tensorflow", "training"))
 
@@ -54,7 +58,9 @@ def drawn(folder, scenes, names="ab"):
         for k in range(scenes):
             blocks = np.kron(noise(8, 8, 1, seed=k), np.ones((8, 8, 3), np.float32))
             for take in range(2):
-                images.write(folder / side / f"{k}_{take}.png", light * np.roll(blocks, take, axis=1))
+                images.write(
+                    folder / side / f"{k}_{take}.png", light * np.roll(blocks, take, axis=1)
+                )
     return folder
 
 
@@ -70,10 +76,21 @@ def test_scenes_are_told_apart_by_what_they_show(tmp_path):
 
 def test_two_folders_are_split_by_scene(tmp_path):
     sets = adversarial.unpaired(drawn(tmp_path, 10, ("day", "night")))
-    assert {name: len(paths) for name, paths in sets.items()} == {"trainA": 16, "trainB": 16, "testA": 4, "testB": 4}
+    assert {name: len(paths) for name, paths in sets.items()} == {
+        "trainA": 16,
+        "trainB": 16,
+        "testA": 4,
+        "testB": 4,
+    }
     scenes = {name: {path.name.split("_")[0] for path in paths} for name, paths in sets.items()}
-    assert scenes["testA"] == scenes["testB"] and not scenes["testA"] & (scenes["trainA"] | scenes["trainB"])
-    assert all(path.parent.name == ("day" if name.endswith("A") else "night") for name in sets for path in sets[name])
+    assert scenes["testA"] == scenes["testB"] and not scenes["testA"] & (
+        scenes["trainA"] | scenes["trainB"]
+    )
+    assert all(
+        path.parent.name == ("day" if name.endswith("A") else "night")
+        for name in sets
+        for path in sets[name]
+    )
 
 
 def test_four_folders_are_taken_as_they_are(tmp_path):
@@ -89,7 +106,9 @@ def test_four_folders_are_taken_as_they_are(tmp_path):
 
 def test_another_layout_is_named(tmp_path):
     for folder in (tmp_path, tmp_path / "missing", drawn(tmp_path / "one", 1, ("a", "a"))):
-        with pytest.raises(FileNotFoundError, match=r"expected trainA, trainB, testA, testB or just two folders"):
+        with pytest.raises(
+            FileNotFoundError, match=r"expected trainA, trainB, testA, testB or just two folders"
+        ):
             adversarial.unpaired(folder)
     (tmp_path / "two/a").mkdir(parents=True)
     (tmp_path / "two/b").mkdir()
@@ -108,7 +127,11 @@ def test_batches_resume_where_they_were_cut():
     again = list(adversarial.batches(a, b, SIZE, batch=2, seed=3, start=4).take(3))
     for old, new in zip(whole[4:], again, strict=True):
         np.testing.assert_array_equal(old, new)
-    assert all(x.shape == (2, SIZE, SIZE, 3) and 0 <= np.min(x) <= np.max(x) <= 1 for pair in whole for x in pair)
+    assert all(
+        x.shape == (2, SIZE, SIZE, 3) and 0 <= np.min(x) <= np.max(x) <= 1
+        for pair in whole
+        for x in pair
+    )
     other = next(iter(adversarial.batches(a, b, SIZE, batch=2, seed=4)))
     assert not np.array_equal(whole[0][0], other[0])
 
@@ -128,9 +151,21 @@ def test_scenes_shows_both_ways_after_each_epoch(tmp_path, capsys):
     model = cycle_gan(pool=4)
     training.fit(model, unpaired, 2, 1, callbacks=[scenes])
     assert list(scenes.shown) == [1, 2] and scenes.shown[2].shape == (5, SIZE, SIZE, 3)
-    assert np.abs(images.to_float(scenes.shown[2][:2]) - np.clip(model.g(images.to_float(a)), 0, 1)).max() < 0.01
-    assert np.abs(images.to_float(scenes.shown[2][2:]) - np.clip(model.f(images.to_float(b)), 0, 1)).max() < 0.01
-    assert [images.read(path).shape for path in images.find(tmp_path)] == [(2 * SIZE, 5 * SIZE, 3)] * 2
+    assert (
+        np.abs(
+            images.to_float(scenes.shown[2][:2]) - np.clip(model.g(images.to_float(a)), 0, 1)
+        ).max()
+        < 0.01
+    )
+    assert (
+        np.abs(
+            images.to_float(scenes.shown[2][2:]) - np.clip(model.f(images.to_float(b)), 0, 1)
+        ).max()
+        < 0.01
+    )
+    assert [images.read(path).shape for path in images.find(tmp_path)] == [
+        (2 * SIZE, 5 * SIZE, 3)
+    ] * 2
     assert "epoch 2 of 2" in capsys.readouterr().out
 
 
@@ -154,7 +189,12 @@ def test_published_sizes():
     assert models.resnet_generator().count_params() == 11_383_427
     assert models.patch_discriminator().count_params() == 2_765_633
     assert models.unet_generator(64, 8).count_params() == 54_419_459
-    assert models.patch_discriminator().compute_output_shape((None, 256, 256, 3)) == (None, 30, 30, 1)
+    assert models.patch_discriminator().compute_output_shape((None, 256, 256, 3)) == (
+        None,
+        30,
+        30,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +217,9 @@ def test_generators_keep_the_size(build):
     np.testing.assert_array_equal(again(x), model(x))
 
 
-@pytest.mark.parametrize("build", [lambda: models.unet_generator(2, 3), lambda: models.resnet_generator(2, 2)])
+@pytest.mark.parametrize(
+    "build", [lambda: models.unet_generator(2, 3), lambda: models.resnet_generator(2, 2)]
+)
 def test_the_output_is_a_picture(build):
     out = np.asarray(build()(10 * noise(1, 32, 32, 3) - 5))
     assert out.min() >= 0 and out.max() <= 1
@@ -268,13 +310,23 @@ def test_a_step_is_the_textbooks(identity):
         fake_b, fake_a = g(a, training=True), f(b, training=True)
         cycle = adversarial.absolute_loss(a, f(fake_b)) + adversarial.absolute_loss(b, g(fake_a))
         total_g = (
-            adversarial.adversarial_loss(d_b(fake_b), True) + 10 * cycle + leave * adversarial.absolute_loss(b, g(b))
+            adversarial.adversarial_loss(d_b(fake_b), True)
+            + 10 * cycle
+            + leave * adversarial.absolute_loss(b, g(b))
         )
         total_f = (
-            adversarial.adversarial_loss(d_a(fake_a), True) + 10 * cycle + leave * adversarial.absolute_loss(a, f(a))
+            adversarial.adversarial_loss(d_a(fake_a), True)
+            + 10 * cycle
+            + leave * adversarial.absolute_loss(a, f(a))
         )
-        tell_a = (adversarial.adversarial_loss(d_a(a), True) + adversarial.adversarial_loss(d_a(fake_a), False)) / 2
-        tell_b = (adversarial.adversarial_loss(d_b(b), True) + adversarial.adversarial_loss(d_b(fake_b), False)) / 2
+        tell_a = (
+            adversarial.adversarial_loss(d_a(a), True)
+            + adversarial.adversarial_loss(d_a(fake_a), False)
+        ) / 2
+        tell_b = (
+            adversarial.adversarial_loss(d_b(b), True)
+            + adversarial.adversarial_loss(d_b(fake_b), False)
+        ) / 2
     before, expected = [], []
     for network, loss in ((g, total_g), (f, total_f), (d_a, tell_a), (d_b, tell_b)):
         copies = [keras.Variable(v, name=v.name) for v in network.trainable_variables]
@@ -338,12 +390,19 @@ def test_killed_and_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     again, _ = run(tmp_path / "cut", 5).communicate()
     wanted, got = ([line.split() for line in text.splitlines()] for text in (whole, again))
     assert [line[0] for line in got] == [line[0] for line in wanted[done:]]
-    np.testing.assert_allclose(np.float32([r[1:] for r in got]), np.float32([r[1:] for r in wanted[done:]]), atol=1e-4)
+    np.testing.assert_allclose(
+        np.float32([r[1:] for r in got]), np.float32([r[1:] for r in wanted[done:]]), atol=1e-4
+    )
 
 
 def test_a_generator_ships(tmp_path):
     g = models.resnet_generator(4, 2)
-    card = {"builder": "resnet_generator", "arguments": {"width": 4, "blocks": 2}, "task": "change", "scale": 1}
+    card = {
+        "builder": "resnet_generator",
+        "arguments": {"width": 4, "blocks": 2},
+        "task": "change",
+        "scale": 1,
+    }
     training.save_weights(g, "dusk", card, tmp_path)
     again, _ = training.load_weights("dusk", tmp_path)
     x = noise(1, 32, 32, 3)
@@ -362,9 +421,13 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            states.append([w.numpy() for w in self.model.g.trainable_weights + self.model.f.trainable_weights])
+            states.append(
+                [w.numpy() for w in self.model.g.trainable_weights + self.model.f.trainable_weights]
+            )
 
-    monkeypatch.setattr(training, "fit", lambda *a, callbacks, **k: fit(*a, callbacks=[*callbacks, Watch()], **k))
+    monkeypatch.setattr(
+        training, "fit", lambda *a, callbacks, **k: fit(*a, callbacks=[*callbacks, Watch()], **k)
+    )
     paths = train.train_unpaired(names, drawn(tmp_path / "sets", 10))
     assert [path.stem for path in paths] == list(names)
     kept = []
@@ -372,7 +435,9 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch):
         network, card = training.load_weights(path.stem, path.parent)
         assert card["task"] == "change" and card["arguments"] == {"width": 2, "blocks": 1}
         kept += [w.numpy() for w in network.trainable_weights]
-    first, last = (sum(np.abs(x - y).sum() for x, y in zip(kept, state, strict=True)) for state in states)
+    first, last = (
+        sum(np.abs(x - y).sum() for x, y in zip(kept, state, strict=True)) for state in states
+    )
     assert first < 0.5 * last, "of two steps the moving average is the first one's state, nearly"
     assert list((tmp_path / "day_to_night").glob("scenes-*.png"))
     with pytest.raises(ValueError, match="begun with other pictures"):

@@ -39,7 +39,23 @@ FILES = 1000  # of each format
 # There it is the reader's own memory; the page, which serves many, asks for 13, where it does not happen
 SAFE = int(PIL.__version__.split(".")[0]) >= 13
 SLOW, LARGE = 5, 1024  # what no file may take: seconds, and MiB above what the imports take
-NUMBERS = [0, 1, 2, 3, 127, 255, 256, 4097, 13_000, 32_767, 65_535, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
+NUMBERS = [
+    0,
+    1,
+    2,
+    3,
+    127,
+    255,
+    256,
+    4097,
+    13_000,
+    32_767,
+    65_535,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+]
 
 
 # pictures drawn by code, in what each format can hold
@@ -49,7 +65,9 @@ NUMBERS = [0, 1, 2, 3, 127, 255, 256, 4097, 13_000, 32_767, 65_535, 1 << 24, (1 
 def bases(name: str) -> list[bytes]:
     y, x = np.mgrid[0:48, 0:64]
     smooth = np.stack([x * 4, y * 5, 128 + 100 * np.sin(x / 5) * np.cos(y / 4)], axis=-1)
-    pixels = np.clip(smooth + np.random.default_rng(0).normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+    pixels = np.clip(smooth + np.random.default_rng(0).normal(0, 6, smooth.shape), 0, 255).astype(
+        np.uint8
+    )
     rgb = Image.fromarray(pixels)
     grey, bits, palette, cmyk = (rgb.convert(mode) for mode in ("L", "1", "P", "CMYK"))
     rgba = rgb.copy()
@@ -57,7 +75,11 @@ def bases(name: str) -> list[bytes]:
     deep = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "drawn by code"
-    moving = {"save_all": True, "append_images": [rgb.rotate(90 * k) for k in (1, 2)], "duration": 50}
+    moving = {
+        "save_all": True,
+        "append_images": [rgb.rotate(90 * k) for k in (1, 2)],
+        "duration": 50,
+    }
 
     def saved(image, **options):
         file = io.BytesIO()
@@ -82,19 +104,33 @@ def bases(name: str) -> list[bytes]:
         ]
     if name == "PNG":
         plain = [saved(image) for image in (rgb, grey, bits, deep, rgba.convert("LA"))]
-        special = [saved(palette, transparency=3), saved(rgba, exif=exif, dpi=(72, 72)), saved(rgb, **moving)]
+        special = [
+            saved(palette, transparency=3),
+            saved(rgba, exif=exif, dpi=(72, 72)),
+            saved(rgb, **moving),
+        ]
         return [*plain, *special, by_opencv(".png", 3), by_opencv(".png", 4)]
     if name == "GIF":
         options = [{}, {"transparency": 3, "comment": b"drawn by code"}, {"interlace": 0}, moving]
         return [*(saved(palette, **o) for o in options), saved(grey), saved(rgba)]
     if name == "TIFF":
-        packed = [saved(rgb, compression=c) for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")]
+        packed = [
+            saved(rgb, compression=c)
+            for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
+        ]
         plain = [saved(image) for image in (rgb, grey, palette, rgba, cmyk, deep)]
-        special = [saved(bits, compression="group4"), saved(rgb, big_tiff=True), saved(rgb, exif=exif, **moving)]
+        special = [
+            saved(bits, compression="group4"),
+            saved(rgb, big_tiff=True),
+            saved(rgb, exif=exif, **moving),
+        ]
         planes = np.moveaxis(pixels, -1, 0).astype(np.uint16) * 257
         rare = [by_tifffile(planes, planarconfig="separate", compression=c) for c in (None, "zlib")]
         deep_rgba = np.dstack([pixels, np.full_like(pixels[..., :1], 255)]).astype(np.uint16) * 257
-        rare += [by_tifffile(deep_rgba, extrasamples=["assocalpha"]), by_tifffile(planes[0], photometric="miniswhite")]
+        rare += [
+            by_tifffile(deep_rgba, extrasamples=["assocalpha"]),
+            by_tifffile(planes[0], photometric="miniswhite"),
+        ]
         return [*packed, *plain, *special, by_opencv(".tiff", 3), *rare]
     lossy = [saved(rgb, exif=exif), saved(rgba), saved(grey, quality=30), saved(rgb, **moving)]
     return [*lossy, saved(rgb, lossless=True), saved(palette, lossless=True)]
@@ -111,15 +147,22 @@ def split(name: str, data: bytes) -> list[bytes]:
         (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
         (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
         first, size = at + (8 if big else 2), 20 if big else 12
-        return [data[a:b] for a, b in pairs([0, at, *range(first, first + entries * size + 1, size), len(data)])]
+        return [
+            data[a:b]
+            for a, b in pairs([0, at, *range(first, first + entries * size + 1, size), len(data)])
+        ]
     if name == "GIF" and data[10] & 128:
         at += 3 << (data[10] & 7) + 1
     while at < len(data) - 1:
         cuts.append(at)
         if name == "JPEG":
             at += 2 + int.from_bytes(data[at + 2 : at + 4])
-            if data[cuts[-1] + 1] == 0xDA:  # the coded pixels, up to the next marker that is no restart
-                while at < len(data) - 1 and (data[at] != 255 or data[at + 1] == 0 or 0xD0 <= data[at + 1] < 0xD8):
+            if (
+                data[cuts[-1] + 1] == 0xDA
+            ):  # the coded pixels, up to the next marker that is no restart
+                while at < len(data) - 1 and (
+                    data[at] != 255 or data[at + 1] == 0 or 0xD0 <= data[at + 1] < 0xD8
+                ):
                     at += 1
         elif name == "PNG":
             at += 12 + int.from_bytes(data[at : at + 4])
@@ -149,8 +192,13 @@ def pairs(cuts):
 
 def join(name: str, parts: list[bytes]) -> bytes:
     if name == "PNG":
-        packed = [p[:4] + (zlib.compress(p[4:], 1) if p[:4] == b"IDAT" else p[4:]) for p in parts[1:]]
-        packed = [struct.pack(">I", max(0, len(p) - 4)) + p + struct.pack(">I", zlib.crc32(p)) for p in packed]
+        packed = [
+            p[:4] + (zlib.compress(p[4:], 1) if p[:4] == b"IDAT" else p[4:]) for p in parts[1:]
+        ]
+        packed = [
+            struct.pack(">I", max(0, len(p) - 4)) + p + struct.pack(">I", zlib.crc32(p))
+            for p in packed
+        ]
         return parts[0] + b"".join(packed)
     data = b"".join(parts)
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:] if name == "WEBP" else data
@@ -219,7 +267,10 @@ def set_number(name, parts, rng):
 
 def claim_size(name, parts, rng):
     """Width and height that the file's own pixels never fill."""
-    small, large = [(0, 9), (1, 1), (65, 49), (640, 480)], [(13_000, 13_000), (16_383, 10_000), (65_535, 65_535)]
+    small, large = (
+        [(0, 9), (1, 1), (65, 49), (640, 480)],
+        [(13_000, 13_000), (16_383, 10_000), (65_535, 65_535)],
+    )
     wide, high = rng.choice(small + large)
     little, parts = struct.pack("<HH", wide, high), list(parts)
     for k, part in enumerate(parts):
@@ -231,17 +282,26 @@ def claim_size(name, parts, rng):
             at = 6 if k == 0 else 5
             parts[k] = part[:at] + little + part[at + 4 :]
         elif name == "WEBP" and part[:4] == b"VP8X":
-            parts[k] = part[:12] + b"".join(max(0, n - 1).to_bytes(3, "little") for n in (wide, high)) + part[18:]
+            parts[k] = (
+                part[:12]
+                + b"".join(max(0, n - 1).to_bytes(3, "little") for n in (wide, high))
+                + part[18:]
+            )
         elif name == "WEBP" and part[:4] == b"VP8 ":
             parts[k] = part[:14] + struct.pack("<HH", wide & 0x3FFF, high & 0x3FFF) + part[18:]
         elif name == "TIFF" and part[:2] in (b"\0\1", b"\1\1"):  # the tags 256 and 257, as a long
-            parts[k] = part[:2] + b"\4\0" + part[4:-4] + struct.pack("<I", high if part[0] else wide)
+            parts[k] = (
+                part[:2] + b"\4\0" + part[4:-4] + struct.pack("<I", high if part[0] else wide)
+            )
     return parts
 
 
 def noise_inside(name, parts, rng):
     """Other bytes inside one part, whose length and hash are made to fit."""
-    parts, k = list(parts), rng.choice([max(range(len(parts)), key=lambda k: len(parts[k])), len(parts) - 1])
+    parts, k = (
+        list(parts),
+        rng.choice([max(range(len(parts)), key=lambda k: len(parts[k])), len(parts) - 1]),
+    )
     part = bytearray(parts[k])
     for _ in range(rng.choice([1, 3, 20])):
         at = rng.randrange(min(4, len(part) - 1), len(part))
@@ -250,7 +310,17 @@ def noise_inside(name, parts, rng):
     return parts
 
 
-MUTATIONS = [flip_bits, zero_run, cut, insert, splice, shuffle_parts, set_number, claim_size, noise_inside]
+MUTATIONS = [
+    flip_bits,
+    zero_run,
+    cut,
+    insert,
+    splice,
+    shuffle_parts,
+    set_number,
+    claim_size,
+    noise_inside,
+]
 
 
 def mutation(seed: int):
@@ -262,12 +332,21 @@ def make(name: str, seed: int) -> bytes:
     rng, mutate = random.Random(f"{name} {seed}"), mutation(seed)
     data = rng.choice(bases(name))
     whole = mutate in (flip_bits, zero_run, cut, insert, splice)
-    if not whole or (name == "PNG" and rng.random() < 0.7):  # PNG's hashes else keep most of it from the decoder
+    if not whole or (
+        name == "PNG" and rng.random() < 0.7
+    ):  # PNG's hashes else keep most of it from the decoder
         parts = split(name, data)
         if not whole:
             return join(name, mutate(name, parts, rng))
         k = rng.randrange(1, len(parts))
-        return join(name, [*parts[:k], parts[k][:4] + mutate(name, [parts[k][4:] or b"\0"], rng)[0], *parts[k + 1 :]])
+        return join(
+            name,
+            [
+                *parts[:k],
+                parts[k][:4] + mutate(name, [parts[k][4:] or b"\0"], rng)[0],
+                *parts[k + 1 :],
+            ],
+        )
     return mutate(name, [data], rng)[0]
 
 
@@ -309,9 +388,16 @@ def read_files(name: str, first: int, last: int) -> None:
             started = time.perf_counter()
             try:
                 picture = images.read(path)
-                valid = picture.ndim == 3 and picture.shape[2] == 3 and picture.size and picture.dtype == np.float32
+                valid = (
+                    picture.ndim == 3
+                    and picture.shape[2] == 3
+                    and picture.size
+                    and picture.dtype == np.float32
+                )
                 good = valid and picture.min() >= 0 and picture.max() <= 1  # NaN is neither
-                outcome = "decoded" if good else f"no course picture: {picture.shape} {picture.dtype}"
+                outcome = (
+                    "decoded" if good else f"no course picture: {picture.shape} {picture.dtype}"
+                )
                 took = time.perf_counter() - started
                 images.read(coloured)
                 fill(0xFF)
@@ -321,12 +407,19 @@ def read_files(name: str, first: int, last: int) -> None:
                 started = time.perf_counter() - took  # the second reading is the test's own
                 del picture
             except (ValueError, OSError) as error:
-                outcome = "refused" if 0 < len(str(error).splitlines()) < 2 else f"not one line: {error!r}"
+                outcome = (
+                    "refused"
+                    if 0 < len(str(error).splitlines()) < 2
+                    else f"not one line: {error!r}"
+                )
                 if isinstance(error.__cause__, MemoryError):
                     outcome = "out of memory"
             except BaseException as error:
                 outcome = f"{type(error).__name__}: {error}"
-            print(json.dumps([seed, outcome, time.perf_counter() - started, peak() - before]), flush=True)
+            print(
+                json.dumps([seed, outcome, time.perf_counter() - started, peak() - before]),
+                flush=True,
+            )
 
 
 def watch(name: str, files: int) -> list[tuple[int, str, float, float]]:
@@ -334,7 +427,9 @@ def watch(name: str, files: int) -> list[tuple[int, str, float, float]]:
     rows, at = [], 0
     while at < files:
         command = [sys.executable, "-W", "ignore", __file__, "read", name, str(at), str(files)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as child:
             ready = False
             timer = threading.Timer(60, child.kill)
             timer.start()
@@ -363,10 +458,15 @@ def survey(files: int) -> dict[str, list]:
 
 
 def table(found: dict[str, list]) -> str:
-    lines = [f"{'format':<8}{'files':>6}{'decoded':>9}{'':>7}{'refused':>9}{'crashes':>9}{'hangs':>7}"]
+    lines = [
+        f"{'format':<8}{'files':>6}{'decoded':>9}{'':>7}{'refused':>9}{'crashes':>9}{'hangs':>7}"
+    ]
     lines[0] += f"{'wrong':>7}{'slowest':>10}{'memory':>10}"
     for name, rows in found.items():
-        count = {how: sum(o.startswith(how) for _, o, *_ in rows) for how in ("decoded", "refused", "crash", "hang")}
+        count = {
+            how: sum(o.startswith(how) for _, o, *_ in rows)
+            for how in ("decoded", "refused", "crash", "hang")
+        }
         lines.append(
             f"{name:<8}{len(rows):>6}{count['decoded']:>9}{count['decoded'] / len(rows):>7.0%}{count['refused']:>9}"
             f"{count['crash']:>9}{count['hang']:>7}{len(rows) - sum(count.values()):>7}"
@@ -391,7 +491,9 @@ def complaints(found: dict[str, list]) -> list[str]:
     return bad
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a child's memory to set here")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no limit on a child's memory to set here"
+)
 def test_hostile_files_are_read_or_refused(capsys):
     found = survey(FILES)
     with capsys.disabled():

@@ -21,9 +21,11 @@ RED, WHITE = (1, 0, 0), (1, 1, 1)
 
 
 def saved(path, array, mode=None, **options):
-    (array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array, np.uint8), mode)).save(
-        path, **options
-    )
+    (
+        array
+        if isinstance(array, Image.Image)
+        else Image.fromarray(np.asarray(array, np.uint8), mode)
+    ).save(path, **options)
     return images.read(path)
 
 
@@ -51,7 +53,16 @@ def test_pure_red_is_red(tmp_path):
 
 
 # where the top left corner of the stored picture stands once it is upright
-UPRIGHT = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+UPRIGHT = {
+    1: (0, 0),
+    2: (0, -1),
+    3: (-1, -1),
+    4: (-1, 0),
+    5: (0, 0),
+    6: (0, -1),
+    7: (-1, -1),
+    8: (-1, 0),
+}
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -139,18 +150,24 @@ def test_16_bits_keep_their_depth(tmp_path, suffix, shape):
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
-@pytest.mark.parametrize("layout", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"byteorder": ">"}], ids=str)
+@pytest.mark.parametrize(
+    "layout", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"byteorder": ">"}], ids=str
+)
 @pytest.mark.parametrize("alpha", [None, "unassalpha", "assocalpha"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_16_bit_tiff_in_every_layout(tmp_path, planes, layout, alpha, orientation):
     """Against the values that drew it, and to 8 bits against Pillow, which misreads uncompressed planes."""
-    drawn = np.random.default_rng(0).integers(0, 65536, (37, 53, 4 if alpha else 3)).astype(np.uint16)
+    drawn = (
+        np.random.default_rng(0).integers(0, 65536, (37, 53, 4 if alpha else 3)).astype(np.uint16)
+    )
     if alpha == "assocalpha":  # the colours are multiplied by alpha, so never above it
         drawn[..., :3] = np.minimum(drawn[..., :3], drawn[..., 3:])
     stored = np.ascontiguousarray(np.moveaxis(drawn, -1, 0)) if planes == "separate" else drawn
     path, extra = tmp_path / "x.tif", {"extrasamples": [alpha]} if alpha else {}
     tags = [(274, "H", 1, orientation, True)]
-    tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planes, extratags=tags, **layout, **extra)
+    tifffile.imwrite(
+        path, stored, photometric="rgb", planarconfig=planes, extratags=tags, **layout, **extra
+    )
     values = drawn / 65535
     if alpha == "unassalpha":
         values[..., :3] *= values[..., 3:]
@@ -168,7 +185,9 @@ def test_16_bit_grey_is_black_where_the_file_says_so(tmp_path, photometric):
     drawn = np.arange(0, 65536, 1111, dtype=np.uint16).reshape(1, -1)
     tifffile.imwrite(tmp_path / "x.tif", drawn, photometric=photometric)
     black_is_zero = 65535 - drawn if photometric == "miniswhite" else drawn
-    np.testing.assert_allclose(images.read(tmp_path / "x.tif")[..., 0], black_is_zero / 65535, atol=1e-6)
+    np.testing.assert_allclose(
+        images.read(tmp_path / "x.tif")[..., 0], black_is_zero / 65535, atol=1e-6
+    )
 
 
 def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
@@ -178,7 +197,9 @@ def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
     tifffile.imwrite(path, drawn, photometric="rgb", planarconfig="separate", compression="zlib")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "_planes", lambda *_: None)
-        np.testing.assert_allclose(images.read(path), np.moveaxis(drawn, 0, -1) / 65535, atol=1.1 / 255)
+        np.testing.assert_allclose(
+            images.read(path), np.moveaxis(drawn, 0, -1) / 65535, atol=1.1 / 255
+        )
 
 
 def test_16_bit_colours_are_not_swapped(tmp_path):
@@ -193,13 +214,17 @@ def test_16_bit_colours_are_not_swapped(tmp_path):
 
 def test_16_bit_grey_with_alpha(tmp_path, png_bytes):
     path = tmp_path / "x.png"
-    path.write_bytes(png_bytes(3, 1, 16, 4, [b"".join(v.to_bytes(2) for v in (DEEP, 65535, DEEP, 0, 0, 13107))]))
+    path.write_bytes(
+        png_bytes(3, 1, 16, 4, [b"".join(v.to_bytes(2) for v in (DEEP, 65535, DEEP, 0, 0, 13107))])
+    )
     np.testing.assert_allclose(images.read(path)[0, :, 0], [DEEP / 65535, 1, 0.8], atol=1e-5)
 
 
 @pytest.mark.parametrize("orientation, at", [(3, (-1, -1)), (6, (0, -1))])
 @pytest.mark.parametrize("side", [4, 6], ids=["square", "oblong"])
-def test_16_bit_colour_is_turned_upright_and_keeps_its_depth(tmp_path, png_bytes, side, orientation, at):
+def test_16_bit_colour_is_turned_upright_and_keeps_its_depth(
+    tmp_path, png_bytes, side, orientation, at
+):
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = np.zeros((4, side, 3), ">u2")
@@ -213,7 +238,9 @@ def test_16_bit_colour_is_turned_upright_and_keeps_its_depth(tmp_path, png_bytes
     assert np.count_nonzero(got) == 3
 
 
-@pytest.mark.parametrize("colour, transparent", [(0, (DEEP,)), (2, (DEEP, 0, 0))], ids=["grey", "colour"])
+@pytest.mark.parametrize(
+    "colour, transparent", [(0, (DEEP,)), (2, (DEEP, 0, 0))], ids=["grey", "colour"]
+)
 def test_16_bits_with_one_transparent_colour(tmp_path, png_bytes, colour, transparent):
     value = b"".join(v.to_bytes(2) for v in transparent)
     path = tmp_path / "x.png"
@@ -222,7 +249,9 @@ def test_16_bits_with_one_transparent_colour(tmp_path, png_bytes, colour, transp
 
 
 def test_animation_gives_its_first_frame(tmp_path):
-    frames = [Image.new("RGB", (6, 4), colour) for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255)]]
+    frames = [
+        Image.new("RGB", (6, 4), colour) for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    ]
     got = saved(tmp_path / "x.gif", frames[0], save_all=True, append_images=frames[1:])
     assert got.shape == (4, 6, 3)
     assert (got == RED).all()
@@ -239,7 +268,9 @@ def test_content_counts_not_suffix(tmp_path):
 
 def test_a_large_phone_picture_is_read_without_a_warning(tmp_path, picture, monkeypatch):
     images.write(tmp_path / "phone.png", picture)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow warns above this, and refuses above twice this
+    monkeypatch.setattr(
+        Image, "MAX_IMAGE_PIXELS", 2000
+    )  # Pillow warns above this, and refuses above twice this
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert images.read(tmp_path / "phone.png").shape == picture.shape
@@ -280,7 +311,9 @@ def test_a_small_file_that_claims_a_giant_picture_is_refused_before_memory_is_ta
     path = tmp_path / "x.gif"
     Image.new("P", (64, 48)).save(path)
     data = bytearray(path.read_bytes())
-    data[6:10] = (13_000).to_bytes(2, "little") * 2  # below Pillow's own limit, 4.6 GB and 14 s when it was read
+    data[6:10] = (13_000).to_bytes(
+        2, "little"
+    ) * 2  # below Pillow's own limit, 4.6 GB and 14 s when it was read
     path.write_bytes(data)
     tracemalloc.start()
     refused(path, "too many pixels (13000×13000 in ", "smaller")
@@ -312,8 +345,17 @@ def test_truncated_16_bit_png_is_refused(tmp_path):
 
 def test_broken_headers_are_refused_by_name(tmp_path, png_bytes):
     good = png_bytes(1, 1, 8, 2, [b"\0\0\0"])
-    short = good[:8] + (5).to_bytes(4) + good[12:16] + good[16:21] + zlib.crc32(good[12:21]).to_bytes(4) + good[33:]
-    long_text = png_bytes(1, 1, 8, 2, [b"\0\0\0"], (b"zTXt", b"k\0\0" + zlib.compress(bytes(2_000_000))))
+    short = (
+        good[:8]
+        + (5).to_bytes(4)
+        + good[12:16]
+        + good[16:21]
+        + zlib.crc32(good[12:21]).to_bytes(4)
+        + good[33:]
+    )
+    long_text = png_bytes(
+        1, 1, 8, 2, [b"\0\0\0"], (b"zTXt", b"k\0\0" + zlib.compress(bytes(2_000_000)))
+    )
     for k, content in enumerate([short, long_text]):
         (tmp_path / f"{k}.png").write_bytes(content)
         refused(tmp_path / f"{k}.png", ";")
@@ -381,7 +423,9 @@ def test_lossy_round_trip_is_close(tmp_path, picture, suffix):
 
 def test_what_overshoots_is_clipped_not_wrapped(tmp_path):
     picture = np.full((2, 2, 3), [-0.2, 0.5, 1.2], np.float32)
-    np.testing.assert_allclose(images.read(images.write(tmp_path / "x.png", picture))[0, 0], [0, 0.5, 1], atol=0.003)
+    np.testing.assert_allclose(
+        images.read(images.write(tmp_path / "x.png", picture))[0, 0], [0, 0.5, 1], atol=0.003
+    )
 
 
 @pytest.mark.parametrize("name", ["x.xyz", "x", "x.pdf"])
@@ -425,7 +469,9 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path, picture):
 
 
 @pytest.mark.parametrize("suffix", sorted(images.SUFFIXES))
-def test_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path, picture, speckle, on_full_disk, suffix):
+def test_full_disk_keeps_the_old_file_and_leaves_nothing(
+    tmp_path, picture, speckle, on_full_disk, suffix
+):
     path = images.write(tmp_path / f"x{suffix}", picture)
     old = path.read_bytes()
     with pytest.raises(OSError, match=rf"cannot write x\{suffix}.*free space"):
@@ -441,7 +487,11 @@ def test_find_sorts_and_leaves_out_what_is_no_picture(tmp_path, picture):
     for name in ("b.PNG", "a.jpg", "deeper/c.webp", ".hidden.png"):
         images.write(tmp_path / name, picture)
     (tmp_path / "notes.txt").touch()
-    assert [p.relative_to(tmp_path).as_posix() for p in images.find(tmp_path)] == ["a.jpg", "b.PNG", "deeper/c.webp"]
+    assert [p.relative_to(tmp_path).as_posix() for p in images.find(tmp_path)] == [
+        "a.jpg",
+        "b.PNG",
+        "deeper/c.webp",
+    ]
 
 
 def test_find_names_a_missing_and_an_empty_folder(tmp_path):
@@ -529,9 +579,13 @@ def test_kernels_are_centred_and_keep_the_light(how):
 def test_motion_goes_as_far_as_asked_and_in_the_direction_asked(length, angle):
     kernel = damage.kernel(damage.Damage("motion", length, angle))
     down, right = np.indices(kernel.shape) - kernel.shape[0] // 2
-    spread = [[(kernel * a * b).sum() for b in (right, -down)] for a in (right, -down)]  # x to the right, y upwards
+    spread = [
+        [(kernel * a * b).sum() for b in (right, -down)] for a in (right, -down)
+    ]  # x to the right, y upwards
     widths, axes = np.linalg.eigh(spread)
-    assert widths[1] == pytest.approx(length**2 / 12, rel=0.15, abs=0.4)  # the variance of a line of that length
+    assert widths[1] == pytest.approx(
+        length**2 / 12, rel=0.15, abs=0.4
+    )  # the variance of a line of that length
     assert widths[0] < 0.3
     found = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
     assert abs((found - angle + 90) % 180 - 90) < 4
@@ -603,7 +657,9 @@ def test_damage_is_drawn_by_thirds_within_its_bounds():
 def test_a_name_draws_the_same_damage_everywhere(picture):
     assert damage.draw("182674") == damage.draw("182674") == damage.draw(zlib.crc32(b"182674"))
     assert damage.draw("182683") == damage.Damage("mosaic", 4)
-    np.testing.assert_array_equal(damage.random_damage(picture, "182674"), damage.random_damage(picture, "182674"))
+    np.testing.assert_array_equal(
+        damage.random_damage(picture, "182674"), damage.random_damage(picture, "182674")
+    )
     assert len({damage.draw(str(k)) for k in range(30)}) > 20
 
 
@@ -627,7 +683,9 @@ def test_noise_has_its_deviation_and_its_seed():
     assert abs(np.corrcoef(grain.reshape(-1, 3).T)[0, 1]) < 0.05  # each channel its own
     np.testing.assert_array_equal(damage.add_noise(grey, 0.05, "a name"), grey + grain)
     assert not np.array_equal(damage.add_noise(grey, 0.05, "another"), grey + grain)
-    np.testing.assert_array_equal(damage.add_noise(grey, 0.05, [3, 4]), damage.add_noise(grey, 0.05, (3, 4)))
+    np.testing.assert_array_equal(
+        damage.add_noise(grey, 0.05, [3, 4]), damage.add_noise(grey, 0.05, (3, 4))
+    )
 
 
 def test_jpeg_is_the_file_s(tmp_path, picture):
@@ -638,10 +696,15 @@ def test_jpeg_is_the_file_s(tmp_path, picture):
 
 
 def test_noisy_is_reduced_then_grained_then_compressed(picture):
-    expected = damage.jpeg(damage.add_noise(images.reduce(picture, 2, "bicubic"), 8 / 255, "cat"), 40)
+    expected = damage.jpeg(
+        damage.add_noise(images.reduce(picture, 2, "bicubic"), 8 / 255, "cat"), 40
+    )
     np.testing.assert_array_equal(damage.small_noisy_jpeg(picture, "cat"), expected)
     assert expected.shape == (24, 32, 3)
-    for other in (damage.jpeg(images.reduce(picture, 2), 40), damage.small_noisy_jpeg(picture, "dog")):
+    for other in (
+        damage.jpeg(images.reduce(picture, 2), 40),
+        damage.small_noisy_jpeg(picture, "dog"),
+    ):
         assert np.abs(other - expected).max() > 2 / 255
     with pytest.raises(ValueError, match="47×64 picture does not divide by 2"):
         damage.small_noisy_jpeg(picture[1:], "cat")
@@ -653,12 +716,15 @@ def test_night_is_dark_blue_and_lit_by_lamps():
     np.testing.assert_allclose(dark, 0.16 * np.float32([0.3, 0.4, 0.65]), atol=1e-5)
     assert lamp[0] > lamp[1] > lamp[2] and lamp.min() > 0.4
     half = damage.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.3, 0.4, 0.65])
-    assert 1 < np.sqrt(half[0] / half[1]) < 2  # of a colour three times as strong as the others, half is left
+    assert (
+        1 < np.sqrt(half[0] / half[1]) < 2
+    )  # of a colour three times as strong as the others, half is left
 
 
 def test_autumn_turns_greens_and_nothing_else():
     green, blue, grey, red = (
-        np.full((4, 4, 3), c, np.float32) for c in ([0.2, 0.5, 0.1], [0.3, 0.4, 0.8], 0.5, [0.7, 0.2, 0.1])
+        np.full((4, 4, 3), c, np.float32)
+        for c in ([0.2, 0.5, 0.1], [0.3, 0.4, 0.8], 0.5, [0.7, 0.2, 0.1])
     )
     for same in (blue, grey, red):
         np.testing.assert_allclose(damage.autumn(same), same, atol=1e-6)
@@ -669,19 +735,28 @@ def test_autumn_turns_greens_and_nothing_else():
 
 def test_degrade_reduces_or_damages(picture):
     for how in ("bicubic", "area", "pyramid"):
-        np.testing.assert_array_equal(damage.degrade(picture, 4, how, "cat"), images.reduce(picture, 4, how))
+        np.testing.assert_array_equal(
+            damage.degrade(picture, 4, how, "cat"), images.reduce(picture, 4, how)
+        )
     np.testing.assert_array_equal(
         damage.degrade(picture, 1, "random_damage", "cat"), damage.random_damage(picture, "cat")
     )
     np.testing.assert_array_equal(
-        damage.degrade(picture, 2, "small_noisy_jpeg", "cat"), damage.small_noisy_jpeg(picture, "cat")
+        damage.degrade(picture, 2, "small_noisy_jpeg", "cat"),
+        damage.small_noisy_jpeg(picture, "cat"),
     )
-    for scale, how, own in ((2, "random_damage", 1), (4, "small_noisy_jpeg", 2), (1, "small_noisy_jpeg", 2)):
+    for scale, how, own in (
+        (2, "random_damage", 1),
+        (4, "small_noisy_jpeg", 2),
+        (1, "small_noisy_jpeg", 2),
+    ):
         with pytest.raises(ValueError, match=f"is a damage of ×{own}, not of ×{scale}"):
             damage.degrade(picture, scale, how, "cat")
 
 
-@pytest.mark.parametrize("kind, size", [("blur", 0), ("blur", -1), ("motion", 0.5), ("mosaic", 2.5), ("fog", 3)])
+@pytest.mark.parametrize(
+    "kind, size", [("blur", 0), ("blur", -1), ("motion", 0.5), ("mosaic", 2.5), ("fog", 3)]
+)
 def test_what_is_no_damage_is_refused(kind, size):
     with pytest.raises(ValueError, match=f"no {kind} of {size} pixels; there are"):
         damage.kernel(damage.Damage(kind, size))
@@ -696,7 +771,9 @@ def test_a_mosaic_wants_whole_blocks(picture, block):
 @pytest.mark.parametrize("how", ["bicubic", "area", "pyramid"])
 def test_reduce_stays_in_place(how, picture):
     """A ramp reduced is the ramp at the blocks' centres: a shift by one pixel would be seen."""
-    ramp = np.repeat(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], 48, axis=0).repeat(3, axis=-1)
+    ramp = np.repeat(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], 48, axis=0).repeat(
+        3, axis=-1
+    )
     centres = ramp.reshape(48, 16, 4, 3).mean(2)[:12]
     np.testing.assert_allclose(images.reduce(ramp, 4, how)[:, 3:-3], centres[:, 3:-3], atol=1e-3)
 
@@ -731,11 +808,15 @@ def test_enlarge_gives_the_exact_shape_and_keeps_constants(how, h, w, scale):
     flat = np.full((h, w, 3), [0.2, 0.5, 0.9], np.float32)
     large = images.enlarge(flat, scale, how)
     assert large.dtype == np.float32
-    np.testing.assert_allclose(large, np.full((h * scale, w * scale, 3), [0.2, 0.5, 0.9]), atol=1e-5)
+    np.testing.assert_allclose(
+        large, np.full((h * scale, w * scale, 3), [0.2, 0.5, 0.9]), atol=1e-5
+    )
 
 
 def test_nearest_repeats_pixels(picture):
-    np.testing.assert_array_equal(images.enlarge(picture, 3, "nearest"), picture.repeat(3, 0).repeat(3, 1))
+    np.testing.assert_array_equal(
+        images.enlarge(picture, 3, "nearest"), picture.repeat(3, 0).repeat(3, 1)
+    )
 
 
 # faces

@@ -26,7 +26,9 @@ def test_psnr_is_its_formula(seed, h, w):
     mse = np.mean((a.astype(np.float64) - b) ** 2)
     expected = 10 * math.log10(255**2 / mse) if mse else math.inf
     assert metrics.psnr(images.to_float(a), images.to_float(b)) == pytest.approx(expected, abs=1e-9)
-    assert metrics.mse(images.to_float(a), images.to_float(b)) == pytest.approx(mse / 255**2, abs=1e-12)
+    assert metrics.mse(images.to_float(a), images.to_float(b)) == pytest.approx(
+        mse / 255**2, abs=1e-12
+    )
 
 
 @given(seed=st.integers(0, 999))
@@ -34,7 +36,9 @@ def test_psnr_is_its_formula(seed, h, w):
 def test_psnr_of_luma_is_its_formula(seed):
     a, b = two_pictures(seed)
     expected = 10 * math.log10(255**2 / np.mean((bt601(a) - bt601(b)) ** 2))
-    assert metrics.psnr(images.to_float(a), images.to_float(b), y=True) == pytest.approx(expected, abs=1e-4)
+    assert metrics.psnr(images.to_float(a), images.to_float(b), y=True) == pytest.approx(
+        expected, abs=1e-4
+    )
 
 
 def test_one_grey_level_off_is_48_db():
@@ -49,7 +53,9 @@ def test_equal_pictures(picture):
         assert metrics.ssim(picture, picture, y=y) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("colour, y", [((1, 1, 1), 235), ((0, 0, 0), 16), ((0, 1, 0), 16 + 128.553)])
+@pytest.mark.parametrize(
+    "colour, y", [((1, 1, 1), 235), ((0, 0, 0), 16), ((0, 1, 0), 16 + 128.553)]
+)
 def test_luma_runs_from_16_to_235(colour, y):
     luma = metrics.luma(np.full((2, 3, 3), colour, np.float32))
     assert luma.shape == (2, 3)
@@ -67,7 +73,10 @@ def test_more_noise_scores_lower(picture):
     noise = np.random.default_rng(0).normal(0, 1, picture.shape).astype(np.float32)
     for score in (metrics.psnr, metrics.ssim):
         for y in (False, True):
-            scores = [score(picture, np.clip(picture + level * noise, 0, 1), y=y) for level in (0, 0.02, 0.1, 0.4)]
+            scores = [
+                score(picture, np.clip(picture + level * noise, 0, 1), y=y)
+                for level in (0, 0.02, 0.1, 0.4)
+            ]
             assert scores == sorted(scores, reverse=True)
             assert scores[0] > scores[-1]
 
@@ -86,7 +95,11 @@ def test_ssim_of_luma_is_its_formula():
     window = np.exp(-(np.arange(-5, 6)[:, None] ** 2 + np.arange(-5, 6) ** 2) / (2 * 1.5**2))
 
     def mean(x):
-        return np.einsum("hwij,ij->hw", np.lib.stride_tricks.sliding_window_view(x, (11, 11)), window / window.sum())
+        return np.einsum(
+            "hwij,ij->hw",
+            np.lib.stride_tricks.sliding_window_view(x, (11, 11)),
+            window / window.sum(),
+        )
 
     c1, c2 = 0.01**2, 0.03**2
     covariance = mean(a * b) - mean(a) * mean(b)

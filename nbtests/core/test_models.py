@@ -50,7 +50,9 @@ def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
     for u, v, i, j in np.ndindex(3, 3, scale, scale):
         block = kernel[u, v, :, (i * scale + j) * filters :][:, :filters]
         rearranged[scale * (2 - u) + i, scale * (2 - v) + j] = block.T
-    deconvolution = keras.layers.Conv2DTranspose(filters, 3 * scale, scale, padding="same", use_bias=False)
+    deconvolution = keras.layers.Conv2DTranspose(
+        filters, 3 * scale, scale, padding="same", use_bias=False
+    )
     deconvolution.build(x.shape)
     deconvolution.set_weights([rearranged])
     np.testing.assert_allclose(run(deconvolution, x), ours, rtol=1e-6, atol=1e-6)
@@ -60,7 +62,9 @@ def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
 def test_untrained_subpixel_repeats_pixels(scale):
     """ICNR: no checkerboard, each block of the start is one colour, and the blocks differ."""
     out = run(layers.SubpixelConv2D(3, 3, scale), noise(2, 6, 5, 8))
-    np.testing.assert_allclose(out, out[:, ::scale, ::scale].repeat(scale, 1).repeat(scale, 2), atol=1e-6)
+    np.testing.assert_allclose(
+        out, out[:, ::scale, ::scale].repeat(scale, 1).repeat(scale, 2), atol=1e-6
+    )
     assert out.std() > 0.01
 
 
@@ -83,8 +87,12 @@ def test_deconv_cnn_has_the_projects_table(skip):
     model = models.deconv_cnn(skip)
     assert model.count_params() == 3_198
     assert [n for layer in model.layers if (n := layer.count_params())] == [756, 2_196, 246]
-    inside = keras.Model(model.input, [model.get_layer(n).output for n in ("deconv", "conv1", "conv2")])
-    assert [tuple(x.shape) for x in inside(noise(5, 16, 16, 3))] == [(5, 32, 32, n) for n in (27, 9, 3)]
+    inside = keras.Model(
+        model.input, [model.get_layer(n).output for n in ("deconv", "conv1", "conv2")]
+    )
+    assert [tuple(x.shape) for x in inside(noise(5, 16, 16, 3))] == [
+        (5, 32, 32, n) for n in (27, 9, 3)
+    ]
     assert run(model, noise(1, 7, 9, 3)).shape == (1, 14, 18, 3)
 
 
@@ -114,7 +122,9 @@ def test_unet_is_the_projects():
     assert model.count_params() == 31_392_387
     widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert widths == [n for n in (64, 128, 256, 512, 1024, 512, 256, 128, 64) for _ in "ab"] + [3]
-    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2] * 9
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [
+        0.2
+    ] * 9
     for i, layer in enumerate(model.layers):
         if isinstance(layer, keras.layers.BatchNormalization):
             assert [model.layers[i - 1].name[-1], model.layers[i + 2].name[-1]] == ["1", "2"]
@@ -132,7 +142,9 @@ def test_unet_keeps_the_size(skips, output):
     colours = run(model, noise(1, 32, 48, 3))
     assert colours.shape == (1, 32, 48, 3)
     assert len({layer.name for layer in model.layers}) == len(model.layers)
-    assert [layer.name for layer in model.layers] == [layer.name for layer in models.unet(2, skips, output).layers]
+    assert [layer.name for layer in model.layers] == [
+        layer.name for layer in models.unet(2, skips, output).layers
+    ]
     if output == "softmax":
         np.testing.assert_allclose(colours.sum(axis=-1), 1, atol=1e-5)
     if output in ("softmax", "sigmoid"):
@@ -194,7 +206,9 @@ def test_untrained_cae_with_skips_changes_nothing_and_restore_pads():
 
 def test_without_skips_nothing_passes_but_the_latent_space():
     model = models.cae(4, skips=False, width=4)
-    model.get_layer("latent").set_weights([np.zeros_like(w) for w in model.get_layer("latent").get_weights()])
+    model.get_layer("latent").set_weights(
+        [np.zeros_like(w) for w in model.get_layer("latent").get_weights()]
+    )
     one, other = run(model, noise(2, 16, 16, 3))
     np.testing.assert_array_equal(one, other)
 
@@ -242,7 +256,12 @@ def test_espcn_has_the_projects_table(skip):
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_espcn_enlarges_any_size(skip, scale):
-    assert run(models.espcn(scale, skip=skip), noise(1, 7, 9, 3)).shape == (1, 7 * scale, 9 * scale, 3)
+    assert run(models.espcn(scale, skip=skip), noise(1, 7, 9, 3)).shape == (
+        1,
+        7 * scale,
+        9 * scale,
+        3,
+    )
 
 
 @pytest.mark.parametrize("build", [models.deconv_cnn, models.espcn])
@@ -277,7 +296,9 @@ def test_weights_survive_a_file(tmp_path):
     np.testing.assert_array_equal(run(other, x), run(model, x))
 
 
-@pytest.mark.parametrize("rebuild", [lambda m: keras.Model.from_config(m.get_config()), keras.models.clone_model])
+@pytest.mark.parametrize(
+    "rebuild", [lambda m: keras.Model.from_config(m.get_config()), keras.models.clone_model]
+)
 def test_espcn_can_be_rebuilt(rebuild):
     model, x = models.espcn(4), noise(1, 6, 8, 3)
     again = rebuild(model)
@@ -288,7 +309,9 @@ def test_espcn_can_be_rebuilt(rebuild):
 def test_espcn_survives_a_keras_file(tmp_path):
     model, x = models.espcn(2, activation="leaky_relu"), noise(1, 6, 8, 3)
     model.save(tmp_path / "espcn.keras")
-    again = keras.models.load_model(tmp_path / "espcn.keras")  # safe mode: registered layers, no Lambda
+    again = keras.models.load_model(
+        tmp_path / "espcn.keras"
+    )  # safe mode: registered layers, no Lambda
     np.testing.assert_allclose(run(again, x), run(model, x), atol=1e-6)
 
 
@@ -304,7 +327,11 @@ def parameters(c, d, g, g0, upsampling="nearest", scale=2):
     around = 28 * g0 + 2 * (9 * g0 + 1) * g0 + (d * g0 + 1) * g0
     end = {"shuffle": 84, "nearest": 81 * s2 + 3}
     published = 64 * (25 * g0 + 1) + 18_464 + 3 * s2 * 289
-    return d * block + around + (published + end[upsampling] if upsampling in end else 3 * s2 * (9 * g0 + 1))
+    return (
+        d * block
+        + around
+        + (published + end[upsampling] if upsampling in end else 3 * s2 * (9 * g0 + 1))
+    )
 
 
 def convolve(x, weights, name):
@@ -331,7 +358,11 @@ def rdn_by_hand(x, weights, c, d, upsampling, scale):
     for name in ("UPN1", "UPN2"):
         x = tf.nn.relu(convolve(x, weights, name))
     x = convolve(x, weights, "UPN3")
-    x = tf.nn.depth_to_space(x, scale) if upsampling == "shuffle" else tf.repeat(tf.repeat(x, scale, 1), scale, 2)
+    x = (
+        tf.nn.depth_to_space(x, scale)
+        if upsampling == "shuffle"
+        else tf.repeat(tf.repeat(x, scale, 1), scale, 2)
+    )
     return convolve(x, weights, "SR")
 
 
@@ -390,11 +421,18 @@ def test_the_layers_are_called_as_published():
     inner = ["F_1_1", "F_1_2", "LFF_1", "F_2_1", "F_2_2", "LFF_2"]
     assert names == ["F_m1", "F_0", *inner, "GFF_1", "GFF_2", "UPN1", "UPN2", "UPN3", "SR"]
     names = [layer.name for layer in models.rrdn(c=1, d=2, g=2, g0=2, t=2).layers if layer.weights]
-    inner = [f"{kind}_{i}_{k}{end}" for i in (1, 2) for k in (1, 2) for kind, end in (("F", "_1"), ("LFF", ""))]
+    inner = [
+        f"{kind}_{i}_{k}{end}"
+        for i in (1, 2)
+        for k in (1, 2)
+        for kind, end in (("F", "_1"), ("LFF", ""))
+    ]
     assert names == ["Pre_blocks_conv", *inner, "post_blocks_conv", "PreShuffle", "SR"]
 
 
-@pytest.mark.parametrize("build", [SMALL_RDN, *(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS[1:])])
+@pytest.mark.parametrize(
+    "build", [SMALL_RDN, *(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS[1:])]
+)
 def test_untrained_rdn_with_a_skip_is_bicubic(build, picture):
     inside = 0.2 + 0.6 * picture
     sr = run(build(skip="bicubic"), inside[None])[0]
@@ -406,7 +444,9 @@ def test_rdn_says_what_it_does_not_know():
         models.rdn(upsampling="ups")
 
 
-@pytest.mark.parametrize("build", [*(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS), partial(models.rrdn, t=1)])
+@pytest.mark.parametrize(
+    "build", [*(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS), partial(models.rrdn, t=1)]
+)
 def test_dense_networks_survive_a_keras_file(build, tmp_path):
     model, x = build(), noise(1, 6, 8, 3)
     assert [layer.name for layer in build().layers] == [layer.name for layer in model.layers]
@@ -439,7 +479,11 @@ def as_keras_2(path, arrays, group=""):
             file["optimizer_weights/Adam/F_m1/kernel/m:0"] = arrays["F_m1/kernel"]
 
 
-WRITERS = {"w.npz": as_npz, "w.hdf5": as_keras_2, "w.h5": partial(as_keras_2, group="model_weights")}
+WRITERS = {
+    "w.npz": as_npz,
+    "w.hdf5": as_keras_2,
+    "w.h5": partial(as_keras_2, group="model_weights"),
+}
 
 
 @pytest.fixture(params=WRITERS)
@@ -462,7 +506,9 @@ def test_the_old_layout_is_the_one_that_keras_reads(tmp_path):
     as_keras_2(tmp_path / "w.hdf5", arrays)
     theirs, ours, x = models.rdn(2, 2, 2, 5, 4), models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
     theirs.load_weights(tmp_path / "w.hdf5", by_name=True)
-    np.testing.assert_array_equal(run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x))
+    np.testing.assert_array_equal(
+        run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x)
+    )
 
 
 def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path, monkeypatch):
@@ -479,10 +525,19 @@ def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (partial(models.rdn, 2, 2, 3, 5, 4), r"F_3_1/kernel is missing, expected \(3, 3, 4, 5\).*; and \d+ more"),
+        (
+            partial(models.rdn, 2, 2, 3, 5, 4),
+            r"F_3_1/kernel is missing, expected \(3, 3, 4, 5\).*; and \d+ more",
+        ),
         (partial(models.rdn, 2, 2, 1, 5, 4), r"F_2_1/\w+ is \(.*\), expected nothing"),
-        (partial(models.rdn, 2, 2, 2, 6, 4), r"F_1_1/kernel is \(3, 3, 4, 5\), expected \(3, 3, 4, 6\)"),
-        (partial(models.rdn, 2, 2, 2, 5, 4, "shuffle"), r"SR/kernel is \(3, 3, 12, 3\), expected \(3, 3, 3, 3\)$"),
+        (
+            partial(models.rdn, 2, 2, 2, 6, 4),
+            r"F_1_1/kernel is \(3, 3, 4, 5\), expected \(3, 3, 4, 6\)",
+        ),
+        (
+            partial(models.rdn, 2, 2, 2, 5, 4, "shuffle"),
+            r"SR/kernel is \(3, 3, 12, 3\), expected \(3, 3, 3, 3\)$",
+        ),
         (models.rrdn, r"not those of this rrdn.*Pre_blocks_conv/kernel is missing"),
     ],
     ids=["deeper", "shallower", "wider", "head", "rrdn"],
@@ -495,7 +550,9 @@ def test_another_network_s_weights_are_refused_and_change_nothing(published, oth
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", None, {"F_m1/kernel": {"an object": 1}}], ids=repr)
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", None, {"F_m1/kernel": {"an object": 1}}], ids=repr
+)
 def test_what_holds_no_weights_is_said(published, content):
     path, _ = published
     if isinstance(content, dict):
@@ -517,7 +574,9 @@ def test_a_missing_file_of_weights_is_named(tmp_path, name):
 
 
 @pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize(("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4), (SMALL_RDN, 2)])
+@pytest.mark.parametrize(
+    ("build", "scale"), [(models.deconv_cnn, 2), (models.espcn, 4), (SMALL_RDN, 2)]
+)
 def test_one_step_lowers_the_loss(build, scale, skip):
     model = build(skip=skip)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
@@ -533,13 +592,18 @@ def discs(n, seed, scale=4):
     y, x = np.mgrid[:48, :48]
     hr = np.zeros((n, 48, 48, 3), np.float32)
     for _ in range(5):
-        top, left, radius = random.uniform([[0], [0], [6]], [[48], [48], [20]], (3, n))[..., None, None]
+        top, left, radius = random.uniform([[0], [0], [6]], [[48], [48], [20]], (3, n))[
+            ..., None, None
+        ]
         inside = np.hypot(y - top, x - left) < radius
         hr = np.where(inside[..., None], random.random((n, 1, 1, 3), np.float32), hr)
     return np.stack([images.reduce(p, scale) for p in hr]), hr
 
 
-LEAKY = [(partial(build, activation="leaky_relu"), k) for build, k in [(models.deconv_cnn, 2), (models.espcn, 4)]]
+LEAKY = [
+    (partial(build, activation="leaky_relu"), k)
+    for build, k in [(models.deconv_cnn, 2), (models.espcn, 4)]
+]
 
 
 @pytest.mark.parametrize(("build", "scale"), [*LEAKY, (SMALL_RDN, 2)])
@@ -550,7 +614,9 @@ def test_a_short_training_beats_bicubic_on_unseen_pictures(build, scale):
     model.fit(lr, hr, batch_size=8, epochs=50, verbose=0)
     lr, hr = discs(12, 1, scale)
     ours = np.mean([metrics.psnr(h, p) for h, p in zip(hr, run(model, lr), strict=True)])
-    bicubic = np.mean([metrics.psnr(h, images.enlarge(p, scale)) for h, p in zip(hr, lr, strict=True)])
+    bicubic = np.mean(
+        [metrics.psnr(h, images.enlarge(p, scale)) for h, p in zip(hr, lr, strict=True)]
+    )
     assert ours > bicubic + 0.1
 
 
@@ -580,7 +646,14 @@ def test_networks_are_pure_keras(name):
 )
 def test_pictures_and_scores_need_no_tensorflow_at_the_top(name):
     tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
-    top = {line for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for line in [ast.unparse(node)]}
-    assert not [line for line in top if "tensorflow" in line or "keras" in line or "matplotlib" in line]
+    top = {
+        line
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for line in [ast.unparse(node)]
+    }
+    assert not [
+        line for line in top if "tensorflow" in line or "keras" in line or "matplotlib" in line
+    ]
     if name in ("images", "metrics"):
         assert not [i for i in imported(name) if i.startswith(("tensorflow", "keras"))]

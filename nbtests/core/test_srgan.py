@@ -49,7 +49,11 @@ def test_a_step_is_the_textbooks():
         sr = g(lr)
         means = [tf.reshape(x, (2, 16, 2, 16, 2, 3)) for x in (hr, sr)]
         high, low = (tf.reduce_mean(x, axis=(2, 4)) for x in means)
-        loss = 0.3 * absolute_loss(hr, sr) + 0.7 * absolute_loss(high, low) + 2 * tf.reduce_mean((real - d(sr)) ** 2)
+        loss = (
+            0.3 * absolute_loss(hr, sr)
+            + 0.7 * absolute_loss(high, low)
+            + 2 * tf.reduce_mean((real - d(sr)) ** 2)
+        )
     before, expected = [], []
     for network, tape, of in ((g, tape_g, loss), (d, tape_d, tell)):
         copies = [keras.Variable(v, name=v.name) for v in network.trainable_variables]
@@ -60,7 +64,9 @@ def test_a_step_is_the_textbooks():
         expected += [np.array(c) for c in copies]
     logs = model.train_step((lr, hr))
     assert float(logs["tell"]) == pytest.approx(float(tell), abs=1e-5)
-    for v, old, new in zip(g.trainable_variables + d.trainable_variables, before, expected, strict=True):
+    for v, old, new in zip(
+        g.trainable_variables + d.trainable_variables, before, expected, strict=True
+    ):
         np.testing.assert_allclose(np.array(v) - old, new - old, atol=2e-5, err_msg=v.path)
 
 
@@ -70,7 +76,9 @@ def test_each_learns_from_its_own_loss_alone():
         model = small(keras.optimizers.SGD(0.01), pixel=0, reduced=0, adversarial=weight)
         before = arrays(model.g)
         model.train_step((lr, hr))
-        assert (moved(model.g, before) > 0) == (weight > 0)  # nothing of the discriminator's own loss
+        assert (moved(model.g, before) > 0) == (
+            weight > 0
+        )  # nothing of the discriminator's own loss
         apart.append(arrays(model.d))
     for a, b in zip(*apart, strict=True):  # nothing of the generator's
         np.testing.assert_array_equal(a, b)
@@ -118,7 +126,9 @@ def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     def losses(folder, epochs):
         """Of each epoch, few and short: sums in another order drift apart no further than the bound."""
         rate = keras.optimizers.schedules.CosineDecay(2e-3, 16)
-        history = training.fit(small(keras.optimizers.Adam(rate)), pairs, epochs, 4, tmp_path / folder)
+        history = training.fit(
+            small(keras.optimizers.Adam(rate)), pairs, epochs, 4, tmp_path / folder
+        )
         return np.transpose([history.history[k] for k in ("pixel", "reduced", "deceive", "tell")])
 
     whole = losses("whole", 4)
@@ -142,7 +152,9 @@ def tiny(toy, tmp_path, monkeypatch):
     monkeypatch.setitem(recipe, "against", {"width": 2, "strided": 2})
     keras.utils.set_random_seed(7)
     start = models.rdn(**arguments)
-    start.get_layer("SR").set_weights([np.full_like(w, 0.01) for w in start.get_layer("SR").get_weights()])
+    start.get_layer("SR").set_weights(
+        [np.full_like(w, 0.01) for w in start.get_layer("SR").get_weights()]
+    )
     training.save_weights(start, "rdn_photos_x4", recipe["card"], tmp_path / "weights")
     return start, ["train", "srgan_photos_x4", "--from", str(toy), "--steps", "2"]
 
@@ -181,7 +193,9 @@ def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
     sizes = {"c": 2, "d": 2, "g": 4, "g0": 4, "upsampling": "subpixel", "skip": "bicubic"}
     model = training.start_from(models.rdn(2, **sizes), "rdn_photos_x4")
     for layer in model.layers:
-        for new, old in zip(layer.get_weights(), start.get_layer(layer.name).get_weights(), strict=True):
+        for new, old in zip(
+            layer.get_weights(), start.get_layer(layer.name).get_weights(), strict=True
+        ):
             if layer.name == "SR":
                 assert not new.any()
             else:
@@ -193,4 +207,7 @@ def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
 def test_the_twins_are_one_network():
     card = train.RECIPES["srgan_photos_x4"]["card"]
     assert card == train.RECIPES["rdn_photos_x4"]["card"]
-    assert models.rdn(**card["arguments"]).count_params() == models.rdn(**train.SIZES).count_params() + 36 * 289
+    assert (
+        models.rdn(**card["arguments"]).count_params()
+        == models.rdn(**train.SIZES).count_params() + 36 * 289
+    )

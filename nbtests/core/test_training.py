@@ -20,7 +20,12 @@ from skimage import data
 from helpers import ROOT, batching, damage, images, models, training
 from helpers.app import command, train
 
-CARD = {"builder": "espcn", "arguments": {"scale": 2, "skip": "nearest"}, "task": "enlarge", "scale": 2}
+CARD = {
+    "builder": "espcn",
+    "arguments": {"scale": 2, "skip": "nearest"},
+    "task": "enlarge",
+    "scale": 2,
+}
 
 
 @pytest.fixture
@@ -152,7 +157,10 @@ def test_the_best_checkpoint_is_kept(tmp_path):
     keep.set_model(model)
     for epoch, score in enumerate([20.0, 22.5, 21.0]):
         keep.on_epoch_end(epoch, {"val_psnr": score})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["best-22.5000.weights.h5", "last-000003.weights.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "best-22.5000.weights.h5",
+        "last-000003.weights.h5",
+    ]
 
 
 def test_a_resumed_training_knows_the_epochs_before_the_cut(tmp_path):
@@ -162,12 +170,16 @@ def test_a_resumed_training_knows_the_epochs_before_the_cut(tmp_path):
         model, curve = models.espcn(scale=2), training.LiveCurve(hr[:, ::2, ::2], hr, baseline=10.0)
         model.compile("adam", "mse")
         pairs = partial(batching.batches, hr[:, ::2, ::2], hr, 4)
-        return training.fit(model, lambda step: pairs(start=step), epochs, 1, tmp_path, [curve]), curve.psnr
+        return training.fit(
+            model, lambda step: pairs(start=step), epochs, 1, tmp_path, [curve]
+        ), curve.psnr
 
     first, _ = session(2)
     run, curve = session(4)
     assert run.epoch == [2, 3] and len(run.history["loss"]) == 4
-    assert run.history["loss"][:2] == first.history["loss"] and run.history["val_psnr"] == list(curve.values())
+    assert run.history["loss"][:2] == first.history["loss"] and run.history["val_psnr"] == list(
+        curve.values()
+    )
     again, curve = session(4)
     assert again.epoch == [] and again.history == run.history and list(curve) == [1, 2, 3, 4]
     with h5py.File(next(tmp_path.glob("last-*")), "a") as file:
@@ -182,7 +194,9 @@ def test_the_curve_logs_what_the_protocol_measures(capsys):
     model.compile("sgd", "mse")
     curve = training.LiveCurve(lr, hr, baseline=10.0)
     data = batching.batches(lr, hr, 4, seed=0)
-    history = model.fit(data, epochs=2, steps_per_epoch=1, callbacks=[curve], verbose=0, shuffle=False)
+    history = model.fit(
+        data, epochs=2, steps_per_epoch=1, callbacks=[curve], verbose=0, shuffle=False
+    )
     assert history.history["val_psnr"] == list(curve.psnr.values()) and len(curve.psnr) == 2
     assert "epoch 2 of 2" in capsys.readouterr().out
 
@@ -197,7 +211,9 @@ def test_a_recipe_trains_ships_and_goes_on(tmp_path, toy, monkeypatch):
     assert all(v.dtype == "float32" for v in model.variables)
     rows = batching.read_manifest(tmp_path / "data/prepared/espcn_photos_x4")
     assert {row["picture"] for row in rows} == {"0.png", "1.png"}  # nothing of the test picture
-    assert train.train("espcn_photos_x4", pictures, steps=2) == path  # finished: nothing is trained again
+    assert (
+        train.train("espcn_photos_x4", pictures, steps=2) == path
+    )  # finished: nothing is trained again
     with pytest.raises(ValueError, match="begun with other pictures"):
         train.train("espcn_photos_x4", pictures | {toy / "2.png": "train"}, steps=2)
     with pytest.raises(ValueError, match="no recipe"):
@@ -251,7 +267,9 @@ def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, cap
         top, left = int(row["top"]), int(row["left"])
         assert top % 16 == left % 16 == 0
         whole = images.read(unsplash / "low res" / row["picture"].replace(".", "_4."))
-        np.testing.assert_array_equal(images.read(row["lr"]), whole[top : top + 32, left : left + 32])
+        np.testing.assert_array_equal(
+            images.read(row["lr"]), whole[top : top + 32, left : left + 32]
+        )
 
     capsys.readouterr()
     assert command.main(["benchmark", str(prepared / "test"), "--with", name]) == 0
@@ -281,8 +299,15 @@ def trained_small(name, toy, monkeypatch, **recipe):
 
 def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch):
     small = {"card": {"arguments": {"latent": 4, "width": 4}}, "batches": {"batch": 2}}
-    card, rows = trained_small("cae_faces", toy, monkeypatch, cut={"size": 32, "per_picture": 2}, **small)
-    assert (card["task"], card["damage"], card["size"], card["scale"]) == ("deblur", "random_damage", 96, 1)
+    card, rows = trained_small(
+        "cae_faces", toy, monkeypatch, cut={"size": 32, "per_picture": 2}, **small
+    )
+    assert (card["task"], card["damage"], card["size"], card["scale"]) == (
+        "deblur",
+        "random_damage",
+        96,
+        1,
+    )
     assert not any(np.array_equal(images.read(row["lr"]), images.read(row["hr"])) for row in rows)
 
 
@@ -293,5 +318,8 @@ def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch
     small |= {"cut": {"size": 64, "per_picture": 2}, "batches": {"batch": 2, "patch": 16}}
     card, rows = trained_small(name, toy, monkeypatch, **small)
     assert (card["scale"], card["downscale"]) == (2, "bicubic")
-    grained = [np.abs(images.read(r["lr"]) - images.reduce(images.read(r["hr"]), 2)).mean() > 0.01 for r in rows]
+    grained = [
+        np.abs(images.read(r["lr"]) - images.reduce(images.read(r["hr"]), 2)).mean() > 0.01
+        for r in rows
+    ]
     assert grained == [card["damage"] == "small_noisy_jpeg"] * 4

@@ -20,12 +20,16 @@ from helpers.selfcheck import check
 from instructors import exercises, grade, marking
 from instructors.sandbox import Process
 
-pytestmark = pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab")
+pytestmark = pytest.mark.skipif(
+    find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab"
+)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 NAMES = exercises.names()
-DRAWS = int(os.environ.get("COURSE_DRAWS", "1"))  # how often each solution is tested, anew at random each time
+DRAWS = int(
+    os.environ.get("COURSE_DRAWS", "1")
+)  # how often each solution is tested, anew at random each time
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -60,12 +64,16 @@ def made(tmp_path_factory):
     """What `make student` makes now; in its own process, for nbgrader brings setuptools' own packages into sight."""
     folder = tmp_path_factory.mktemp("made")
     call = [sys.executable, "-m", "instructors.student", str(folder)]
-    subprocess.run(call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    subprocess.run(
+        call, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True
+    )
     return folder
 
 
 def test_is_what_make_student_makes(lesson, made):
-    now, committed = ((folder / f"{lesson.name}.ipynb").read_bytes() for folder in (made, exercises.STUDENT))
+    now, committed = (
+        (folder / f"{lesson.name}.ipynb").read_bytes() for folder in (made, exercises.STUDENT)
+    )
     assert now == committed, "make student, and commit what it makes"
 
 
@@ -82,11 +90,15 @@ def test_nbgrader_itself_hands_out_the_notebook_alone(tmp_path):
 
 
 def test_there_is_no_edition_without_a_source(made):
-    assert {path.name for path in made.iterdir()} == {path.name for path in exercises.STUDENT.glob("*.ipynb")}
+    assert {path.name for path in made.iterdir()} == {
+        path.name for path in exercises.STUDENT.glob("*.ipynb")
+    }
 
 
 def test_nothing_that_students_should_not_see(lesson, committed):
-    hidden = re.compile(r"BEGIN (?:SOLUTION|HIDDEN TESTS).*\n((?:.*\n)*?).*END (?:SOLUTION|HIDDEN TESTS)")
+    hidden = re.compile(
+        r"BEGIN (?:SOLUTION|HIDDEN TESTS).*\n((?:.*\n)*?).*END (?:SOLUTION|HIDDEN TESTS)"
+    )
     text = nbformat.writes(committed)
     shown = {line.strip() for cell in committed.cells for line in cell.source.splitlines()}
     source = nbformat.read(lesson.path, as_version=4)
@@ -94,7 +106,9 @@ def test_nothing_that_students_should_not_see(lesson, committed):
     graded = [cell for cell in source.cells if cell.metadata.get("nbgrader")]
     assert len(regions) >= len(graded), "a solution or a test stands outside the markers"
     lines = {line.strip() for region in regions for line in region.splitlines()}
-    open_to_all = {line.strip() for cell in source.cells for line in hidden.sub("", cell.source).splitlines()}
+    open_to_all = {
+        line.strip() for cell in source.cells for line in hidden.sub("", cell.source).splitlines()
+    }
     secret = {line for line in lines - open_to_all if len(line) > 12}
     assert secret
     assert not secret & shown
@@ -132,10 +146,16 @@ def test_the_opening_counts_right(lesson):
     text = nbformat.read(lesson.path, as_version=4).cells[0].source
     points, machine = map(int, re.search(r"(\d+) points, (\d+) of them by machine", text).groups())
     assert (points, machine) == (lesson.machine + lesson.manual, lesson.machine)
-    assert int(re.search(r"about (\d+) minutes", text)[1]) == sum(e.minutes for e in lesson.exercises)
+    assert int(re.search(r"about (\d+) minutes", text)[1]) == sum(
+        e.minutes for e in lesson.exercises
+    )
     assert 3 <= len(lesson.exercises) <= 5
     assert lesson.manual, "none is graded by hand"
-    assert all(len(cell.rubric) > 200 and "Rubric" in cell.rubric for e in lesson.exercises for cell in e.manual)
+    assert all(
+        len(cell.rubric) > 200 and "Rubric" in cell.rubric
+        for e in lesson.exercises
+        for cell in e.manual
+    )
 
 
 # in one process, as in Jupyter
@@ -146,7 +166,10 @@ def run(notebook):
     space, printed = {"__name__": "__main__"}, []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                contextlib.redirect_stdout(io.StringIO()) as out,
+            ):
                 patch.setattr(sys, "path", [*sys.path])
                 exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
             printed.append(out.getvalue())
@@ -163,7 +186,9 @@ def test_the_solutions_pass_where_they_stand(lesson):
 
 def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
     printed = "".join(run(committed))
-    said = printed.count("not yet written") + len(re.findall(r"(?:[✓✗] .*\n(?:  hint.*\n)?)*✗ .*\n", printed))
+    said = printed.count("not yet written") + len(
+        re.findall(r"(?:[✓✗] .*\n(?:  hint.*\n)?)*✗ .*\n", printed)
+    )
     assert said >= len([e for e in lesson.exercises if e.tests])
 
 
@@ -186,7 +211,9 @@ def test_points_of_right_wrong_and_missing_solutions(lesson):
             one.give()
             one.process.ask({"do": "mark"})
             full = {test.id: (test.points, "") for test in exercise.tests}
-            assert all(tests == full for tests in draws(exercise, exercise.solution.source)), exercise.id
+            assert all(tests == full for tests in draws(exercise, exercise.solution.source)), (
+                exercise.id
+            )
             for untouched in draws(exercise, edition[exercise.id]):
                 assert {given for given, _ in untouched.values()} == {0}, untouched
             texts = wrong(lesson, exercise)

@@ -289,13 +289,20 @@ def files(folder):
     bare.cells = [c for c in bare.cells if c.metadata.get("nbgrader", {}).get("solution")]
     lost = notebook(honest())
     lost.cells = [c for c in lost.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "psnr"]
-    elsewhere, stripped = notebook({k: v for k, v in honest().items() if k != "psnr"}), notebook(honest())
-    elsewhere.cells.append(nbformat.v4.new_code_cell(honest()["psnr"]))  # its own cell as it was handed out
+    elsewhere, stripped = (
+        notebook({k: v for k, v in honest().items() if k != "psnr"}),
+        notebook(honest()),
+    )
+    elsewhere.cells.append(
+        nbformat.v4.new_code_cell(honest()["psnr"])
+    )  # its own cell as it was handed out
     for cell in stripped.cells:
         cell.metadata.pop("nbgrader", None)
     timed = {k: f"%%time\n{v}" for k, v in honest().items() if k in ("pyramid", "leaked")}
     magic = notebook(
-        honest() | timed | {"psnr": f"%matplotlib inline\n!pip install x\ndamage.blur?\n{honest()['psnr']}"}
+        honest()
+        | timed
+        | {"psnr": f"%matplotlib inline\n!pip install x\ndamage.blur?\n{honest()['psnr']}"}
     )
     solution = {"nbgrader": {"solution": True, "grade_id": "psnr"}}
     strange = [
@@ -329,7 +336,9 @@ def files(folder):
 def run(folder, to, *arguments):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     call = [sys.executable, "-m", "instructors.grade", str(folder), "--to", str(to), *arguments]
-    return subprocess.run(call, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    return subprocess.run(
+        call, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
 
 
 def table(to):
@@ -339,7 +348,9 @@ def table(to):
 
 def printed(to, name):
     """What the hostile cell printed, as it is kept."""
-    marks = json.loads((to / "results" / name / f"{LESSON}.json").read_text(encoding="utf-8"))["marks"]
+    marks = json.loads((to / "results" / name / f"{LESSON}.json").read_text(encoding="utf-8"))[
+        "marks"
+    ]
     return next((mark["printed"] for mark in marks if mark["number"] == 3), "")
 
 
@@ -348,7 +359,9 @@ def term(tmp_path_factory):
     """Everybody hands in at once: two honest students, one of them graded by hand already, and all of the others."""
     root = tmp_path_factory.mktemp("term")
     folder, to = root / "in", root / "out"
-    hand_in(folder, "honest", notebook(honest() | {"blur_explained": "Twenty pixels instead of five."}))
+    hand_in(
+        folder, "honest", notebook(honest() | {"blur_explained": "Twenty pixels instead of five."})
+    )
     hand_in(folder, "zoe honest", notebook(honest()))
     to.mkdir()
     digest = "0" * 8
@@ -383,7 +396,13 @@ def term(tmp_path_factory):
                 code = code.replace(word, str(value))
             cells[name] = code
     else:  # what nothing here would stop
-        for name in ("kill everything", "kill the parent", "fork bomb", "memory hog of many", "left behind"):
+        for name in (
+            "kill everything",
+            "kill the parent",
+            "fork bomb",
+            "memory hog of many",
+            "left behind",
+        ):
             del cells[name]
     expected = {name: FULL - PSNR for name in cells}
     for name, code in cells.items():
@@ -391,7 +410,9 @@ def term(tmp_path_factory):
     for name, (content, points) in files(folder).items():
         hand_in(folder, name, content)
         expected[name] = points
-    hand_in(folder, "<b>bold & =1+1", notebook({"blur_explained": "<script>alert('answered')</script>"}))
+    hand_in(
+        folder, "<b>bold & =1+1", notebook({"blur_explained": "<script>alert('answered')</script>"})
+    )
     (folder / "linked").mkdir()
     (folder / "linked" / f"{LESSON}.ipynb").symlink_to(exercises.source(LESSON))
     (folder / "linked too").symlink_to(folder / "honest")
@@ -399,7 +420,9 @@ def term(tmp_path_factory):
     os.mkfifo(folder / "piped" / f"{LESSON}.ipynb")
     (folder / "lost.ipynb").write_text("{}")
     hand_in(folder, "misnamed", b"{}").rename(folder / "misnamed" / "02 (1).ipynb")
-    hand_in(folder, "renamed", notebook(honest())).rename(folder / "renamed" / f"Copy of {LESSON} (1).IPYNB")
+    hand_in(folder, "renamed", notebook(honest())).rename(
+        folder / "renamed" / f"Copy of {LESSON} (1).IPYNB"
+    )
     (folder / "zoe honest" / f"{LESSON} (2).ipynb").write_text("{}")
     (folder / "zipped").mkdir()
     (folder / "zipped" / f"{LESSON}.zip").write_bytes(b"PK")
@@ -409,7 +432,14 @@ def term(tmp_path_factory):
     listener.close()
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(
-        folder=folder, to=to, done=done, rows=table(to), expected=expected, called=called, before=before, cells=cells
+        folder=folder,
+        to=to,
+        done=done,
+        rows=table(to),
+        expected=expected,
+        called=called,
+        before=before,
+        cells=cells,
     )
 
 
@@ -481,7 +511,9 @@ def test_no_script_of_a_student_runs_in_the_feedback(term):
     bold = (term.to / "feedback" / "<b>bold & =1+1" / f"{LESSON}.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;bold &amp;" in bold
     assert "&lt;script&gt;alert(&#x27;answered" in bold
-    assert "&lt;script&gt;alert(&#x27;answered" in (term.to / "manual.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(&#x27;answered" in (term.to / "manual.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_no_hidden_test_can_be_seen(term):
@@ -557,7 +589,9 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
     assert table(to)["ada"]["waiting"] == "2"
     manual = to / "manual.csv"
     blank = manual.read_text(encoding="utf-8-sig")
-    assert manual.read_bytes().startswith(b"\xef\xbb\xbf")  # or a spreadsheet misreads names, and saves them so
+    assert manual.read_bytes().startswith(
+        b"\xef\xbb\xbf"
+    )  # or a spreadsheet misreads names, and saves them so
     for points, words in (
         ("2.5", "from 0 to 2"),
         ("-1", "from 0 to 2"),
@@ -573,7 +607,10 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
     for content, words in (
         (f"{header}\n{row.replace(',2,,,', ',200,100,,')}", "from 0 to 2"),
         (f"{header}\n{row.replace(',2,,,', ',2,1,well, nearly,')}", "in quotes"),
-        (f"{header}\n{row.replace(',2,,,', ',2,1,,')}\n{row.replace(',2,,,', ',2,2,,')}", "a second time"),
+        (
+            f"{header}\n{row.replace(',2,,,', ',2,1,,')}\n{row.replace(',2,,,', ',2,2,,')}",
+            "a second time",
+        ),
         (f"{header}\n{row.replace(',2,,,', ',2,1,좋다,')}".encode("cp949"), "CSV UTF-8"),
         (row, "first line"),
     ):
@@ -582,23 +619,32 @@ def test_points_by_hand_are_merged_and_mistakes_are_named(tmp_path, capsys):
         assert words in capsys.readouterr().err, content
     gone = row.replace("ada", "김 민수").replace(",2,,,", ",2,1,,")
     manual.write_text(
-        f"{header}\n,,,,,,\n{row}\n{row.replace(',2,,,', ',2,2,,')}\n{row}\n{gone}\n".replace(",", "\t"),
+        f"{header}\n,,,,,,\n{row}\n{row.replace(',2,,,', ',2,2,,')}\n{row}\n{gone}\n".replace(
+            ",", "\t"
+        ),
         encoding="utf-8",
     )
     assert grade.main([str(folder), "--to", str(to)]) == 0
     assert "not here, 1 in all" in capsys.readouterr().out
     assert table(to)["ada"]["by hand"] == "2"
-    assert manual.read_text(encoding="utf-8-sig").splitlines()[1:] == [row.replace(",2,,,", ",2,2,,"), gone]
+    assert manual.read_text(encoding="utf-8-sig").splitlines()[1:] == [
+        row.replace(",2,,,", ",2,2,,"),
+        gone,
+    ]
     filled = blank.replace(",2,,,", ',2,"1,5","half, so far",').replace("\n", "\r\n")
     manual.write_bytes(b"\xef\xbb\xbf" + filled.replace(",2,", ";2;").encode())  # no table any more
     assert grade.main([str(folder), "--to", str(to)]) == 2
-    with io.StringIO(newline="") as semicolons:  # as spreadsheets write it where the comma is for decimals
+    with io.StringIO(
+        newline=""
+    ) as semicolons:  # as spreadsheets write it where the comma is for decimals
         csv.writer(semicolons, delimiter=";").writerows(csv.reader(filled.splitlines()))
         manual.write_bytes(b"\xef\xbb\xbf" + semicolons.getvalue().encode())
     assert grade.main([str(folder), "--to", str(to)]) == 0
     row = table(to)["ada"]
     assert (row["by hand"], row["waiting"], row["total"]) == ("1.5", "0", "1.5")
-    assert "half, so far" in (to / "feedback" / "ada" / f"{LESSON}.html").read_text(encoding="utf-8")
+    assert "half, so far" in (to / "feedback" / "ada" / f"{LESSON}.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_without_a_folder_it_asks_for_one(capsys):
@@ -616,7 +662,8 @@ def test_a_sandbox_that_does_not_start_is_no_students_fault(tmp_path, capsys, mo
 
 
 @pytest.mark.parametrize(
-    "layout, words", [("nothing", "no submission"), ("flat", "<student>/<lesson>.ipynb"), (None, "no folder")]
+    "layout, words",
+    [("nothing", "no submission"), ("flat", "<student>/<lesson>.ipynb"), (None, "no folder")],
 )
 def test_a_folder_laid_out_otherwise_is_explained(tmp_path, capsys, layout, words):
     if layout:
@@ -650,7 +697,19 @@ def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkey
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 3, 2.5, "text", [1, (2, "x")], {"a": [1]}, {1: np.arange(3)}, np.zeros((0, 4)), np.eye(3) > 0]
+    "value",
+    [
+        None,
+        True,
+        3,
+        2.5,
+        "text",
+        [1, (2, "x")],
+        {"a": [1]},
+        {1: np.arange(3)},
+        np.zeros((0, 4)),
+        np.eye(3) > 0,
+    ],
 )
 def test_plain_values_come_back_as_they_went(value):
     message = encode(value)
@@ -665,7 +724,9 @@ def test_what_a_generator_gives_is_a_list():
     assert decode(encode(n * n for n in range(4))[HEAD.size :], b"") == [0, 1, 4, 9]
 
 
-@pytest.mark.parametrize("value", [object(), print, {1, 2}, np.array([object()]), [[[print]]], b"bytes"])
+@pytest.mark.parametrize(
+    "value", [object(), print, {1, 2}, np.array([object()]), [[[print]]], b"bytes"]
+)
 def test_other_things_are_refused(value):
     with pytest.raises(TypeError):
         encode(value)

@@ -20,7 +20,9 @@ if find_spec("django") and find_spec("pytest_django"):
     import django
     from django.conf import settings
 
-    settings.LOGGING_CONFIG = None  # it would close every open handler, absl's among them, and pytest's stderr with it
+    settings.LOGGING_CONFIG = (
+        None  # it would close every open handler, absl's among them, and pytest's stderr with it
+    )
     django.setup()
 
     @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,9 @@ def encoded(picture: np.ndarray, kind: str = "JPEG", **options) -> bytes:
 
 def photograph(side: int = 256) -> bytes:
     """A square photograph as JPEG."""
-    return encoded(np.asarray(Image.fromarray(data.chelsea()[:300, 80:380]).resize((side, side))), quality=90)
+    return encoded(
+        np.asarray(Image.fromarray(data.chelsea()[:300, 80:380]).resize((side, side))), quality=90
+    )
 
 
 def bomb() -> bytes:
@@ -47,7 +49,9 @@ def bomb() -> bytes:
         (b"IDAT", zlib.compress(bytes(10**6))),
         (b"IEND", b""),
     ]
-    lengths = [len(d).to_bytes(4, "big") + n + d + zlib.crc32(n + d).to_bytes(4, "big") for n, d in chunks]
+    lengths = [
+        len(d).to_bytes(4, "big") + n + d + zlib.crc32(n + d).to_bytes(4, "big") for n, d in chunks
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(lengths)
 
 
@@ -110,12 +114,19 @@ def ordinary(random: np.random.Generator) -> bytes:
     by = random.choice(["Photoshop", "phone", "scanner", "screen"])
     if by == "scanner":
         tags = {270: text, 305: "drawn by code", 700: xmp}
-        return encoded(pixels, "TIFF", tiffinfo=tags, compression=str(random.choice(["raw", "tiff_lzw", "packbits"])))
+        return encoded(
+            pixels,
+            "TIFF",
+            tiffinfo=tags,
+            compression=str(random.choice(["raw", "tiff_lzw", "packbits"])),
+        )
     if by == "screen":
         info = PngInfo()
         info.add_itxt("XML:com.adobe.xmp", xmp.decode())
         return encoded(pixels, "PNG", pnginfo=info, dpi=(144, 144))
-    whole = encoded(pixels, exif=exif, comment=text.encode(), xmp=xmp, progressive=bool(random.integers(2)))
+    whole = encoded(
+        pixels, exif=exif, comment=text.encode(), xmp=xmp, progressive=bool(random.integers(2))
+    )
     if by == "phone":  # a film behind the picture, as a motion photo has it
         return whole + b"\0\0\0\x18ftypmp42" + random.bytes(2000) + text.encode()
     printer = text.encode() + random.bytes(50)
@@ -170,13 +181,17 @@ def layouts() -> dict[str, bytes]:
         found[f"PNG of 16 bits, {n}, cut"] = whole[: len(whole) // 2]
         wide = (600).to_bytes(4, "big")
         head = whole[12:16] + wide + whole[20:29]
-        found[f"PNG of 16 bits, {n}, too wide"] = whole[:12] + head + zlib.crc32(head).to_bytes(4, "big") + whole[33:]
+        found[f"PNG of 16 bits, {n}, too wide"] = (
+            whole[:12] + head + zlib.crc32(head).to_bytes(4, "big") + whole[33:]
+        )
     for options in ({}, {"progressive": True}, {"restart_marker_blocks": 4}):
         whole = encoded(black.astype(np.uint8), **options)
         found[f"JPEG {options}"] = whole
         found[f"JPEG {options}, cut"] = whole[: len(whole) // 2] + b"\xff\xd9"
         at = whole.index(b"\xff\xc2" if "progressive" in options else b"\xff\xc0")
-        found[f"JPEG {options}, too high"] = whole[: at + 5] + (900).to_bytes(2, "big") + whole[at + 7 :]
+        found[f"JPEG {options}, too high"] = (
+            whole[: at + 5] + (900).to_bytes(2, "big") + whole[at + 7 :]
+        )
     return found
 
 
@@ -197,7 +212,9 @@ class Visitor:
         page = self.session.get(f"{address}/", timeout=30).text
         self.token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
 
-    def send(self, content: bytes, name: str = "photo.jpg", task: str = "summer_to_winter") -> requests.Response:
+    def send(
+        self, content: bytes, name: str = "photo.jpg", task: str = "summer_to_winter"
+    ) -> requests.Response:
         body, kind = multipart({"csrfmiddlewaretoken": self.token, "task": task}, name, content)
         headers = {"Content-Type": kind, "Accept": "application/json"}
         return self.session.post(f"{self.address}/", body, headers=headers, timeout=60)
@@ -220,7 +237,9 @@ class Server:
 
     def __init__(self, folder: Path, **environment: str):
         self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "WEB_FOLDER": str(folder)} | environment
+        self.environment = (
+            os.environ | {"PYTHONPATH": str(ROOT), "WEB_FOLDER": str(folder)} | environment
+        )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -232,7 +251,9 @@ class Server:
         log = self.folder / "log"
         with log.open("ab") as file:
             command = [sys.executable, str(ROOT / "web" / "serve.py"), "--port", str(self.port)]
-            self.process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=file, stderr=subprocess.STDOUT
+            )
         before = log.read_text(encoding="utf-8").count("are warm")
         end = time.monotonic() + seconds
         while log.read_text(encoding="utf-8").count("are warm") == before:
@@ -248,7 +269,9 @@ class Server:
         """As ctrl-C does; its exit status."""
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(timeout=120)  # on busy cores the job in hand alone takes a while
+            return self.process.wait(
+                timeout=120
+            )  # on busy cores the job in hand alone takes a while
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -284,4 +307,6 @@ def killed_at_work(server: Server, jobs: int) -> list[str]:
 
 def chromium() -> str | None:
     """Where a Chromium is that is installed already; Playwright's own is not downloaded."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )

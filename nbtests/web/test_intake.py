@@ -52,7 +52,9 @@ def test_of_a_picture_with_something_else_inside_only_the_pixels_are_kept(what, 
     for path in (job.before, job.after):
         kept = path.read_bytes()
         assert Image.open(path).format == "PNG"
-        assert not re.search(rb"harm|<html|<script|<\?php|run\.sh", kept) and kept.endswith(b"IEND\xaeB`\x82")
+        assert not re.search(rb"harm|<html|<script|<\?php|run\.sh", kept) and kept.endswith(
+            b"IEND\xaeB`\x82"
+        )
     assert files() == {job.before.name, job.after.name}
 
 
@@ -84,7 +86,9 @@ def test_nothing_of_one_visitors_picture_is_in_anothers(done, send, client, sett
         assert found[0] == found[1], what
         if found[0] != b"refused":
             taken += 1
-            honest = not any(word in what for word in ("=", "too", "cut"))  # a lie may show the file's own bytes
+            honest = not any(
+                word in what for word in ("=", "too", "cut")
+            )  # a lie may show the file's own bytes
             assert not (honest and any(found[0])), what
     assert len(kit.layouts()) >= 30 and taken >= 15
 
@@ -101,7 +105,9 @@ def test_a_body_that_is_too_large_is_not_even_read(client, db, worker):
         def read(self, *_):
             raise AssertionError("it was read")
 
-    answer = client.generic("POST", "/", b"", "multipart/form-data; boundary=x", CONTENT_LENGTH="30000000")
+    answer = client.generic(
+        "POST", "/", b"", "multipart/form-data; boundary=x", CONTENT_LENGTH="30000000"
+    )
     assert answer.status_code == 413
     answer = client.post("/", headers={"Content-Length": "30000000"}, **{"wsgi.input": Unread()})
     assert answer.status_code == 413
@@ -151,11 +157,18 @@ def test_metadata_is_gone(done):
 def test_colours_are_those_that_the_profile_means(usable, done):
     """A profile made from sRGB's, whose red and green have changed places: what is stored as red is meant as green."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    swapped = srgb.replace(b"rXYZ", b"tmp.", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"tmp.", b"gXYZ", 1)
+    swapped = (
+        srgb.replace(b"rXYZ", b"tmp.", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"tmp.", b"gXYZ", 1)
+    )
     red = np.zeros((256, 256, 3), np.uint8)
     red[..., 0] = 255
-    job = done(content=kit.encoded(red, "PNG", icc_profile=swapped if usable else swapped[:200]), name="photo.png")
-    assert images.read(job.before).mean(axis=(0, 1)) == pytest.approx([0, 1, 0] if usable else [1, 0, 0], abs=0.02)
+    job = done(
+        content=kit.encoded(red, "PNG", icc_profile=swapped if usable else swapped[:200]),
+        name="photo.png",
+    )
+    assert images.read(job.before).mean(axis=(0, 1)) == pytest.approx(
+        [0, 1, 0] if usable else [1, 0, 0], abs=0.02
+    )
 
 
 def test_a_phone_held_upright(done):
@@ -164,10 +177,18 @@ def test_a_phone_held_upright(done):
     lying[:, :200] = (255, 0, 0)  # orientation 6 turns the left to the top
     exif = Image.Exif()
     exif[0x0112] = 6
-    job = done(content=kit.encoded(lying, exif=exif, quality=95), task="day_to_night", left=0, top=0, side=1)
+    job = done(
+        content=kit.encoded(lying, exif=exif, quality=95),
+        task="day_to_night",
+        left=0,
+        top=0,
+        side=1,
+    )
     before = images.read(job.before)
     assert before.shape == (512, 512, 3)
-    assert before[:500, :, 0].min() > 0.9 and before[:500, :, 1].max() < 0.1  # all that was left of the middle
+    assert (
+        before[:500, :, 0].min() > 0.9 and before[:500, :, 1].max() < 0.1
+    )  # all that was left of the middle
 
 
 @pytest.mark.parametrize(

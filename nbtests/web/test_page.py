@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
-pytest.importorskip("playwright", reason="the browser's tests need Playwright: pip install -r requirements.txt")
+pytest.importorskip(
+    "playwright", reason="the browser's tests need Playwright: pip install -r requirements.txt"
+)
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from safetensors import safe_open
@@ -33,10 +35,14 @@ def server(tmp_path_factory):
 def browser():
     path = kit.chromium()
     if path is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium), so no page is looked at")
+        pytest.skip(
+            "no Chromium is installed (Debian: apt-get install chromium), so no page is looked at"
+        )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-sync", *QUIET.split()], headless=True
+            executable_path=path,
+            args=["--no-sandbox", "--disable-sync", *QUIET.split()],
+            headless=True,
         )
         yield running
         running.close()
@@ -48,15 +54,24 @@ def visit(browser, server):
     opened, wrong = [], []
 
     def make(width=1440, height=900, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, base_url=server.address, **options)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, base_url=server.address, **options
+        )
         opened.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: wrong.append(message.text) if message.type == "error" else None,
+        )
         page.on(
             "request",
-            lambda request: None if request.url.startswith((server.address, "blob:")) else wrong.append(request.url),
+            lambda request: (
+                None
+                if request.url.startswith((server.address, "blob:"))
+                else wrong.append(request.url)
+            ),
         )
         page.wrong = wrong
         return page
@@ -82,7 +97,9 @@ def results(server):
         )
         paths[name] = answer.json()["address"]
     assert [visitor.wait(path)["state"] for path in paths.values()] == ["done"] * len(paths)
-    cookies = [{"name": k, "value": v, "url": server.address} for k, v in visitor.session.cookies.items()]
+    cookies = [
+        {"name": k, "value": v, "url": server.address} for k, v in visitor.session.cookies.items()
+    ]
     return visitor, paths, {"cookies": cookies, "origins": []}
 
 
@@ -147,9 +164,18 @@ def test_the_networks_do_what_the_cards_promise(results):
             got[name, which] = images.read(file)
             file.unlink()
     sizes = {name: got[name, "after"].shape[0] for name in paths}
-    assert sizes == {"pavilion": 512, "garage": 512, "trees": 512, "coffee": 640, "astronaut": 384, "cat": 300}
+    assert sizes == {
+        "pavilion": 512,
+        "garage": 512,
+        "trees": 512,
+        "coffee": 640,
+        "astronaut": 384,
+        "cat": 300,
+    }
     cat, coffee = (images.to_float(x) for x in (data.chelsea(), data.coffee()))
-    face = images.crop_box(astronaut := images.to_float(data.astronaut()), images.faces(astronaut)[0], 0.15)
+    face = images.crop_box(
+        astronaut := images.to_float(data.astronaut()), images.faces(astronaut)[0], 0.15
+    )
     truths = {
         "cat": images.square_crop(images.crop_to_multiple(cat, 2)),
         "coffee": images.resize(images.square_crop(coffee), (640, 640), "bicubic"),
@@ -166,12 +192,16 @@ def test_the_networks_do_what_the_cards_promise(results):
 
 def test_the_record_tells_which_networks_did_it(server, results):
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
-        rows = database.execute("SELECT task, weights, milliseconds, owner, state FROM studio_job").fetchall()
+        rows = database.execute(
+            "SELECT task, weights, milliseconds, owner, state FROM studio_job"
+        ).fetchall()
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     for task, weights, milliseconds, owner, state in rows:
         hashes = []
         for name in restorers.TASKS[task].networks:
-            with safe_open(ROOT / "data" / "weights" / f"{name}.safetensors", framework="numpy") as file:
+            with safe_open(
+                ROOT / "data" / "weights" / f"{name}.safetensors", framework="numpy"
+            ) as file:
                 hashes.append(f"{name} {json.loads(file.metadata()['card'])['sha256']}")
         assert weights == ", ".join(hashes)
         assert milliseconds > 10 and len(owner) == 64 and state == "done"
@@ -200,7 +230,9 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
     corner = page.locator(".grip").bounding_box()
     page.mouse.move(corner["x"] + 10, corner["y"] + 10)
     page.mouse.down()
-    page.mouse.move(corner["x"] + 10 - start["width"] / 2, corner["y"] + 10 - start["width"] / 2, steps=5)
+    page.mouse.move(
+        corner["x"] + 10 - start["width"] / 2, corner["y"] + 10 - start["width"] / 2, steps=5
+    )
     page.mouse.up()
     assert frame.bounding_box()["width"] == pytest.approx(start["width"] / 2, abs=3)
     assert page.locator("#pixels").text_content() == "150 × 150"
@@ -260,7 +292,9 @@ def test_the_whole_way_by_keyboard_alone(visit):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.name") == "task":
             break
-    expect(page.locator("[name=task]:checked")).to_have_value("summer_to_winter")  # which the sample suggests
+    expect(page.locator("[name=task]:checked")).to_have_value(
+        "summer_to_winter"
+    )  # which the sample suggests
     page.keyboard.press("ArrowDown")
     for _ in range(20):
         if page.evaluate("document.activeElement.id") == "go":
@@ -319,7 +353,9 @@ def test_a_file_dropped_beside_the_field_is_taken_too(visit):
 def test_a_picture_under_another_name_is_taken_for_what_it_is(name, visit):
     page = visit()
     page.goto("/")
-    page.set_input_files("#picture", files=[{"name": name, "mimeType": "", "buffer": kit.photograph(80)}])
+    page.set_input_files(
+        "#picture", files=[{"name": name, "mimeType": "", "buffer": kit.photograph(80)}]
+    )
     expect(page.locator("#pixels")).to_have_text("80 × 80")
     expect(page.locator("#early")).to_be_empty()
 
@@ -332,17 +368,24 @@ def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     page.set_input_files("#picture", large)
     expect(page.locator("#early")).to_contain_text("larger than 20 MB")  # before it is sent
     page.locator("label.sample").first.click()
-    page.set_input_files("#picture", files=[{"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"a phone's"}])
+    page.set_input_files(
+        "#picture", files=[{"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"a phone's"}]
+    )
     expect(page.locator("#early")).to_contain_text("no picture that the page knows")
     expect(page.locator("#early")).to_be_in_viewport()
     page.locator("label.sample").first.click()  # the same again
     expect(page.locator("#frame")).to_be_visible()
-    page.set_input_files("#picture", files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0 no picture"}])
+    page.set_input_files(
+        "#picture",
+        files=[{"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0 no picture"}],
+    )
     expect(page.locator("#blind")).to_be_visible()
     page.get_by_role("button", name="Change the picture").click()
     expect(page.locator("#wrong")).to_contain_text("no picture that the page knows")
     expect(page.locator("#go")).to_be_enabled()
-    page.wrong[:] = [w for w in page.wrong if "415" not in w]  # the console tells of the refusal too
+    page.wrong[:] = [
+        w for w in page.wrong if "415" not in w
+    ]  # the console tells of the refusal too
 
 
 def test_without_scripts(visit):
@@ -526,11 +569,19 @@ def test_less_motion_is_respected(opened):
 
 @pytest.mark.parametrize(
     "width, scheme, language",
-    [(390, "light", "en"), (390, "dark", "en"), (1440, "light", "en"), (1440, "dark", "en"), (390, "dark", "ko")],
+    [
+        (390, "light", "en"),
+        (390, "dark", "en"),
+        (1440, "light", "en"),
+        (1440, "dark", "en"),
+        (390, "dark", "ko"),
+    ],
 )
 def test_every_page_is_accessible_and_fits(width, scheme, language, visit, results):
     """axe-core finds nothing, nothing is wider than the screen; a picture of each lies in build/screens."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed").Axe()
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-core is not installed"
+    ).Axe()
     visitor, paths, state = results
     locale = {"en": "en-GB", "ko": "ko-KR"}[language]
     page = visit(width, 844 if width == 390 else 900, color_scheme=scheme, locale=locale)
@@ -546,10 +597,15 @@ def test_every_page_is_accessible_and_fits(width, scheme, language, visit, resul
 
     def look(name, whole=True):
         page.wait_for_load_state()
-        page.screenshot(path=SCREENS / f"{name}_{width}_{scheme}{'_ko' * (language == 'ko')}.png", full_page=whole)
+        page.screenshot(
+            path=SCREENS / f"{name}_{width}_{scheme}{'_ko' * (language == 'ko')}.png",
+            full_page=whole,
+        )
         found = axe.run(page).response["violations"]
         assert not found, f"{name}: {[(v['id'], [n['html'] for n in v['nodes']]) for v in found]}"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            f"{name} is wider than the screen"
+        )
         assert page.locator("html").get_attribute("lang") == language
 
     page.goto("/")
@@ -557,7 +613,10 @@ def test_every_page_is_accessible_and_fits(width, scheme, language, visit, resul
     page.locator("label.sample").first.click()
     expect(page.locator("#frame")).to_be_visible()
     look("crop")
-    page.route("**/state", lambda route: route.fulfill(json={"state": "queued", "step": 0, "steps": 2, "words": "…"}))
+    page.route(
+        "**/state",
+        lambda route: route.fulfill(json={"state": "queued", "step": 0, "steps": 2, "words": "…"}),
+    )
     page.locator("[value=deblur]").check(force=True)
     page.locator("#go").click()
     page.wait_for_selector("#wait, #show")
@@ -589,7 +648,9 @@ def shared_link(visitor, path) -> str:
         text = visitor.get(path).text
         if 'id="link"' in text:
             return text.split('id="link" readonly value="')[1].split('"')[0]
-        visitor.session.post(f"{visitor.address}{path}share", {"csrfmiddlewaretoken": visitor.token}, timeout=30)
+        visitor.session.post(
+            f"{visitor.address}{path}share", {"csrfmiddlewaretoken": visitor.token}, timeout=30
+        )
     raise AssertionError("no link was made")
 
 
@@ -605,7 +666,9 @@ def test_static_files_are_served_to_be_kept(server):
     assert answer.headers["Content-Encoding"] == "gzip"
     script = visitor.get(page.split('type="module" src="')[1].split('"')[0])
     assert "javascript" in script.headers["Content-Type"]
-    assert 'from"./crop.js"' not in script.text.replace(" ", "")  # modules import each other by their hashed names
+    assert 'from"./crop.js"' not in script.text.replace(
+        " ", ""
+    )  # modules import each other by their hashed names
     for secret in ("/static/../db.sqlite3", "/static/%2e%2e/secret", "/db.sqlite3", "/pictures/"):
         assert visitor.get(secret).status_code == 404
 
@@ -626,5 +689,7 @@ def test_killed_in_the_middle_of_a_job(server):
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         stems = {stem for (stem,) in database.execute("SELECT stem FROM studio_job")}
-    assert server.pictures() == {f"{stem}-{which}.png" for stem in stems for which in ("before", "after")}
+    assert server.pictures() == {
+        f"{stem}-{which}.png" for stem in stems for which in ("before", "after")
+    }
     assert server.stop() == 0

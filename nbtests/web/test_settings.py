@@ -14,13 +14,22 @@ from django.core.management import call_command
 from helpers import ROOT
 from web import settings as module
 
-PUBLIC = {"ALLOWED_HOSTS": "pictures.example.org", "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 108)))}
+PUBLIC = {
+    "ALLOWED_HOSTS": "pictures.example.org",
+    "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 108))),
+}
 OURS = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "TRUSTED_PROXY", *PUBLIC}
 CLEAN = {k: v for k, v in os.environ.items() if k not in OURS}
 
 
 def run(*command, **environment):
-    options = {"cwd": ROOT, "env": CLEAN | environment, "capture_output": True, "text": True, "timeout": 120}
+    options = {
+        "cwd": ROOT,
+        "env": CLEAN | environment,
+        "capture_output": True,
+        "text": True,
+        "timeout": 120,
+    }
     return subprocess.run([sys.executable, *map(str, command)], **options)
 
 
@@ -53,7 +62,10 @@ def test_at_home_a_secret_is_drawn_and_kept(monkeypatch, tmp_path):
 
 def test_another_database_by_one_variable(tmp_path):
     other = tmp_path / "other.sqlite3"
-    address = {"DATABASE_URL": f"sqlite:///{other.as_posix()}", "WEB_FOLDER": str(tmp_path / "work")}
+    address = {
+        "DATABASE_URL": f"sqlite:///{other.as_posix()}",
+        "WEB_FOLDER": str(tmp_path / "work"),
+    }
     done = manage("migrate", "-v", "0", **address)
     assert done.returncode == 0, done.stderr
     assert other.exists() and not (tmp_path / "work" / "db.sqlite3").exists()
@@ -82,7 +94,9 @@ def test_a_taken_port_is_named(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run(ROOT / "web" / "serve.py", "--port", taken.getsockname()[1], WEB_FOLDER=str(tmp_path))
+        done = run(
+            ROOT / "web" / "serve.py", "--port", taken.getsockname()[1], WEB_FOLDER=str(tmp_path)
+        )
     assert done.returncode == 2
     assert "try --port" in done.stderr
 

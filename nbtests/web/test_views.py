@@ -69,7 +69,9 @@ def test_a_large_picture_and_a_small_one(task, done):
     """What the network gets: the task's size, and a smaller square as it is where that is allowed."""
     from helpers import images
 
-    large, small = (images.read(done(content=kit.photograph(n), task=task).before).shape[0] for n in (600, 40))
+    large, small = (
+        images.read(done(content=kit.photograph(n), task=task).before).shape[0] for n in (600, 40)
+    )
     size = TASKS[task].size
     assert large == size
     assert small == (size if TASKS[task].exactly else 40)
@@ -86,7 +88,9 @@ def test_samples(name, client, done):
 def test_without_a_script_the_form_leads_to_a_page_that_reloads_itself(client, send):
     answer = send(page=True)
     assert answer.status_code == 302
-    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page(client.get(answer.url))
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page(
+        client.get(answer.url)
+    )
 
 
 # who sees it
@@ -151,14 +155,20 @@ def test_forms_from_elsewhere_are_not_accepted(done):
 
 def test_after_24_hours_it_is_gone(client, done, files, settings):
     old, young = done(), done()
-    Job.objects.filter(pk=old.pk).update(created=timezone.now() - timedelta(hours=24), share="shared")
+    Job.objects.filter(pk=old.pk).update(
+        created=timezone.now() - timedelta(hours=24), share="shared"
+    )
     for path in (f"/p/{old.key}/", f"/p/{old.key}/after.png", "/s/shared/"):
         assert client.get(path).status_code == 404  # at once, also where nobody has cleared up yet
     stray = settings.PICTURES / "stray-before.png"
     stray.touch()
     call_command("expire", verbosity=0)
     assert list(Job.objects.all()) == [young]
-    assert files() == {young.before.name, young.after.name, stray.name}  # a stray one may be on its way to its row
+    assert files() == {
+        young.before.name,
+        young.after.name,
+        stray.name,
+    }  # a stray one may be on its way to its row
     os.utime(stray, (0, 0))
     os.utime(young.before, (0, 0))
     call_command("expire", verbosity=0)
@@ -191,7 +201,9 @@ def test_a_full_queue_says_when_to_come_again(client, send, worker, files, setti
 
 def test_who_sends_too_much_waits(send, settings, worker, monkeypatch):
     now = time.time() // 60 * 60 + 20
-    monkeypatch.setattr("web.studio.views.time", SimpleNamespace(time=lambda: now))  # no minute ends meanwhile
+    monkeypatch.setattr(
+        "web.studio.views.time", SimpleNamespace(time=lambda: now)
+    )  # no minute ends meanwhile
     settings.UPLOADS_PER_MINUTE = 3
     assert [send().status_code for _ in range(3)] == [201] * 3
     answer = send()
@@ -259,7 +271,9 @@ def test_no_page_has_inline_code_or_asks_anybody_else(client, done):
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
         assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
         addresses = re.findall(r'(?:src|href|action)="([^"]+)"', text)
-        assert addresses and all(a.startswith(("/", "#")) and not a.startswith("//") for a in addresses)
+        assert addresses and all(
+            a.startswith(("/", "#")) and not a.startswith("//") for a in addresses
+        )
 
 
 # languages
@@ -294,7 +308,9 @@ def test_the_korean_catalogue_is_whole_and_compiled():
     assert set(source) == strings()
     assert all(re.search("[가-힣]", text) for text in source.values())
     for english, korean in source.items():
-        assert sorted(re.findall(r"%(?:\(\w+\))?[ds]", english)) == sorted(re.findall(r"%(?:\(\w+\))?[ds]", korean))
+        assert sorted(re.findall(r"%(?:\(\w+\))?[ds]", english)) == sorted(
+            re.findall(r"%(?:\(\w+\))?[ds]", korean)
+        )
 
 
 def test_the_language_is_the_browsers_or_ones_choice(client, send):

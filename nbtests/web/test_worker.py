@@ -26,7 +26,9 @@ def other(worker):
 def orphaned(*jobs):
     """Nobody has touched them for longer than a lease."""
     for job in jobs:
-        Job.objects.filter(pk=job.pk).update(touched=timezone.now() - timedelta(seconds=module.LEASE + 1))
+        Job.objects.filter(pk=job.pk).update(
+            touched=timezone.now() - timedelta(seconds=module.LEASE + 1)
+        )
 
 
 def only():
@@ -130,7 +132,9 @@ def test_only_one_of_two_takes_it(send, other, worker, monkeypatch):
     third = type(other)()
     taken = []
     reserve = other.reserve
-    monkeypatch.setattr(other, "reserve", lambda: (third.beat(), reserve())[1])  # between looking and taking
+    monkeypatch.setattr(
+        other, "reserve", lambda: (third.beat(), reserve())[1]
+    )  # between looking and taking
     other.beat()
     taken = [p for p in (other, third) if not p.jobs.empty()]
     assert taken == [third]

@@ -9,7 +9,9 @@ class ChangeForm(forms.Form):
     """A picture or a sample, the square in it, and what to do; without a square, the middle."""
 
     picture = forms.FileField(required=False, allow_empty_file=True)
-    sample = forms.ChoiceField(required=False, choices=[("", ""), *((name, name) for name in SAMPLES)])
+    sample = forms.ChoiceField(
+        required=False, choices=[("", ""), *((name, name) for name in SAMPLES)]
+    )
     task = forms.ChoiceField(
         choices=[(name, name) for name in TASKS],
         error_messages={"required": _("Choose what to do with the picture.")},

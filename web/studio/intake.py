@@ -39,12 +39,16 @@ class Refused(ValueError):
 
 def too_large() -> Refused:
     return Refused(
-        _("The file is larger than %d MB. Save it smaller, or as JPEG.") % (settings.MOST_BYTES // 10**6), 413
+        _("The file is larger than %d MB. Save it smaller, or as JPEG.")
+        % (settings.MOST_BYTES // 10**6),
+        413,
     )
 
 
 def unknown() -> Refused:
-    return Refused(_("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file."))
+    return Refused(
+        _("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file.")
+    )
 
 
 def path_in_name() -> Refused:
@@ -63,7 +67,9 @@ def check(data: bytes) -> None:
         raise too_large()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures, which are refused below, and of damaged EXIF
+            warnings.simplefilter(
+                "ignore"
+            )  # of large pictures, which are refused below, and of damaged EXIF
             with Image.open(BytesIO(data), formats=list(KINDS)) as file:
                 width, height = file.size
     except UnidentifiedImageError:
@@ -74,14 +80,21 @@ def check(data: bytes) -> None:
         raise damaged() from None
     if width * height > settings.MOST_PIXELS:
         raise Refused(
-            _("The picture has more than %d megapixels. Make it smaller first.") % (settings.MOST_PIXELS // 10**6), 413
+            _("The picture has more than %d megapixels. Make it smaller first.")
+            % (settings.MOST_PIXELS // 10**6),
+            413,
         )
     if min(width, height) < SMALLEST:
-        raise Refused(_("The picture is smaller than %(n)d×%(n)d pixels. Choose a larger one.") % {"n": SMALLEST})
+        raise Refused(
+            _("The picture is smaller than %(n)d×%(n)d pixels. Choose a larger one.")
+            % {"n": SMALLEST}
+        )
 
 
 def damaged() -> Refused:
-    return Refused(_("The file is damaged, or of a rare kind. Open it, save it as JPEG or PNG, and send that."))
+    return Refused(
+        _("The file is damaged, or of a rare kind. Open it, save it as JPEG or PNG, and send that.")
+    )
 
 
 def decode(data: bytes, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -107,12 +120,16 @@ def _srgb(picture: np.ndarray, path: Path) -> np.ndarray:
         return picture
     try:
         pixels, srgb = Image.fromarray(images.to_uint8(picture)), ImageCms.createProfile("sRGB")
-        return images.to_float(np.asarray(ImageCms.profileToProfile(pixels, BytesIO(profile), srgb)))
+        return images.to_float(
+            np.asarray(ImageCms.profileToProfile(pixels, BytesIO(profile), srgb))
+        )
     except (ImageCms.PyCMSError, OSError):  # broken, or for ink or grey, which are RGB by now
         return picture
 
 
-def square(picture: np.ndarray, left: float | None, top: float | None, side: float | None) -> np.ndarray:
+def square(
+    picture: np.ndarray, left: float | None, top: float | None, side: float | None
+) -> np.ndarray:
     """The square that somebody chose: `left` and `top` of 1 of width and height, `side` of 1 of the shorter side.
 
     Where one is None, the middle. Shifted and cut to lie inside; a view.

@@ -40,9 +40,13 @@ class Job(models.Model):
         FAILED = "failed"
 
     key = models.CharField(max_length=22, unique=True, default=token)
-    share = models.CharField(max_length=22, unique=True, null=True)  # NULL, as "" would not be unique
+    share = models.CharField(
+        max_length=22, unique=True, null=True
+    )  # NULL, as "" would not be unique
     owner = models.CharField(max_length=64, db_index=True)
-    stem = models.CharField(max_length=22, unique=True, default=token)  # of the files; no address tells it
+    stem = models.CharField(
+        max_length=22, unique=True, default=token
+    )  # of the files; no address tells it
     task = models.CharField(max_length=32)
     weights = models.CharField(max_length=255, blank=True)  # names and hashes of the networks
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED, db_index=True)

@@ -39,12 +39,20 @@ LEAF = _("For foliage. Only the colours turn.")
 SUMMER, WINTER, DAY, NIGHT = _("summer"), _("winter"), _("day"), _("night")
 SPRING, AUTUMN, BEFORE, AFTER = _("spring"), _("autumn"), _("before"), _("after")
 TASKS = {
-    "summer_to_winter": _generator("summer_to_winter", _("Summer → winter"), SUMMER, WINTER, LAND, "scroll"),
-    "winter_to_summer": _generator("winter_to_summer", _("Winter → summer"), WINTER, SUMMER, LAND, "scroll"),
+    "summer_to_winter": _generator(
+        "summer_to_winter", _("Summer → winter"), SUMMER, WINTER, LAND, "scroll"
+    ),
+    "winter_to_summer": _generator(
+        "winter_to_summer", _("Winter → summer"), WINTER, SUMMER, LAND, "scroll"
+    ),
     "day_to_night": _generator("day_to_night", _("Day → night"), DAY, NIGHT, TOWN, "scratch"),
     "night_to_day": _generator("night_to_day", _("Night → day"), NIGHT, DAY, TOWN, "scratch"),
-    "spring_to_autumn": _generator("spring_to_autumn", _("Spring → autumn"), SPRING, AUTUMN, LEAF, "hover"),
-    "autumn_to_spring": _generator("autumn_to_spring", _("Autumn → spring"), AUTUMN, SPRING, LEAF, "hover"),
+    "spring_to_autumn": _generator(
+        "spring_to_autumn", _("Spring → autumn"), SPRING, AUTUMN, LEAF, "hover"
+    ),
+    "autumn_to_spring": _generator(
+        "autumn_to_spring", _("Autumn → spring"), AUTUMN, SPRING, LEAF, "hover"
+    ),
     "enlarge": Task(
         _("Enlarge ×4"),
         BEFORE,
@@ -96,7 +104,9 @@ class Networks:
         for task in TASKS:
             self.change(np.zeros((TASKS[task].size, TASKS[task].size, 3), np.float32), task)
 
-    def change(self, picture: np.ndarray, task: str, done: Callable[[int], None] = lambda n: None) -> np.ndarray:
+    def change(
+        self, picture: np.ndarray, task: str, done: Callable[[int], None] = lambda n: None
+    ) -> np.ndarray:
         """A square (n, n, 3) in [0, 1], as `fit` made it for `task`, changed; `done(n)` after the n-th network."""
         picture = fit(picture, TASKS[task].given, TASKS[task].exactly)
         for n, name in enumerate(TASKS[task].networks, 1):
@@ -107,4 +117,6 @@ class Networks:
 
     def weights(self, task: str) -> str:
         """Names and hashes of the task's networks, as the record keeps them."""
-        return ", ".join(f"{name} {self.loaded[name][1]['sha256']}" for name in TASKS[task].networks)
+        return ", ".join(
+            f"{name} {self.loaded[name][1]['sha256']}" for name in TASKS[task].networks
+        )

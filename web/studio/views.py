@@ -54,7 +54,9 @@ def _client(request: HttpRequest) -> str:
         address = ipaddress.ip_address(request.META["REMOTE_ADDR"])
     except (KeyError, ValueError):
         return "unknown"
-    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+    return str(
+        address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False)
+    )
 
 
 def _too_many(request: HttpRequest) -> int:
@@ -86,12 +88,19 @@ def _for_script(request: HttpRequest) -> bool:
     return request.headers.get("Accept") == "application/json"
 
 
-def problem(request: HttpRequest, status: int, title: str, words: str, wait: int = 0) -> HttpResponse:
+def problem(
+    request: HttpRequest, status: int, title: str, words: str, wait: int = 0
+) -> HttpResponse:
     """A page that says what was wrong and what to do, or the same as JSON for the page's own script."""
     if _for_script(request):
         response = JsonResponse({"error": words, "wait": wait}, status=status)
     else:
-        response = render(request, "studio/problem.html", {"title": title, "words": words, "wait": wait}, status=status)
+        response = render(
+            request,
+            "studio/problem.html",
+            {"title": title, "words": words, "wait": wait},
+            status=status,
+        )
     if wait:
         response["Retry-After"] = str(wait)
     response["Cache-Control"] = "no-store"
@@ -103,16 +112,22 @@ def refusal(request: HttpRequest, why: intake.Refused) -> HttpResponse:
 
 
 def bad(request, exception=None):
-    return problem(request, 400, _("That was not understood"), _("Go back to the start and try again."))
+    return problem(
+        request, 400, _("That was not understood"), _("Go back to the start and try again.")
+    )
 
 
 def foreign(request, exception=None, reason=""):
-    words = _("The form was too old, or came from elsewhere. Allow cookies for this page, load it anew and try again.")
+    words = _(
+        "The form was too old, or came from elsewhere. Allow cookies for this page, load it anew and try again."
+    )
     return problem(request, 403, _("That was not accepted"), words)
 
 
 def lost(request, exception=None):
-    words = _("There is nothing here. Pictures are deleted after 24 hours, and only their owners see them.")
+    words = _(
+        "There is nothing here. Pictures are deleted after 24 hours, and only their owners see them."
+    )
     return problem(request, 404, _("Not here, or no longer"), words)
 
 
@@ -131,13 +146,21 @@ def start(request: HttpRequest) -> HttpResponse:
         return create(request)
     mine = Job.objects.none()
     if COOKIE in request.COOKIES:
-        mine = Job.objects.kept().filter(owner=_owner(request), state=Job.State.DONE).order_by("-created")[:12]
+        mine = (
+            Job.objects.kept()
+            .filter(owner=_owner(request), state=Job.State.DONE)
+            .order_by("-created")[:12]
+        )
     groups = [
         (_("Change it"), [t for t in restorers.TASKS.items() if t[1].play != "slider"]),
         (_("Repair it"), [t for t in restorers.TASKS.items() if t[1].play == "slider"]),
     ]
     context = {"groups": groups, "samples": samples.SAMPLES, "mine": mine, "accept": intake.ACCEPT}
-    context |= {"most": settings.MOST_BYTES, "deleted": "deleted" in request.GET, "too_large": intake.too_large()}
+    context |= {
+        "most": settings.MOST_BYTES,
+        "deleted": "deleted" in request.GET,
+        "too_large": intake.too_large(),
+    }
     context["unknown"] = intake.unknown()
     response = render(request, "studio/start.html", context)
     response["Cache-Control"] = "private, no-store"
@@ -155,7 +178,10 @@ def create(request: HttpRequest) -> HttpResponse:
         words = _("You have sent many pictures. Go on in %d s.") % wait
         return problem(request, 429, _("A little slower"), words, wait)
     if not worker.reserve():
-        words = _("Many pictures are waiting. Yours was not taken; send it again in %d s.") % worker.wait()
+        words = (
+            _("Many pictures are waiting. Yours was not taken; send it again in %d s.")
+            % worker.wait()
+        )
         return problem(request, 503, _("All places are taken"), words, worker.wait())
     try:
         cookie = request.COOKIES.get(COOKIE) or secrets.token_urlsafe(32)
@@ -168,7 +194,11 @@ def create(request: HttpRequest) -> HttpResponse:
         raise
     worker.submit(job)
     address = reverse("result", args=[job.key])
-    response = JsonResponse({"address": address}, status=201) if _for_script(request) else redirect(address)
+    response = (
+        JsonResponse({"address": address}, status=201)
+        if _for_script(request)
+        else redirect(address)
+    )
     options = {"secure": settings.PUBLIC, "httponly": True, "samesite": "Lax"}
     response.set_cookie(COOKIE, cookie, max_age=settings.HOURS * 3600, **options)
     return response
@@ -218,8 +248,16 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
 
 def _show(request: HttpRequest, job: Job, name: str, key: str, **more) -> HttpResponse:
     before, after = (reverse(name, args=[key, which]) for which in ("before", "after"))
-    context = {"job": job, "task": restorers.TASKS[job.task], "before": before, "after": after, **more}
-    context["weights"] = [(name, digest[:12]) for name, digest in (w.split() for w in job.weights.split(", "))]
+    context = {
+        "job": job,
+        "task": restorers.TASKS[job.task],
+        "before": before,
+        "after": after,
+        **more,
+    }
+    context["weights"] = [
+        (name, digest[:12]) for name, digest in (w.split() for w in job.weights.split(", "))
+    ]
     context["seconds"] = job.milliseconds / 1000
     return render(request, "studio/result.html", context)
 
@@ -231,7 +269,8 @@ def _progress(job: Job) -> dict:
         ahead = Job.objects.open().filter(process=job.process, created__lt=job.created).count()
     words = {
         Job.State.QUEUED: _("Waiting: %d before yours.") % ahead if ahead else _("Next in line."),
-        Job.State.RUNNING: _("Network %(n)d of %(of)d is at work.") % {"n": min(job.step + 1, steps), "of": steps},
+        Job.State.RUNNING: _("Network %(n)d of %(of)d is at work.")
+        % {"n": min(job.step + 1, steps), "of": steps},
         Job.State.DONE: _("Done."),
         Job.State.FAILED: _("This did not work."),
     }

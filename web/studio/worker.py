@@ -36,7 +36,9 @@ class Worker:
         self.process = models.token()
         self.places = threading.BoundedSemaphore(settings.PLACES)
         self.jobs: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self.held: set[int] = set()  # what waits or runs here; what the database lost on its way does neither
+        self.held: set[int] = (
+            set()
+        )  # what waits or runs here; what the database lost on its way does neither
         self.networks: restorers.Networks | None = None
         self.stopped = threading.Event()
         self.threads: list[threading.Thread] = []
@@ -45,7 +47,9 @@ class Worker:
 
     def start(self) -> None:
         if not self.threads:
-            self.threads = [threading.Thread(target=run, daemon=True) for run in (self._work, self._beat)]
+            self.threads = [
+                threading.Thread(target=run, daemon=True) for run in (self._work, self._beat)
+            ]
             for thread in self.threads:
                 thread.start()
 
@@ -81,13 +85,17 @@ class Worker:
             self.networks = restorers.Networks()
             self.on_ready()
         except Exception:
-            log.exception("the networks cannot be loaded; no picture will be changed until this is mended")
+            log.exception(
+                "the networks cannot be loaded; no picture will be changed until this is mended"
+            )
         while not self.stopped.is_set() and (pk := self.jobs.get()) is not None:
             if self.stopped.is_set():  # it stays queued, for the next start
                 break
             try:
                 self.change(pk)
-            except Exception:  # the database's: the job is an orphan now, which some beat takes over
+            except (
+                Exception
+            ):  # the database's: the job is an orphan now, which some beat takes over
                 log.exception("a job was lost on its way to the database")
             finally:
                 self.held.discard(pk)
@@ -97,13 +105,17 @@ class Worker:
     def change(self, pk: int) -> None:
         """Run one job to its end: done, or failed, which its page then says. Deleted meanwhile, it leaves no file."""
         mine = Job.objects.filter(pk=pk, process=self.process)
-        if not mine.filter(state=Job.State.QUEUED).update(state=Job.State.RUNNING, attempts=F("attempts") + 1):
+        if not mine.filter(state=Job.State.QUEUED).update(
+            state=Job.State.RUNNING, attempts=F("attempts") + 1
+        ):
             return
         job = mine.get()
         started = time.perf_counter()
         try:
             picture = self.networks.change(
-                images.read(job.before), job.task, lambda n: mine.update(step=n, touched=timezone.now())
+                images.read(job.before),
+                job.task,
+                lambda n: mine.update(step=n, touched=timezone.now()),
             )
             images.write(job.after, picture)
             seconds = time.perf_counter() - started
@@ -135,9 +147,15 @@ class Worker:
         now = timezone.now()
         held = list(self.held)
         Job.objects.open().filter(process=self.process, pk__in=held).update(touched=now)
-        orphans = Job.objects.open().filter(touched__lt=now - timedelta(seconds=LEASE)).order_by("created")
+        orphans = (
+            Job.objects.open()
+            .filter(touched__lt=now - timedelta(seconds=LEASE))
+            .order_by("created")
+        )
         for job in orphans.exclude(process=self.process, pk__in=held):
-            unchanged = Job.objects.filter(pk=job.pk, process=job.process, state=job.state, touched=job.touched)
+            unchanged = Job.objects.filter(
+                pk=job.pk, process=job.process, state=job.state, touched=job.touched
+            )
             if job.attempts >= STARTS:
                 unchanged.update(state=Job.State.FAILED)
             elif not self.reserve():
@@ -145,7 +163,9 @@ class Worker:
             else:
                 taken = 0
                 try:
-                    taken = unchanged.update(process=self.process, state=Job.State.QUEUED, step=0, touched=now)
+                    taken = unchanged.update(
+                        process=self.process, state=Job.State.QUEUED, step=0, touched=now
+                    )
                 finally:  # another process may have been faster, or the database gone
                     self.submit(job) if taken else self.release()
 

@@ -15,17 +15,33 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Job",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(default=web.studio.models.token, max_length=22, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(default=web.studio.models.token, max_length=22, unique=True),
+                ),
                 ("share", models.CharField(max_length=22, null=True, unique=True)),
                 ("owner", models.CharField(db_index=True, max_length=64)),
-                ("stem", models.CharField(default=web.studio.models.token, max_length=22, unique=True)),
+                (
+                    "stem",
+                    models.CharField(default=web.studio.models.token, max_length=22, unique=True),
+                ),
                 ("task", models.CharField(max_length=32)),
                 ("weights", models.CharField(blank=True, max_length=255)),
                 (
                     "state",
                     models.CharField(
-                        choices=[("queued", "Queued"), ("running", "Running"), ("done", "Done"), ("failed", "Failed")],
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
                         db_index=True,
                         default="queued",
                         max_length=8,
