@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from skimage import data
 from sklearn.datasets import load_sample_image
 
@@ -72,6 +73,23 @@ def fetch(
     from helpers.app import sources  # the application: the network, zips and sets
 
     return sources.fetch(source, folder, origin, **options)
+
+
+def photograph(name: str, multiple: int = 1, times: int = 1) -> np.ndarray:
+    """Read an embedded photograph, reduced `times` by area.
+
+    Parameters
+    ----------
+    name : one of `SAMPLE`
+    multiple : the sides of the result are cut until they divide by it
+    times : how many times smaller than the original, in width and height
+
+    Returns
+    -------
+    (h, w, 3) float32 in [0, 1]. Lesson 04.
+    """
+    picture = images.read(fetch("sample") / f"{name}.png")
+    return images.reduce(images.crop_to_multiple(picture, multiple * times), times, "area")
 
 
 def _fetch_sample(folder: Path) -> Path:

@@ -66,6 +66,11 @@ def to_float(picture: np.ndarray) -> np.ndarray:
     )  # no second copy: a large picture is hundreds of megabytes
 
 
+def rounded(picture: np.ndarray) -> np.ndarray:
+    """float in [0, 1] → float32 in [0, 1] in steps of 1/255, as a file of 8 bits keeps it."""
+    return to_float(to_uint8(picture))
+
+
 def read(path: str | os.PathLike) -> np.ndarray:
     """Any picture file as (h, w, 3) float32 in [0, 1], upright.
 

@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_more_noise_scores_lower(picture):
 
 
 def test_ssim_is_fixed_by_its_definition():
-    """Flat pictures have no variance: what is left is the luminance term (Wang et al. 2004, equation 6)."""
+    """Flat pictures have no variance: the luminance term is left (Wang et al. 2004, eq. 6)."""
     a, b, c1 = 51 / 255, 102 / 255, 0.01**2
     expected = (2 * a * b + c1) / (a * a + b * b + c1)
     flat = [np.full((24, 24, 3), v, np.float32) for v in (a, b)]
@@ -140,3 +141,63 @@ def test_different_shapes_are_refused(picture):
 def test_a_border_that_leaves_nothing_is_refused(picture, border):
     with pytest.raises(ValueError, match=f"border of {border} leaves nothing"):
         metrics.psnr(picture, picture, border=border)
+
+
+def test_a_table_grows_by_a_row_for_each_method(picture):
+    dark = {"a": (picture * 0.8, picture), "b": (picture * 0.9, picture)}
+    table = metrics.Table(dark, "a title")
+    assert table.add("nothing", lambda lr: lr) is table
+    table.add("brighter", lambda lr: lr / 0.9, parameters=1234)
+    nothing, brighter = table.values()
+    expected = [metrics.psnr(hr, lr) for lr, hr in dark.values()]
+    assert list(nothing.each.values()) == expected
+    assert nothing.psnr == pytest.approx(np.mean(expected))
+    expected = [metrics.ssim(hr, lr / 0.9) for lr, hr in dark.values()]
+    assert brighter.ssim == pytest.approx(np.mean(expected))
+    heads, first, second = str(table).splitlines()
+    assert heads.split() == ["a", "title", "PSNR,", "dB", "SSIM", "parameters", "s/picture"]
+    assert first.split()[:2] == ["nothing", f"{nothing.psnr:.2f}"]
+    assert second.split()[-2] == "1,234"
+    assert len(heads) == len(first) == len(second)
+
+
+def test_a_table_keeps_pictures_as_a_file_does(picture):
+    table = metrics.Table({"a": (picture, picture)})
+    table.add("too bright", lambda lr: lr + 0.5)
+    kept = table["too bright"].results["a"]
+    np.testing.assert_array_equal(kept, images.rounded(picture + 0.5))
+    assert kept.max() == 1
+
+
+def test_a_table_measures_as_the_metrics_do(picture):
+    pairs = {"a": (1 - picture, picture)}
+    row = metrics.Table(pairs, border=4, y=True).add("nothing", lambda lr: lr)["nothing"]
+    assert row.psnr == metrics.psnr(picture, 1 - picture, border=4, y=True)
+    assert row.ssim == metrics.ssim(picture, 1 - picture, border=4, y=True)
+
+
+def test_a_table_asks_a_network_for_its_parameters_and_gives_it_a_batch_of_one(picture):
+    class Network:
+        def count_params(self):
+            return 7
+
+        def __call__(self, lr, training):
+            assert lr.shape == (1, *picture.shape) and training is False
+            return lr
+
+    row = metrics.Table({"a": (picture, picture)}).add("same", Network())["same"]
+    assert (row.parameters, row.psnr) == (7, math.inf)
+
+
+def test_a_table_times_one_picture_and_not_the_first_call(picture):
+    calls = []
+
+    def slow_at_first(lr):
+        if not calls:
+            time.sleep(0.3)
+        calls.append(lr)
+        return lr
+
+    row = metrics.Table(dict.fromkeys("abc", (picture, picture))).add("slow", slow_at_first)["slow"]
+    assert len(calls) == 4
+    assert 0 <= row.seconds < 0.1
