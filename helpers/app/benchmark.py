@@ -1,6 +1,5 @@
-"""The standard protocol on a folder of pictures: every figure of the course and its cards comes from here."""
+"""The standard protocol on a folder of pictures: the course's and its cards' figures."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,136 +8,185 @@ from tqdm.auto import tqdm
 from helpers import images, metrics, tiles, training
 from helpers.damage import DRAWN, FIXED, degrade
 
-KEYS = ["psnr_y", "ssim_y", "psnr_rgb", "mse", "seconds"]
-WINDOW = 11  # SSIM's
+WINDOW = 11  # pixels: the side of SSIM's window
+EXPECTED = {"scale": 4, "downscale": "bicubic", "damage": None, "size": None}
 
 
 def expectation(names: list[str], **override) -> tuple[dict, dict]:
-    """Load the networks `names`; returns {name: model} and what their cards all expect, overridden where not None.
+    """Load networks, and tell what their cards expect of the pictures.
 
-    The keys are `scale`, `downscale`, `damage` and `size`; without networks ×4 by Pillow's bicubic. Raises
-    ValueError where cards differ: their figures could not stand in one table.
+    Parameters
+    ----------
+    names : of the weights
+    override : `scale`, `downscale`, `damage` or `size` that replaces the cards', unless None
+
+    Returns
+    -------
+    {name: network}, and the four values; without networks those of ×4 by Pillow's bicubic.
+
+    Raises
+    ------
+    ValueError : the cards differ, so that their figures could not stand in one table.
     """
-    loaded = {name: training.load_weights(name) for name in names}
-    expected = {"scale": 4, "downscale": "bicubic", "damage": None, "size": None}
-    for i, (name, (_, card)) in enumerate(loaded.items()):
-        wanted = {key: card.get(key) for key in expected} | {
-            k: v for k, v in override.items() if v is not None
-        }
-        if i and wanted != expected:
+    override = {key: value for key, value in override.items() if value is not None}
+    networks = {}
+    wanted = {}
+    for name in names:
+        networks[name], card = training.load_weights(name)
+        wanted[name] = {key: card.get(key) for key in EXPECTED} | override
+        first = wanted[names[0]]
+        if wanted[name] != first:
             raise ValueError(
-                f"{name} expects {wanted}, {names[0]} {expected}; benchmark them one at a time"
+                f"{name} expects {wanted[name]}, {names[0]} {first}; benchmark them one at a time"
             )
-        expected = wanted
-    expected |= {key: value for key, value in override.items() if value is not None}
-    return {name: model for name, (model, _) in loaded.items()}, expected
+    if not names:
+        return {}, EXPECTED | override
+    return networks, wanted[names[0]]
 
 
 def pairs(
     folder: Path,
     scale: int,
-    downscale: str,
+    downscale: str | None,
     size: int | None = None,
-    fit="crop",
+    fit: str = "crop",
     damage: str | None = None,
-):
-    """(input, target) of each usable picture in `folder`, how many were too small, and how inputs were made.
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], int, str]:
+    """Read or make the pairs of a folder.
 
-    Where the folder holds `*_HR` and `*_LR` files these are the pairs; otherwise every picture is a target and
-    its input is made by `images.reduce(…, downscale)`, rounded to uint8. `size` cuts the centred square and
-    brings it to size × size by `fit`: "crop", or "resize" by area. Where the networks expect a `damage` there must be
-    such files, or it is one that `damage.degrade` knows, seeded by each file's stem, and `downscale` none or bicubic;
-    otherwise ValueError.
+    Where the folder holds `*_HR` and `*_LR` files, these are the pairs. Otherwise every picture is
+    a target, and its input is made from it and rounded as a file of 8 bits does.
+
+    Parameters
+    ----------
+    folder : of pictures
+    scale : how many times smaller the input is
+    downscale : how it is reduced: a method of `images.reduce`; none or bicubic with a damage
+    size : cut the centred square, and bring it to size × size
+    fit : how: "crop", or "resize" by area
+    damage : what the networks expect; one that `damage.degrade` knows, or the folder holds pairs
+
+    Returns
+    -------
+    [(input, target)], how many pictures were too small, and how the inputs were made, in words.
+
+    Raises
+    ------
+    ValueError : the damage cannot be made, a pair does not fit, or no picture is large enough.
     """
     found = images.find(folder)
     low = {p.stem.removesuffix("_LR"): p for p in found if p.stem.endswith("_LR")}
-    high = [p for p in found if p.stem.endswith("_HR") and p.stem.removesuffix("_HR") in low]
-    if damage not in (None, *DRAWN, *FIXED) and not high:
-        raise ValueError(
-            f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files"
-        )
-    if damage and downscale not in (None, "bicubic") and not high:
-        raise ValueError(f"the damage {damage!r} cannot be made with --downscale {downscale}")
-    usable, small = [], 0
-    for path in high or found:
+    high = {p.stem.removesuffix("_HR"): p for p in found if p.stem.endswith("_HR")}
+    both = [name for name in high if name in low]
+    if not both:
+        _check(damage, downscale)
+    usable = []
+    small = 0
+    for path in [high[name] for name in both] or found:
         hr = images.read(path)
         if size:
-            hr = images.square_crop(hr)
-            if hr.shape[0] < size:
-                small += 1
-                continue
-            start = (hr.shape[0] - size) // 2
-            hr = (
-                images.resize(hr, (size, size), "area")
-                if fit == "resize"
-                else hr[start:, start:][:size, :size]
-            )
+            hr = _square(hr, size, fit)
         hr = images.crop_to_multiple(hr, 4 if damage == "blocks" else scale)
         if min(hr.shape[:2]) < WINDOW + 2 * scale:
             small += 1
             continue
-        if high:
+        if both:
             lr = images.read(low[path.stem.removesuffix("_HR")])
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(
-                    f"{path} is not {scale} times its _LR file; --scale and --square cannot change pairs"
+                    f"{path} is not {scale} times its _LR file; "
+                    "--scale and --square cannot change pairs"
                 )
         else:
-            lr = degrade(hr, scale, damage or downscale, path.stem) if damage or scale > 1 else hr
-            lr = images.to_float(images.to_uint8(lr))
+            lr = hr
+            if damage or scale > 1:
+                lr = degrade(hr, scale, damage or downscale, path.stem)
+            lr = images.rounded(lr)
         usable.append((lr, hr))
     if not usable:
         raise ValueError(f"no picture in {folder} is large enough ({small} are too small)")
-    made = (
-        ", ".join([f"reduced by {downscale}"] * (scale > 1) + [f"with {damage}"] * bool(damage))
-        or "untouched"
-    )
-    made = "from the _LR files" if high else made
-    return usable, small, made
+    if both:
+        return usable, small, "from the _LR files"
+    return usable, small, _in_words(scale, downscale, damage)
+
+
+def _check(damage: str | None, downscale: str | None) -> None:
+    """Refuse a damage that cannot be made."""
+    if damage not in (None, *DRAWN, *FIXED):
+        raise ValueError(
+            f"benchmark cannot make the damage {damage!r}; give it a folder of *_HR and *_LR files"
+        )
+    if damage and downscale not in (None, "bicubic"):
+        raise ValueError(f"the damage {damage!r} cannot be made with --downscale {downscale}")
+
+
+def _square(picture: np.ndarray, size: int, fit: str) -> np.ndarray:
+    """Cut the centred square to size × size pixels; a smaller one becomes empty."""
+    square = images.square_crop(picture)
+    side = square.shape[0]
+    if side < size:
+        return square[:0, :0]
+    if fit == "resize":
+        return images.resize(square, (size, size), "area")
+    start = (side - size) // 2
+    return square[start : start + size, start : start + size]
+
+
+def _in_words(scale: int, downscale: str | None, damage: str | None) -> str:
+    """Say how the inputs were made."""
+    steps = []
+    if scale > 1:
+        steps.append(f"reduced by {downscale}")
+    if damage:
+        steps.append(f"with {damage}")
+    return ", ".join(steps) or "untouched"
 
 
 def benchmark(usable: list, scale: int, models: dict) -> list[dict]:
-    """One row for the baseline and one for each model: means over the pairs, and seconds for each picture, warm.
+    """Measure the baseline and each network by the standard protocol.
 
-    PSNR-Y and SSIM-Y with a border of `scale` cut, PSNR-RGB and MSE on the whole picture, MSE on [0, 1]; all
-    after rounding to uint8. The baseline is Pillow's bicubic enlargement, or at ×1 the untouched input.
+    Parameters
+    ----------
+    usable : [(input, target)], as `pairs` gives them
+    scale : how many times larger the target is; so many pixels are cut off before Y is measured
+    models : {name: network}
+
+    Returns
+    -------
+    A row for each method, the means over the pairs: `psnr_y`, `ssim_y`, and on the whole picture
+    `psnr_rgb` and `mse`, all after rounding to 8 bits; `seconds` for one picture, warm.
+    The baseline is Pillow's bicubic enlargement, or at ×1 the untouched input.
     """
-    methods = {"bicubic" if scale > 1 else "untouched": lambda lr: images.enlarge(lr, scale)}
-    methods |= {
-        name: lambda lr, model=model: tiles.apply(model, lr, scale)
-        for name, model in models.items()
-    }
+    table = metrics.Table(dict(enumerate(usable)), border=scale, y=True)
+    baseline = "bicubic" if scale > 1 else "untouched"
+    methods = {baseline: lambda lr: images.enlarge(lr, scale)}
+    for name, model in models.items():
+        methods[name] = lambda lr, model=model: tiles.apply(model, lr, scale)
     rows = []
     for name, method in methods.items():
-        method(usable[0][0])
-        scores = []
-        for lr, hr in tqdm(usable, desc=name, leave=False, delay=2):
-            start = time.perf_counter()
-            sr = method(lr)
-            seconds = time.perf_counter() - start
-            y = {"border": scale, "y": True}
-            quality = [
-                metrics.psnr(hr, sr, **y),
-                metrics.ssim(hr, sr, **y),
-                metrics.psnr(hr, sr),
-                metrics.mse(hr, sr),
-            ]
-            scores.append([*quality, seconds])
-        rows.append(
-            {"method": name} | dict(zip(KEYS, np.mean(scores, axis=0).tolist(), strict=True))
-        )
+        calls = len(usable) + 1  # the table warms the method up
+        with tqdm(total=calls, desc=name, leave=False, delay=2) as bar:
+
+            def counted(lr, method=method, bar=bar):
+                bar.update()
+                return method(lr)
+
+            row = table.add(name, counted)[name]
+        rgb = [metrics.psnr(hr, row.results[k]) for k, (_, hr) in table.pairs.items()]
+        mse = [metrics.mse(hr, row.results[k]) for k, (_, hr) in table.pairs.items()]
+        row.results.clear()  # large folders: one method's pictures at a time
+        measured = {"method": name, "psnr_y": row.psnr, "ssim_y": row.ssim}
+        measured |= {"psnr_rgb": float(np.mean(rgb)), "mse": float(np.mean(mse))}
+        rows.append(measured | {"seconds": row.seconds})
     return rows
 
 
 def table(rows: list[dict], heading: str) -> str:
     """The rows as text, under a heading that says how the inputs were made."""
-    lines = [
-        heading,
-        f"{'method':<22}{'PSNR-Y':>9}{'SSIM-Y':>9}{'PSNR-RGB':>10}{'MSE':>10}{'s/picture':>11}",
-    ]
+    heads = f"{'method':<22}{'PSNR-Y':>9}{'SSIM-Y':>9}{'PSNR-RGB':>10}{'MSE':>10}{'s/picture':>11}"
+    lines = [heading, heads]
     for row in rows:
-        method, psnr_y, ssim_y, psnr_rgb, mse, seconds = row.values()
-        lines.append(
-            f"{method:<22}{psnr_y:>9.3f}{ssim_y:>9.4f}{psnr_rgb:>10.3f}{mse:>10.6f}{seconds:>11.4f}"
-        )
+        on_y = f"{row['psnr_y']:>9.3f}{row['ssim_y']:>9.4f}"
+        on_rgb = f"{row['psnr_rgb']:>10.3f}{row['mse']:>10.6f}"
+        lines.append(f"{row['method']:<22}{on_y}{on_rgb}{row['seconds']:>11.4f}")
     return "\n".join(lines)
