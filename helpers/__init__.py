@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ def setup(device: bool = True) -> None:
     Everything already installed stays as it is (pip is constrained to it), so that a Colab session
     keeps its TensorFlow, Keras and NumPy and never has to restart. On Colab without a GPU it says which menu
     gives one. With `device=False` TensorFlow, whose import takes seconds, is left alone.
+    In the profile smoke TensorFlow compiles nothing.
     """
     if lacking := missing():
         print("installing", *lacking)
@@ -52,6 +54,9 @@ def setup(device: bool = True) -> None:
     if device:
         with quiet():
             import tensorflow as tf
+        if os.environ.get("COURSE_PROFILE") == "smoke":  # a few steps: compiling takes longer
+            tf.config.run_functions_eagerly(True)
+            warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
         machine += (
             "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
         )

@@ -227,7 +227,10 @@ def elsewhere(monkeypatch):
 
 
 def printed_by_setup(monkeypatch, capsys, gpus):
-    stand_in = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: gpus))
+    config = SimpleNamespace(
+        list_physical_devices=lambda kind: gpus, run_functions_eagerly=lambda on: None
+    )
+    stand_in = SimpleNamespace(config=config)
     monkeypatch.setitem(sys.modules, "tensorflow", stand_in)
     monkeypatch.setattr(helpers, "missing", list)
     helpers.setup()
