@@ -27,15 +27,29 @@ class LiveCurve(keras.callbacks.Callback):
     """Measure PSNR-RGB on validation pairs after each epoch, log it as `val_psnr`, and draw it while it grows.
 
     `lr` and `hr` are uint8 (n, h, w, 3), hr larger by the network's scale; the score is the mean of each
-    picture's PSNR in dB. `baseline` (dB) is drawn as a line to beat.
+    picture's PSNR in dB. `baseline` (dB) is drawn as a line to beat; where none is given, it is
+    that of the inputs, enlarged by bicubic where the network enlarges.
     """
 
-    def __init__(self, lr: np.ndarray, hr: np.ndarray, baseline: float, title: str = "Validation"):
+    def __init__(
+        self,
+        lr: np.ndarray,
+        hr: np.ndarray,
+        baseline: float | None = None,
+        title: str = "Validation",
+    ):
         super().__init__()
         self.lr, self.hr = images.to_float(lr), images.to_float(hr)
         self.baseline, self.title = baseline, title
         self.name = "input" if lr.shape == hr.shape else "bicubic"
+        if baseline is None:
+            scale = hr.shape[1] // lr.shape[1]
+            self.baseline = self.mean_psnr([images.enlarge(p, scale) for p in self.lr])
         self.psnr: dict[int, float] = {}
+
+    def mean_psnr(self, results) -> float:
+        scores = [metrics.psnr(hr, sr) for hr, sr in zip(self.hr, results, strict=True)]
+        return float(np.mean(scores))
 
     def on_train_begin(self, logs=None):
         self.started = self.drawn = time.perf_counter()
@@ -45,8 +59,7 @@ class LiveCurve(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         predicted = self.model.predict(self.lr, batch_size=16, verbose=0)
-        scores = [metrics.psnr(hr, sr) for hr, sr in zip(self.hr, predicted, strict=True)]
-        logs["val_psnr"] = self.psnr[epoch + 1] = float(np.mean(scores))
+        logs["val_psnr"] = self.psnr[epoch + 1] = self.mean_psnr(predicted)
         if time.perf_counter() - self.drawn > 1:
             self.draw()
 

@@ -201,6 +201,15 @@ def test_the_curve_logs_what_the_protocol_measures(capsys):
     assert "epoch 2 of 2" in capsys.readouterr().out
 
 
+def test_the_curve_s_line_is_the_input_enlarged():
+    hr = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    lr = hr[:, ::2, ::2]
+    pairs = zip(images.to_float(lr), images.to_float(hr), strict=True)
+    expected = np.mean([metrics.psnr(high, images.enlarge(low, 2)) for low, high in pairs])
+    assert training.LiveCurve(lr, hr).baseline == pytest.approx(expected)
+    assert training.LiveCurve(hr, hr).baseline == np.inf
+
+
 def test_a_recipe_trains_ships_and_goes_on(tmp_path, toy, monkeypatch):
     monkeypatch.setitem(train.RECIPES["espcn_photos_x4"], "cut", {"size": 48, "per_picture": 2})
     monkeypatch.setitem(train.RECIPES["espcn_photos_x4"], "batches", {"batch": 2, "patch": 8})
