@@ -162,9 +162,10 @@ class Table(dict):
         return self
 
     def __repr__(self) -> str:
-        lines = [f"{self.title:<32} PSNR, dB    SSIM  parameters  s/picture"]
+        colour = "Y" if self.options["y"] else "RGB"
+        lines = [f"{self.title:<32}{'PSNR-' + colour:>11}    SSIM  parameters  s/picture"]
         for name, row in self.items():
-            scores = f"{row.psnr:>9.2f}{row.ssim:>8.3f}"
+            scores = f"{row.psnr:>8.2f} dB{row.ssim:>8.3f}"
             lines.append(f"{name:<32}{scores}{row.parameters:>12,}{row.seconds:>11.4f}")
         return "\n".join(lines)
 

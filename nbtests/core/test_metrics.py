@@ -155,7 +155,7 @@ def test_a_table_grows_by_a_row_for_each_method(picture):
     expected = [metrics.ssim(hr, lr / 0.9) for lr, hr in dark.values()]
     assert brighter.ssim == pytest.approx(np.mean(expected))
     heads, first, second = str(table).splitlines()
-    assert heads.split() == ["a", "title", "PSNR,", "dB", "SSIM", "parameters", "s/picture"]
+    assert heads.split() == ["a", "title", "PSNR-RGB", "SSIM", "parameters", "s/picture"]
     assert first.split()[:2] == ["nothing", f"{nothing.psnr:.2f}"]
     assert second.split()[-2] == "1,234"
     assert len(heads) == len(first) == len(second)
@@ -174,6 +174,7 @@ def test_a_table_measures_as_the_metrics_do(picture):
     row = metrics.Table(pairs, border=4, y=True).add("nothing", lambda lr: lr)["nothing"]
     assert row.psnr == metrics.psnr(picture, 1 - picture, border=4, y=True)
     assert row.ssim == metrics.ssim(picture, 1 - picture, border=4, y=True)
+    assert "PSNR-Y" in str(metrics.Table(pairs, border=4, y=True))
 
 
 def test_a_table_asks_a_network_for_its_parameters_and_gives_it_a_batch_of_one(picture):

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from skimage import data
 
-from helpers import ROOT, batching, damage, images, models, training
+from helpers import ROOT, batching, damage, images, metrics, models, training
 from helpers.app import command, train
 
 CARD = {
