@@ -163,10 +163,10 @@ class Table(dict):
 
     def __repr__(self) -> str:
         colour = "Y" if self.options["y"] else "RGB"
-        lines = [f"{self.title:<32}{'PSNR-' + colour:>11}    SSIM  parameters  s/picture"]
+        lines = [f"{self.title:<34}{'PSNR-' + colour:>11}    SSIM  parameters  s/picture"]
         for name, row in self.items():
             scores = f"{row.psnr:>8.2f} dB{row.ssim:>8.3f}"
-            lines.append(f"{name:<32}{scores}{row.parameters:>12,}{row.seconds:>11.4f}")
+            lines.append(f"{name:<34}{scores}{row.parameters:>12,}{row.seconds:>11.4f}")
         return "\n".join(lines)
 
 
