@@ -119,6 +119,34 @@ def test_first_cells(lesson):
     assert "helpers.setup(" in second.source
 
 
+def bound(node):
+    """The names that a statement outside of functions and classes binds, imports apart."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return set()  # these have names of their own
+    names = set()
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        names.add(node.id)
+    for child in ast.iter_child_nodes(node):
+        names |= bound(child)
+    return names
+
+
+def test_no_cell_takes_the_name_of_an_imported_module(lesson):
+    modules = set()
+    assigned = {}
+    for number, cell in enumerate(code(lesson[1]), start=1):
+        tree = ast.parse(cell.source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        for name in bound(tree):
+            assigned.setdefault(name, number)
+    shadowed = {name: number for name, number in assigned.items() if name in modules}
+    assert not shadowed, "cells that assign the name of a module"
+
+
 def test_at_least_three_cells_are_compared(lesson):
     compared = [
         cell for cell in code(lesson[1]) if "nbval-check-output" in cell.metadata.get("tags", [])
