@@ -20,84 +20,119 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, 
 
 
 def missing() -> list[str]:
-    """Direct dependencies of `pyproject.toml` that this Python lacks, as written there."""
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-        "dependencies"
-    ]
-    installed = {_canonical(d.name) for d in importlib.metadata.distributions()}
-    return [w for w in wanted if _canonical(re.match(r"[\w.-]+", w)[0]) not in installed]
+    """The direct dependencies that this Python lacks.
+
+    Returns
+    -------
+    list of str
+        Requirements as `pyproject.toml` writes them. Lesson 01.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lacking = []
+    for requirement in project["dependencies"]:
+        name = re.match(r"[\w.-]+", requirement)[0]
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            lacking.append(requirement)
+    return lacking
 
 
 def setup(device: bool = True) -> None:
     """Install what the course needs and this Python lacks, then print versions and device.
 
-    Everything already installed stays as it is (pip is constrained to it), so that a Colab session
-    keeps its TensorFlow, Keras and NumPy and never has to restart. On Colab without a GPU it says which menu
-    gives one. With `device=False` TensorFlow, whose import takes seconds, is left alone.
-    In the profile smoke TensorFlow compiles nothing.
+    Everything already installed stays as it is, so that a Colab session keeps its TensorFlow, Keras
+    and NumPy and never has to restart. On Colab without a GPU it says which menu gives one. In the
+    profile smoke TensorFlow compiles nothing.
+
+    Parameters
+    ----------
+    device : bool
+        Ask TensorFlow for GPUs; its import takes seconds. Lesson 01.
     """
     if lacking := missing():
         print("installing", *lacking)
-        kept = {f"{_canonical(d.name)}=={d.version}" for d in importlib.metadata.distributions()}
-        with tempfile.TemporaryDirectory() as folder:
-            constraints = Path(folder) / "constraints.txt"
-            constraints.write_text("\n".join(sorted(kept)), encoding="utf-8")
-            pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *lacking]
-            subprocess.run(pip, check=True)
+        _install(lacking)
     packages = ["tensorflow", "keras", "numpy", "scikit-image"]
-    print(
-        f"Python {platform.python_version()}",
-        *(f"{p} {importlib.metadata.version(p)}" for p in packages),
-        sep=" · ",
-    )
-    machine = f"{os.cpu_count()} CPU cores"
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+    print(f"Python {platform.python_version()}", *versions, sep=" · ")
+    devices = [f"{os.cpu_count()} CPU cores"]
     if device:
         with quiet():
             import tensorflow as tf
         if os.environ.get("COURSE_PROFILE") == "smoke":  # a few steps: compiling takes longer
             tf.config.run_functions_eagerly(True)
             warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
-        machine += (
-            "".join(f" · {d.name}" for d in tf.config.list_physical_devices("GPU")) or " · no GPU"
-        )
-    print(machine)
-    if on_colab() and machine.endswith("no GPU"):
+        gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
+        devices += gpus or ["no GPU"]
+    print(*devices, sep=" · ")
+    if on_colab() and "no GPU" in devices:
         print(
-            "`quick` runs without a GPU; for `full`: menu Runtime → Change runtime type → T4 GPU, then Run all"
+            "`quick` runs without a GPU; for `full`: "
+            "menu Runtime → Change runtime type → T4 GPU, then Run all"
         )
+
+
+def _install(requirements: list[str]) -> None:
+    """Let pip install these, and nothing in another version than it has here."""
+    kept = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(sorted(kept)), encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints)]
+        subprocess.run([*pip, *requirements], check=True)
 
 
 def on_colab() -> bool:
-    """Whether this is a Colab session: its notebook, or a program that it started."""
+    """Whether this is a Colab session: its notebook, or a program that it started. Lesson 01."""
     return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
 
 
 def training_folder(name: str) -> Path:
-    """Where the training `name` keeps its state, for `training.fit(folder=…)`: run again after a cut, it goes on.
+    """Where a training keeps its state, so that it goes on after a cut.
 
-    `build/training/<name>`; on Colab, whose disk is lost with the session, a folder in the reader's Google Drive,
-    for which Colab asks first. Where that is declined it says so, and takes Colab's disk.
+    On Colab, whose disk is lost with the session, it is a folder in the reader's Google Drive, for
+    which Colab asks first. Where the reader declines, it says so, and takes Colab's disk.
+
+    Parameters
+    ----------
+    name : str
+        Of the training.
+
+    Returns
+    -------
+    Path
+        `build/training/<name>`, or the folder in Google Drive; for `training.fit`. Lesson 04.
     """
     folder = ROOT / "build" / "training" / name
-    if on_colab():
-        if not (DRIVE / "MyDrive").is_dir():
-            try:
-                from google.colab import drive
-
-                drive.mount(str(DRIVE))
-            except Exception as error:  # declined, not answered, or no notebook to ask in
-                print(
-                    f"Google Drive is not mounted ({error}): a cut session loses its training; run again to be asked"
-                )
-        if (DRIVE / "MyDrive").is_dir():
-            folder = DRIVE / "MyDrive" / "image-restoration-course" / name
+    if on_colab() and _drive_is_mounted():
+        folder = DRIVE / "MyDrive" / "image-restoration-course" / name
     print(f"the training is kept in {folder} and goes on from there; delete that to start anew")
     return folder
 
 
+def _drive_is_mounted() -> bool:
+    """Whether the reader's Google Drive is there; asks for it where it is not."""
+    mine = DRIVE / "MyDrive"
+    if not mine.is_dir():
+        try:
+            from google.colab import drive
+
+            drive.mount(str(DRIVE))
+        except Exception as error:  # declined, not answered, or no notebook to ask in
+            print(
+                f"Google Drive is not mounted ({error}): "
+                "a cut session loses its training; run again to be asked"
+            )
+    return mine.is_dir()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: TensorFlow's C++ greets there on import, past Python and its log level."""
+    """Inside the block nothing is written to standard error, not even by C++.
+
+    TensorFlow greets there when it is imported, whatever its log level is. Lesson 01.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -107,7 +142,3 @@ def quiet() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""What harms a picture: blur, motion, mosaic, blocks, noise, JPEG, and two changes that are known, night and autumn."""
+"""What harms a picture: blur, motion, mosaic, blocks, noise, JPEG; and a known night and autumn."""
 
 import io
 import math
@@ -12,112 +12,216 @@ from PIL import Image
 
 from helpers.images import Box, check, enlarge, reduce, to_float, to_uint8
 
+Seed = str | int | Sequence[int]  # a text, such as a file's stem, draws the same on every machine
+
 
 def blocks(picture: np.ndarray, scale: int = 4) -> np.ndarray:
-    """(h, w, 3) → the same shape in blocks of scale × scale: the damage of the Unsplash set's low pictures.
+    """Blocks of one colour: the damage of the Unsplash set's low pictures.
 
-    Each block shows the mean of its middle 2×2 pixels, which is what OpenCV's linear reduction by an even factor
-    leaves, without antialias, repeated. ValueError for an odd scale and a side that does not divide by `scale`.
+    Each block shows the mean of its middle 2×2 pixels, which is what OpenCV's linear reduction by
+    an even factor leaves, repeated.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    scale : int
+        Side of the blocks in pixels, even.
+
+    Returns
+    -------
+    ndarray
+        Shape and range kept.
+
+    Raises
+    ------
+    ValueError
+        For an odd scale, and a side that does not divide by it. Lesson 05.
     """
     check(picture)
     h, w = picture.shape[:2]
     if scale % 2 or h % scale or w % scale:
         raise ValueError(
-            f"no blocks of {scale}×{scale} in a {h}×{w} picture; crop_to_multiple(picture, {scale}) first"
+            f"no blocks of {scale}×{scale} in a {h}×{w} picture; "
+            f"crop_to_multiple(picture, {scale}) first"
         )
-    middle = np.s_[scale // 2 - 1 : scale // 2 + 1]
-    small = picture.reshape(h // scale, scale, w // scale, scale, 3)[:, middle, :, middle].mean(
-        axis=(1, 3)
-    )
+    middle = slice(scale // 2 - 1, scale // 2 + 1)
+    in_blocks = picture.reshape(h // scale, scale, w // scale, scale, 3)
+    small = in_blocks[:, middle, :, middle].mean(axis=(1, 3))
     return enlarge(small, scale, "nearest")
 
 
 class Damage(NamedTuple):
-    """A picture's damage: "blur" with σ, "motion" with a length and an angle, or "mosaic" with a block's side."""
+    """A picture's damage. Lesson 07."""
 
-    kind: str
-    size: float  # in pixels
-    angle: float = 0.0  # in degrees, counter-clockwise from the horizontal
+    kind: str  # "blur", "motion" or "mosaic"
+    size: float  # in pixels: σ, the length of the line, or the side of the blocks
+    angle: float = 0.0  # of a motion, in degrees, counter-clockwise from the horizontal
 
 
 def kernel(damage: Damage) -> np.ndarray:
-    """The picture of a point after the damage, its point spread function: (n, n) float32, n odd, sum 1.
+    """The picture of a point after the damage, its point spread function.
 
-    A mosaic spreads each point otherwise; its kernel is the mean over all places, a pyramid of two blocks' width.
-    ValueError for a σ that is not positive, a length below 1, a block that is no whole number from 1 on, and an
-    unknown kind.
+    A mosaic spreads each point otherwise; its kernel is the mean over all places.
+
+    Parameters
+    ----------
+    damage : Damage
+        A blur with σ > 0, a motion of at least 1 pixel, or a mosaic of 1, 2, 3 … pixels.
+
+    Returns
+    -------
+    ndarray
+        (n, n) float32, n odd, sum 1.
+
+    Raises
+    ------
+    ValueError
+        For another damage. Lesson 07.
     """
     kind, size, angle = damage
     if kind == "blur" and size > 0:
-        line = cv2.getGaussianKernel(2 * math.ceil(3 * size) + 1, size)
+        profile = cv2.getGaussianKernel(2 * math.ceil(3 * size) + 1, size)
+        square = profile @ profile.T
     elif kind == "mosaic" and size >= 1 and size == int(size):
-        line = np.convolve(np.ones(int(size)), np.ones(int(size)))[:, None]
+        block = np.ones(int(size))
+        profile = np.convolve(block, block)
+        square = np.outer(profile, profile)
     elif kind == "motion" and size >= 1:
         n = int(size) // 2 + 1
-        along = np.clip(size / 2 + 0.5 - np.abs(np.arange(-n, n + 1)), 0, 1)
-        line = np.zeros((2 * n + 1, 2 * n + 1), np.float32)
-        line[n] = along  # its ends carry the fraction of a pixel
-        line = cv2.warpAffine(line, cv2.getRotationMatrix2D((n, n), angle, 1), line.shape)
+        square = np.zeros((2 * n + 1, 2 * n + 1), np.float32)
+        # the ends of the line carry the fraction of a pixel
+        square[n] = np.clip(size / 2 + 0.5 - np.abs(np.arange(-n, n + 1)), 0, 1)
+        turn = cv2.getRotationMatrix2D((n, n), angle, 1)
+        square = cv2.warpAffine(square, turn, square.shape)
     else:
         raise ValueError(
-            f"no {kind} of {size} pixels; there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)"
+            f"no {kind} of {size} pixels; "
+            "there are blur (σ > 0), motion (from 1) and mosaic (1, 2, 3 …)"
         )
-    square = line if kind == "motion" else line @ line.T
     return (square / square.sum()).astype(np.float32)
 
 
 def convolve(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`picture` under a symmetric `kernel` (n, n) of sum 1, mirrored at its borders; shape, range and dtype kept."""
+    """A picture under a symmetric kernel, mirrored at its borders.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    kernel : ndarray
+        (n, n) float32 of sum 1.
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 07.
+    """
     check(picture)
-    result = cv2.filter2D(
-        np.asarray(picture, np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT
-    )
+    picture32 = np.asarray(picture, np.float32)
+    result = cv2.filter2D(picture32, -1, kernel, borderType=cv2.BORDER_REFLECT)
     return np.clip(result, 0, 1).astype(picture.dtype)
 
 
 def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """Out of focus: under a Gaussian of standard deviation `sigma` pixels. Errors as `kernel`'s."""
+    """Out of focus: under a Gaussian.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    sigma : float
+        Standard deviation in pixels, above 0; ValueError otherwise.
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 07.
+    """
     return convolve(picture, kernel(Damage("blur", sigma)))
 
 
 def motion(picture: np.ndarray, length: float, angle: float) -> np.ndarray:
-    """Shaken: each point becomes a line of `length` pixels at `angle` degrees, counter-clockwise from the horizontal.
+    """Shaken: each point becomes a line.
 
-    Errors as `kernel`'s.
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    length : float
+        Of the line in pixels, from 1; ValueError otherwise.
+    angle : float
+        In degrees, counter-clockwise from the horizontal.
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 07.
     """
     return convolve(picture, kernel(Damage("motion", length, angle)))
 
 
 def mosaic(picture: np.ndarray, block: int, box: Box | None = None) -> np.ndarray:
-    """Made unrecognisable: each block of block × block pixels shows its mean; only inside `box`, where one is given.
+    """Made unrecognisable: each block of pixels shows its mean.
 
-    Blocks are laid from the top left corner; those at the far edges may be cut. A copy of the same shape and dtype.
-    ValueError for a block that is no whole number from 1 on.
+    Blocks are laid from the top left corner; those at the far edges may be cut.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    block : int
+        Side of the blocks in pixels, from 1.
+    box : Box, optional
+        Only inside it.
+
+    Returns
+    -------
+    ndarray
+        A copy; shape, range and dtype kept.
+
+    Raises
+    ------
+    ValueError
+        For a block that is no whole number from 1 on. Lesson 07.
     """
     check(picture)
     if block != int(block) or block < 1:
         raise ValueError(f"a mosaic of blocks of {block} pixels; take 1, 2, 3 …")
+    block = int(block)
     top, left, h, w = box or (0, 0, *picture.shape[:2])
-    part = np.asarray(picture[top : top + h, left : left + w], np.float32)
-    block, (h, w) = int(block), part.shape[:2]
+    inside = np.s_[top : top + h, left : left + w]
+    part = np.asarray(picture[inside], np.float32)
+    h, w = part.shape[:2]
+    # blocks that are cut get whole ones' size by repeating their last pixels
     whole = np.pad(part, ((0, -h % block), (0, -w % block), (0, 0)), "edge")
+    shown = enlarge(reduce(whole, block, "area"), block, "nearest")
     result = picture.copy()
-    result[top : top + h, left : left + w] = enlarge(
-        reduce(whole, block, "area"), block, "nearest"
-    )[:h, :w]
+    result[inside] = shown[:h, :w]
     return result
 
 
-def _random(seed: str | int | Sequence[int]) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(seed.encode()) if isinstance(seed, str) else seed)
+def _generator(seed: Seed) -> np.random.Generator:
+    """NumPy's random generator for a seed that may be a text."""
+    if isinstance(seed, str):
+        seed = zlib.crc32(seed.encode())
+    return np.random.default_rng(seed)
 
 
-def draw(seed: str | int | Sequence[int]) -> Damage:
-    """The damage that `seed` draws, one third each: blur of σ 1 to 3, motion of 5 to 15 pixels, mosaic of 3 to 6.
+def draw(seed: Seed) -> Damage:
+    """One damage at random: blur, motion or mosaic, each with the same chance.
 
-    A text, such as a file's stem, draws the same on every machine.
+    Parameters
+    ----------
+    seed : str, int or sequence of int
+        A text, such as a file's stem, draws the same on every machine.
+
+    Returns
+    -------
+    Damage
+        A blur of σ 1 to 3, a motion of 5 to 15 pixels, or a mosaic of 3 to 6. Lesson 07.
     """
-    random = _random(seed)
+    random = _generator(seed)
     kind = random.integers(3)
     if kind == 0:
         return Damage("blur", random.uniform(1, 3))
@@ -126,28 +230,63 @@ def draw(seed: str | int | Sequence[int]) -> Damage:
     return Damage("mosaic", int(random.integers(3, 7)))
 
 
-def random_damage(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
-    """`picture` with the damage that `seed` draws; shape, range and dtype kept."""
-    drawn = draw(seed)
-    if drawn.kind == "mosaic":
-        return mosaic(picture, drawn.size)
-    return convolve(picture, kernel(drawn))
+def random_damage(picture: np.ndarray, seed: Seed) -> np.ndarray:
+    """A picture with the damage that `draw` gives.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    seed : str, int or sequence of int
+        As in `draw`.
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 07.
+    """
+    damage = draw(seed)
+    if damage.kind == "mosaic":
+        return mosaic(picture, damage.size)
+    return convolve(picture, kernel(damage))
 
 
-def add_noise(picture: np.ndarray, sigma: float, seed: str | int | Sequence[int]) -> np.ndarray:
-    """A dark or cheap camera: Gaussian noise of standard deviation `sigma`, of 1, on each channel of each pixel.
+def add_noise(picture: np.ndarray, sigma: float, seed: Seed) -> np.ndarray:
+    """A dark or cheap camera: picture + `sigma` · Gaussian noise, clipped to [0, 1].
 
-    Drawn by `seed` as in `draw`; clipped to [0, 1], shape and dtype kept.
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    sigma : float
+        Standard deviation of the noise; a level of 8 out of 255 is 8 / 255.
+    seed : str, int or sequence of int
+        As in `draw`.
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype kept; each channel of each pixel has its own noise. Lesson 09.
     """
     check(picture)
-    grain = _random(seed).standard_normal(picture.shape, np.float32)
-    return np.clip(picture + sigma * grain, 0, 1).astype(picture.dtype)
+    noise = _generator(seed).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + sigma * noise, 0, 1).astype(picture.dtype)
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """What a JPEG file of `quality` (1 to 95) shows of `picture`, by Pillow with half the resolution for colour.
+    """What a JPEG file shows of a picture: Pillow's, with half the resolution for colour.
 
-    Shape and dtype kept.
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    quality : int
+        1 to 95.
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype kept. Lesson 09.
     """
     check(picture)
     file = io.BytesIO()
@@ -155,39 +294,50 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     return to_float(np.asarray(Image.open(file))).astype(picture.dtype)
 
 
-def small_noisy_jpeg(hr: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
-    """(h, w, 3) → (h/2, w/2, 3): reduced by Pillow's bicubic, then noise of σ 8/255 drawn by `seed`, then JPEG.
+def small_noisy_jpeg(hr: np.ndarray, seed: Seed) -> np.ndarray:
+    """Half as large by Pillow's bicubic, then noise of σ 8/255, then JPEG of quality 40.
 
-    The JPEG is of quality 40. ValueError where a side is odd.
+    Parameters
+    ----------
+    hr : ndarray
+        (h, w, 3) float in [0, 1]; an odd side is a ValueError.
+    seed : str, int or sequence of int
+        As in `draw`.
+
+    Returns
+    -------
+    ndarray
+        (h/2, w/2, 3). Lesson 09.
     """
     return jpeg(add_noise(reduce(hr, 2), 8 / 255, seed), 40)
 
 
-# What a picture from a camera may have, each with the same chance: one damage alone twice as often as two together
-CAMERA = [
-    "",
-    "blur",
-    "noise",
-    "jpeg",
-    "blur",
-    "noise",
-    "jpeg",
-    "blur noise",
-    "blur jpeg",
-    "noise jpeg",
-]
-CAMERA += ["blur noise jpeg", "blur noise jpeg"]
+ALONE = ["blur", "noise", "jpeg"]
+PAIRS = ["blur noise", "blur jpeg", "noise jpeg"]
+# What `camera` does, each with the same chance: one damage alone twice as often as a pair
+CAMERA = ["", *ALONE, *ALONE, *PAIRS, "blur noise jpeg", "blur noise jpeg"]
 
 
-def camera(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
-    """A photograph as people have it: blurred, noisy and packed as JPEG, in this order, or a part of it, or nothing.
+def camera(picture: np.ndarray, seed: Seed) -> np.ndarray:
+    """A photograph as people have it: blurred, noisy and packed as JPEG, or a part of it.
 
-    Which of them, and how strong, `seed` draws as in `draw`: blur of σ 0.3 to 2 pixels, noise of σ 0 to 25 of 255 with
-    the weak ones more often, JPEG of quality 25 to 96 whose blocks may begin anywhere. Rounded as a file of 8 bits;
-    shape and dtype kept.
+    The blur is of σ 0.3 to 2 pixels; the noise of σ 0 to 25/255, more often weak; the JPEG of
+    quality 25 to 96, and its blocks may begin anywhere. The result is rounded as a file of 8 bits.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+    seed : str, int or sequence of int
+        As in `draw`: which damage, and how strong.
+
+    Returns
+    -------
+    ndarray
+        Shape and dtype kept. Lesson 10.
     """
     check(picture)
-    random = _random(seed)
+    random = _generator(seed)
     kinds = CAMERA[random.integers(len(CAMERA))]
     result = picture
     if "blur" in kinds:
@@ -199,15 +349,26 @@ def camera(picture: np.ndarray, seed: str | int | Sequence[int]) -> np.ndarray:
         top, left = random.integers(8, size=2)
         h, w = picture.shape[:2]
         moved = np.pad(result, ((top, 0), (left, 0), (0, 0)), "symmetric")
-        result = jpeg(moved, int(random.integers(25, 97)))[top : top + h, left : left + w]
+        packed = jpeg(moved, int(random.integers(25, 97)))
+        result = packed[top : top + h, left : left + w]
     return to_float(to_uint8(result)).astype(picture.dtype)
 
 
 def night(picture: np.ndarray) -> np.ndarray:
-    """A known night of our own: darker and bluer, colours half gone, and what was bright lit by lamps.
+    """A known night of our own: darker and bluer, and what was bright is lit by lamps.
 
-    Half of each colour and half of the luma, squared, times (0.3, 0.4, 0.65); where luma exceeds 0.65, fully from
-    0.8 on, four fifths of it become lamp light, (1, 0.8, 0.45), blurred by σ 1.5. Shape, range and dtype kept.
+    dark = (0.3, 0.4, 0.65) · (luma/2 + colour/2)². Where luma exceeds 0.65, fully from 0.8 on,
+    four fifths of it become lamp light, (1, 0.8, 0.45), blurred by σ 1.5.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 08.
     """
     check(picture)
     luma = picture @ np.float32([0.299, 0.587, 0.114])
@@ -217,39 +378,63 @@ def night(picture: np.ndarray) -> np.ndarray:
 
 
 def autumn(picture: np.ndarray) -> np.ndarray:
-    """Spring's foliage turned: greens become yellow to red, by colour alone; no leaf falls. Shape, range, dtype kept.
+    """Spring's foliage turned: greens become yellow to red, by colour alone; no leaf falls.
 
-    A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter, faded in at
-    both ends and with the saturation.
+    A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter,
+    faded in at both ends and with the saturation.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) float in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        Shape, range and dtype kept. Lesson 09.
     """
     check(picture)
-    hue, saturation, value = np.moveaxis(
-        cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV), -1, 0
-    )
-    green = (
-        np.clip((hue - 45) / 20, 0, 1)
-        * np.clip((175 - hue) / 20, 0, 1)
-        * np.clip((saturation - 0.08) / 0.15, 0, 1)
-    )
-    turned = (
-        np.clip(50 - 0.4 * (hue - 60), 8, 50),
-        np.clip(1.3 * saturation + 0.1, 0, 1),
-        np.clip(1.15 * value, 0, 1),
-    )
-    turned = cv2.cvtColor(np.stack(turned, axis=-1), cv2.COLOR_HSV2RGB)
+    hsv = cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV)
+    hue, saturation, value = np.moveaxis(hsv, -1, 0)
+    green = np.clip((hue - 45) / 20, 0, 1)
+    green *= np.clip((175 - hue) / 20, 0, 1)
+    green *= np.clip((saturation - 0.08) / 0.15, 0, 1)
+    hue = np.clip(50 - 0.4 * (hue - 60), 8, 50)
+    saturation = np.clip(1.3 * saturation + 0.1, 0, 1)
+    value = np.clip(1.15 * value, 0, 1)
+    turned = cv2.cvtColor(np.stack([hue, saturation, value], axis=-1), cv2.COLOR_HSV2RGB)
     return (picture + green[..., None] * (turned - picture)).astype(picture.dtype)
 
 
-# What a network's card, a recipe and `degrade` call a damage: these are drawn by a seed, those are always the same
+# What a network's card, a recipe and `degrade` call a damage: a seed draws these, and those are
+# always the same
 DRAWN = {"random_damage": random_damage, "small_noisy_jpeg": small_noisy_jpeg, "camera": camera}
 FIXED = {"blocks": blocks, "autumn": autumn}
 
 
-def degrade(hr: np.ndarray, scale: int, method: str, seed: str | int | Sequence[int]) -> np.ndarray:
-    """The input that belongs to a target: (h, w, 3) → (h/scale, w/scale, 3).
+def degrade(hr: np.ndarray, scale: int, method: str, seed: Seed) -> np.ndarray:
+    """The input that belongs to a target: reduced, or damaged.
 
-    `method` names a function of `DRAWN`, which `seed` draws, one of `FIXED`, or a way to `reduce`. ValueError for the
-    scale of another damage, and what `reduce` raises.
+    Parameters
+    ----------
+    hr : ndarray
+        (h, w, 3) float in [0, 1].
+    scale : int
+        How many times smaller the input is on each side.
+    method : str
+        A function of `DRAWN`, which `seed` draws, one of `FIXED`, or a method of `images.reduce`.
+    seed : str, int or sequence of int
+        As in `draw`.
+
+    Returns
+    -------
+    ndarray
+        (h/scale, w/scale, 3).
+
+    Raises
+    ------
+    ValueError
+        For the scale of another damage, and what `images.reduce` raises. Lesson 02.
     """
     if method in DRAWN:
         lr = DRAWN[method](hr, seed)
@@ -257,8 +442,7 @@ def degrade(hr: np.ndarray, scale: int, method: str, seed: str | int | Sequence[
         lr = FIXED[method](hr)
     else:
         return reduce(hr, scale, method)
-    if lr.shape[0] * scale != hr.shape[0]:
-        raise ValueError(
-            f"{method!r} is a damage of ×{hr.shape[0] // lr.shape[0]}, not of ×{scale}"
-        )
+    own_scale = hr.shape[0] // lr.shape[0]
+    if own_scale != scale:
+        raise ValueError(f"{method!r} is a damage of ×{own_scale}, not of ×{scale}")
     return lr

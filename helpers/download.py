@@ -1,4 +1,4 @@
-"""One call for every source of pictures: `fetch("sample")` needs no network, no account and no wait."""
+"""One call for every source of pictures: `fetch("sample")` needs no internet and no account."""
 
 import os
 from pathlib import Path
@@ -15,9 +15,9 @@ RAW = ROOT / "data" / "raw"
 
 
 class Photograph(NamedTuple):
-    """What is known of one embedded photograph; `split` holds in every lesson."""
+    """What is known of one embedded photograph. Lesson 01."""
 
-    split: str
+    split: str  # "train", "val" or "test", the same in every lesson
     author: str
     licence: str
     package: str
@@ -37,7 +37,7 @@ SAMPLE = {
     "chelsea": Photograph("test", "Stéfan van der Walt", "CC0", "scikit-image"),
     "china": Photograph("test", "danielbuechele", "CC BY 2.0", "scikit-learn"),
 }
-ELSEWHERE = {
+NAMES_IN_SKIMAGE = {  # where they differ
     "hubble": "hubble_deep_field",
     "motorcycle": "stereo_motorcycle",
     "tissue": "immunohistochemistry",
@@ -51,21 +51,43 @@ def fetch(
     origin: str | os.PathLike | None = None,
     **options,
 ) -> Path:
-    """Bring the pictures of `source` to `data/raw/<source>/` (or `to`) and return that folder.
+    """Put the pictures of a source into a folder; what is there already is not fetched again.
 
-    What is already there is not fetched again. `SOURCES.csv` says who made what, `refused.csv` what was left out.
+    `SOURCES.csv` says who made what, `refused.csv` what was left out and why.
 
     - "sample": the photographs inside scikit-image and scikit-learn; no network.
     - "own": the readable pictures of your folder `origin`.
-    - "celeba", "unsplash": the Kaggle sets; "summer2winter": the CycleGAN paper's. From the network, or from
-      your copy `origin`, a folder or zip, whose files are linked where the disk allows it: do not edit them in place.
-    - "pixabay": up to `limit` (50) photographs for `query`, optionally of a `category` and at least `smallest` pixels
-      wide and high; needs the key PIXABAY_API_KEY.
+    - "celeba", "unsplash": the Kaggle sets; "summer2winter": that of the CycleGAN paper. From the
+      network, or from your copy `origin`, a folder or zip, whose files are linked where the disk
+      allows it: do not edit them in place.
+    - "pixabay": up to `limit` (50) photographs for `query`, optionally of a `category` and at least
+      `smallest` pixels wide and high; needs the key PIXABAY_API_KEY.
     - "page": up to `limit` (50) pictures of the web page `origin`, where its robots.txt allows it.
 
-    Raises ValueError for bad input, a broken or dangerous zip, and what a server refuses; FileNotFoundError for an
-    `origin` that is missing, empty or laid out in another way; ConnectionError where the network fails, with
-    what has arrived kept.
+    Parameters
+    ----------
+    source : str
+        One of these.
+    to : path, optional
+        The folder; `data/raw/<source>` without it.
+    origin : path or address, optional
+        Where the pictures are.
+    **options
+        limit, query, category and smallest.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        For bad input, a broken or dangerous zip, and what a server refuses.
+    FileNotFoundError
+        For an `origin` that is missing, empty or laid out in another way.
+    ConnectionError
+        Where the internet fails; what has arrived is kept. Lesson 01.
     """
     folder = Path(to) if to else RAW / source
     if source == "sample":
@@ -93,6 +115,7 @@ def photograph(name: str, multiple: int = 1, times: int = 1) -> np.ndarray:
 
 
 def _fetch_sample(folder: Path) -> Path:
+    """Write the embedded photographs that are not there yet, and their list."""
     for name, photograph in SAMPLE.items():
         path = folder / f"{name}.png"
         if path.exists():
@@ -100,8 +123,10 @@ def _fetch_sample(folder: Path) -> Path:
         if photograph.package == "scikit-learn":
             pixels = load_sample_image(f"{name}.jpg")
         else:
-            pixels = getattr(data, ELSEWHERE.get(name, name))()
-        images.write(path, images.to_float(pixels[0] if isinstance(pixels, tuple) else pixels))
+            pixels = getattr(data, NAMES_IN_SKIMAGE.get(name, name))()
+        if name == "motorcycle":
+            pixels = pixels[0]  # of a left view, a right one, and the disparity
+        images.write(path, images.to_float(pixels))
     rows = [[f"{name}.png", *photograph] for name, photograph in SAMPLE.items()]
     write_csv(folder / "SOURCES.csv", ["file", *Photograph._fields], rows)
     return folder

@@ -9,30 +9,56 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`: it takes its place when the block ends well, and vanishes otherwise.
+    """A temporary path that takes the place of `path` when the block ends well.
 
-    Raises OSError that says what to do where the disk is full or the folder cannot be written.
+    Otherwise it vanishes, and what stood at `path` still stands there.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; its folder is made.
+
+    Yields
+    ------
+    Path
+        The file to write to, in the same folder, so that replacing is atomic.
+
+    Raises
+    ------
+    OSError
+        That says what to do where the disk is full or the folder cannot be written. Lesson 01.
     """
     path = Path(path)
-    part = path.with_name(
-        f".{os.getpid()}.part.{path.name}"
-    )  # in the same folder, so that replacing is atomic
+    part = path.with_name(f".{os.getpid()}.part.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
     except OSError as error:
-        if error.errno is None:  # not the disk's: its own words are better
+        if error.errno is None:  # it does not come from the disk: its own words are better
             raise
         reason = error.strerror or str(error)
         raise OSError(
             error.errno, f"cannot write {path}: {reason}; free space or choose another folder"
         ) from error
     finally:
-        with suppress(OSError):  # gone already, or never made
+        with suppress(OSError):  # it has replaced `path`, or was never made
             part.unlink()
 
 
 def write_csv(path: Path, header: list[str], rows: list, encoding: str = "utf-8") -> None:
+    """Write a table whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : list of str
+        Names of the columns.
+    rows : list of list
+        One for each line.
+    encoding : str
+        "utf-8-sig" for spreadsheets that guess. Lesson 01.
+    """
     with replacing(path) as part, part.open("w", newline="", encoding=encoding) as file:
         csv.writer(file).writerows([header, *rows])

@@ -6,10 +6,19 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("course")
 class ICNR(keras.initializers.Initializer):
-    """Initialisation to convolution resize: the shuffled result starts as a nearest enlargement.
+    """Initialisation to convolution resize: an untrained sub-pixel layer draws no checkerboard.
 
-    Each of the `scale²` kernels that fill one block of pixels starts equal, so an untrained sub-pixel
-    convolution draws no checkerboard (Aitken et al. 2017, arXiv:1707.02937).
+    The `scale²` kernels that fill one block of pixels start equal, so that the result starts as a
+    nearest enlargement.
+
+    Parameters
+    ----------
+    scale : int
+        Side of the blocks in pixels.
+    initializer : str or Initializer
+        Of one kernel of each block.
+
+    Source: Aitken et al. 2017, arXiv:1707.02937. Lesson 06.
     """
 
     def __init__(self, scale: int, initializer="glorot_uniform"):
@@ -17,9 +26,10 @@ class ICNR(keras.initializers.Initializer):
         self.initializer = keras.initializers.get(initializer)
 
     def __call__(self, shape, dtype=None):
-        *kernel, channels = shape
-        one = self.initializer((*kernel, channels // self.scale**2), dtype=dtype)
-        return ops.tile(one, (1,) * len(kernel) + (self.scale**2,))
+        height, width, inputs, outputs = shape
+        copies = self.scale**2
+        one = self.initializer((height, width, inputs, outputs // copies), dtype=dtype)
+        return ops.tile(one, (1, 1, 1, copies))
 
     def get_config(self):
         return {"scale": self.scale, "initializer": keras.initializers.serialize(self.initializer)}
@@ -27,10 +37,22 @@ class ICNR(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable("course")
 class SubpixelConv2D(keras.layers.Conv2D):
-    """Convolution at low resolution, then the shuffle: (b, h, w, c) → (b, h·scale, w·scale, filters).
+    """Convolution at low resolution to `filters · scale²` channels, then `depth_to_space`.
 
-    The convolution makes `filters · scale²` channels; `shuffle` lays each pixel's channels out as a
-    block of scale × scale pixels. Source: Shi et al. 2016 (ESPCN), arXiv:1609.05158.
+    (b, h, w, c) → (b, h·scale, w·scale, filters).
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the result.
+    kernel_size : int
+        Side of the kernels.
+    scale : int
+        How many times larger the result is on each side.
+    **kwargs
+        As for Keras' Conv2D; the kernels start by `ICNR`.
+
+    Source: Shi et al. 2016 (ESPCN), arXiv:1609.05158. Lesson 06.
     """
 
     def __init__(self, filters: int, kernel_size, scale: int, **kwargs):
@@ -39,12 +61,12 @@ class SubpixelConv2D(keras.layers.Conv2D):
         self.scale = scale
 
     def call(self, x):
-        return shuffle(super().call(x), self.scale)
+        return depth_to_space(super().call(x), self.scale)
 
     def compute_output_shape(self, input_shape):
         batch, h, w, channels = super().compute_output_shape(input_shape)
-        size = [None if n is None else n * self.scale for n in (h, w)]
-        return (batch, *size, channels // self.scale**2)
+        larger = [side and side * self.scale for side in (h, w)]  # None: of any size
+        return (batch, *larger, channels // self.scale**2)
 
     def get_config(self):
         config = super().get_config()
@@ -52,8 +74,21 @@ class SubpixelConv2D(keras.layers.Conv2D):
         return config | {"filters": self.filters // self.scale**2, "scale": self.scale}
 
 
-def shuffle(x, scale: int):
-    """Depth to space: (b, h, w, scale²·c) → (b, h·scale, w·scale, c), in TensorFlow's channel order."""
+def depth_to_space(x, scale: int):
+    """Lay each pixel's channels out as a block of scale × scale pixels.
+
+    Parameters
+    ----------
+    x : tensor
+        (b, h, w, scale²·c), the channels in TensorFlow's order.
+    scale : int
+        Side of the blocks.
+
+    Returns
+    -------
+    tensor
+        (b, h·scale, w·scale, c). Lesson 06.
+    """
     batch, h, w, channels = ops.shape(x)
     c = channels // scale**2
     x = ops.reshape(x, (batch, h, w, scale, scale, c))
@@ -63,20 +98,21 @@ def shuffle(x, scale: int):
 
 @keras.saving.register_keras_serializable("course")
 class ReflectionPadding2D(keras.layers.Layer):
-    """Mirror a border of `size` pixels outward: (b, h, w, c) → (b, h + 2·size, w + 2·size, c); sides > `size`."""
+    """Mirror a border outward: (b, h, w, c) → (b, h + 2·size, w + 2·size, c).
+
+    Parameters
+    ----------
+    size : int
+        Pixels of the border, fewer than a side has. Lesson 08.
+    """
 
     def __init__(self, size: int, **kwargs):
         super().__init__(**kwargs)
         self.size = size
 
     def call(self, x):
-        return ops.pad(
-            x, [(0, 0), (self.size, self.size), (self.size, self.size), (0, 0)], mode="reflect"
-        )
-
-    def compute_output_shape(self, input_shape):
-        batch, h, w, channels = input_shape
-        return (batch, *(None if n is None else n + 2 * self.size for n in (h, w)), channels)
+        border = (self.size, self.size)
+        return ops.pad(x, [(0, 0), border, border, (0, 0)], mode="reflect")
 
     def get_config(self):
         return super().get_config() | {"size": self.size}

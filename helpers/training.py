@@ -1,11 +1,11 @@
-"""Training: a live curve, resuming after a cut, and trained weights in files that say what they are."""
+"""Training: a live curve, going on after a cut, and weights in files that say what they are."""
 
 import hashlib
 import importlib.metadata
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -24,11 +24,23 @@ WEIGHTS = ROOT / "data" / "weights"
 
 
 class LiveCurve(keras.callbacks.Callback):
-    """Measure PSNR-RGB on validation pairs after each epoch, log it as `val_psnr`, and draw it while it grows.
+    """Measure PSNR-RGB on validation pairs after each epoch, and draw it while it grows.
 
-    `lr` and `hr` are uint8 (n, h, w, 3), hr larger by the network's scale; the score is the mean of each
-    picture's PSNR in dB. `baseline` (dB) is drawn as a line to beat; where none is given, it is
-    that of the inputs, enlarged by bicubic where the network enlarges.
+    Parameters
+    ----------
+    lr, hr : ndarray
+        (n, h, w, 3) and (n, h·scale, w·scale, 3) uint8.
+    baseline : float, optional
+        In dB, drawn as a line to beat; without it, what bicubic makes of the inputs.
+    title : str
+        Of the drawing.
+
+    Attributes
+    ----------
+    psnr : dict
+        {epoch: mean of the pictures' PSNR in dB}; logged as `val_psnr`.
+    name : str
+        Of the baseline. Lesson 04.
     """
 
     def __init__(
@@ -39,8 +51,10 @@ class LiveCurve(keras.callbacks.Callback):
         title: str = "Validation",
     ):
         super().__init__()
-        self.lr, self.hr = images.to_float(lr), images.to_float(hr)
-        self.baseline, self.title = baseline, title
+        self.lr = images.to_float(lr)
+        self.hr = images.to_float(hr)
+        self.baseline = baseline
+        self.title = title
         self.name = "input" if lr.shape == hr.shape else "bicubic"
         if baseline is None:
             scale = hr.shape[1] // lr.shape[1]
@@ -52,14 +66,16 @@ class LiveCurve(keras.callbacks.Callback):
         return float(np.mean(scores))
 
     def on_train_begin(self, logs=None):
-        self.started = self.drawn = time.perf_counter()
+        self.started = time.perf_counter()
+        self.drawn = self.started
         self.figure, self.ax = plt.subplots(figsize=(7, 2.6))
         plt.close(self.figure)
         self.handle = get_ipython() and display(self.figure, display_id=True)
 
     def on_epoch_end(self, epoch, logs=None):
         predicted = self.model.predict(self.lr, batch_size=16, verbose=0)
-        logs["val_psnr"] = self.psnr[epoch + 1] = self.mean_psnr(predicted)
+        self.psnr[epoch + 1] = self.mean_psnr(predicted)
+        logs["val_psnr"] = self.psnr[epoch + 1]
         if time.perf_counter() - self.drawn > 1:
             self.draw()
 
@@ -68,64 +84,83 @@ class LiveCurve(keras.callbacks.Callback):
             self.draw()
 
     def draw(self):
+        """Draw the curve anew; where there is no notebook, print its last value."""
         self.drawn = time.perf_counter()
-        done, epochs, last = max(self.psnr), self.params["epochs"], list(self.psnr.values())[-1]
-        title = f"{self.title}: epoch {done} of {epochs}, {self.drawn - self.started:.0f} s"
+        epochs = self.params["epochs"]
+        values = list(self.psnr.values())
+        done = f"epoch {max(self.psnr)} of {epochs}, {self.drawn - self.started:.0f} s"
         if self.handle is None:
-            print(f"{title}, {last:.3f} dB ({self.name} {self.baseline:.3f})", flush=True)
+            known = f"{self.name} {self.baseline:.3f}"
+            print(f"{self.title}: {done}, {values[-1]:.3f} dB ({known})", flush=True)
             return
-        self.ax.clear()
-        self.ax.axhline(
-            self.baseline,
-            color=plots.GREY,
-            linestyle="--",
-            label=f"{self.name} {self.baseline:.2f} dB",
-        )
-        label = f"network {last:.2f} dB"
-        self.ax.plot(
-            list(self.psnr), list(self.psnr.values()), color=plots.BLUE, marker=".", label=label
-        )
-        low, high = (f([self.baseline, *self.psnr.values()]) for f in (min, max))
+        known = f"{self.name} {self.baseline:.2f} dB"
+        reached = f"network {values[-1]:.2f} dB"
+        low = min(self.baseline, *values)
+        high = max(self.baseline, *values)
         room = max(0.1, 0.3 - (high - low) / 2)  # a flat curve shall look flat
-        self.ax.set(
-            xlim=(0.5, epochs + 0.5),
-            ylim=(low - room, high + room),
-            xlabel="epoch",
-            ylabel="PSNR, dB",
-        )
-        self.ax.set_title(title)
+        self.ax.clear()
+        self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=known)
+        self.ax.plot(list(self.psnr), values, color=plots.BLUE, marker=".", label=reached)
+        self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room))
+        self.ax.set(xlabel="epoch", ylabel="PSNR, dB", title=f"{self.title}: {done}")
         self.ax.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
-        alt = f"Validation PSNR over {done} epochs: {last:.2f} dB at the end, {self.name} {self.baseline:.2f} dB"
+        alt = f"Validation PSNR, {done}: {reached}, {known}"
         self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch, keep the last state and the best weights in `folder`, each file whole or not at all.
+    """After each epoch, keep the last state and the best one, each file whole or not at all.
 
-    `last-<epoch>.weights.h5` holds weights, optimiser and history; `best-<dB>.weights.h5` is chosen by `val_psnr`.
-    Keras' own BackupAndRestore writes state and epoch as two files, between which a kill can fall.
+    `last-<epoch>.weights.h5` and `best-<dB>.weights.h5` hold weights, optimizer and history; the
+    best is chosen by `val_psnr`. Keras' own BackupAndRestore writes state and epoch as two files,
+    between which a kill can fall.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the states are kept.
+    history : dict
+        {name: values} of the epochs before; those of each epoch are added. Lesson 04.
     """
 
     def __init__(self, folder: Path, history: dict[str, list[float]]):
         super().__init__()
-        self.folder, self.history = folder, history  # of the epochs before, and then of all
+        self.folder = folder
+        self.history = history
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in (logs or {}).items():
+        logs = logs or {}
+        best = max(self.history.get("val_psnr", []), default=0)
+        for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
-        self.keep(f"last-{epoch + 1:06d}", "last-*")
-        best = max([0, *(float(path.name[5:-11]) for path in self.folder.glob("best-*"))])
-        if (score := (logs or {}).get("val_psnr", 0)) > best:
-            self.keep(f"best-{score:.4f}", "best-*")
+        score = logs.get("val_psnr", 0)
+        if score > best:  # first: after a kill in between, the last state still precedes the best
+            self.keep("best", f"{score:.4f}")
+        self.keep("last", f"{epoch + 1:06d}")
 
-    def keep(self, name: str, older: str):
-        path = self.folder / f"{name}.weights.h5"
+    def keep(self, kind: str, number: str):
+        """Write the state as the only one of its kind."""
+        path = self.folder / f"{kind}-{number}.weights.h5"
         with replacing(path) as part:
             self.model.save_weights(part)
             with h5py.File(part, "a") as file:
                 file["history"] = json.dumps(self.history)
-        for old in set(self.folder.glob(older)) - {path}:
-            old.unlink()
+        for older in self.folder.glob(f"{kind}-*"):
+            if older != path:
+                older.unlink()
+
+
+def _resume(model: keras.Model, folder: Path) -> tuple[int, dict[str, list[float]]]:
+    """Load the last state that `Checkpoint` kept; how many epochs it has behind it, and history."""
+    states = sorted(folder.glob("last-*.weights.h5"))
+    if not states:
+        return 0, {}
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(states[-1])
+    with h5py.File(states[-1]) as file:
+        history = json.loads(file["history"][()]) if "history" in file else {}
+    epoch = states[-1].name.removeprefix("last-").removesuffix(".weights.h5")
+    return int(epoch), history
 
 
 def fit(
@@ -134,33 +169,47 @@ def fit(
     epochs: int,
     steps: int,
     folder: Path | None = None,
-    callbacks=(),
-):
-    """`model.fit` that can be killed at any moment and run again: it goes on after the last whole epoch.
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.callbacks.History:
+    """`model.fit` that can be killed at any moment and run again: it goes on where it was.
 
-    `data(step)` gives the batches from that gradient step on (`batching.batches(…, start=step)`), so that a
-    resumed run sees what an uninterrupted one would have seen. The state is kept in `folder`; without one
-    nothing is. Returns Keras' History: in `epoch` the epochs run now, in `history` those before them, too.
+    Parameters
+    ----------
+    model : keras.Model
+        A compiled network.
+    data : callable
+        `data(step)` gives the batches from that gradient step on, as
+        `batching.batches(…, start=step)` does: a resumed training sees what it would have seen.
+    epochs, steps : int
+        Epochs in all, and gradient steps in each.
+    folder : Path, optional
+        Where the state is kept after each epoch; without one nothing is.
+    callbacks : sequence of Callback
+        Keras' or the course's.
+
+    Returns
+    -------
+    History
+        In `epoch` the epochs run now, in `history` those before them, too. Lesson 04.
     """
-    start, history, callbacks = 0, {}, list(callbacks)
+    done = 0
+    history = {}
+    callbacks = list(callbacks)
     if folder is not None:
-        for last in sorted(folder.glob("last-*.weights.h5")):
-            start = int(last.name[5:11])
-            model.optimizer.build(model.trainable_variables)
-            model.load_weights(last)
-            with h5py.File(last) as file:
-                history = json.loads(file["history"][()]) if "history" in file else {}
-        for curve in (callback for callback in callbacks if isinstance(callback, LiveCurve)):
-            curve.psnr = dict(enumerate(history.get("val_psnr", []), start=1))
+        done, history = _resume(model, folder)
+        for callback in callbacks:
+            if isinstance(callback, LiveCurve):
+                callback.psnr = dict(enumerate(history.get("val_psnr", []), start=1))
         callbacks.append(Checkpoint(folder, history))
-    options = {
-        "initial_epoch": start,
-        "epochs": epochs,
-        "steps_per_epoch": steps,
-        "verbose": 0,
-        "shuffle": False,
-    }
-    run = model.fit(data(start * steps), callbacks=callbacks, **options)
+    run = model.fit(
+        data(done * steps),
+        initial_epoch=done,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        verbose=0,
+        shuffle=False,
+    )
     run.history = history or run.history
     return run
 
@@ -215,39 +264,42 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     return model, card
 
 
-def start_from(model: keras.Model, name: str) -> keras.Model:
-    """Fill what `model` has in common with the weights `name`, by name and shape, and return it.
-
-    For a training that begins where another ended, such as ×4 with the body of ×2. Raises what `load_weights`
-    does, and ValueError where not one array fits.
-    """
-    trained = _variables(load_weights(name)[0])
-    alike = {
-        n: v for n, v in _variables(model).items() if n in trained and trained[n].shape == v.shape
-    }
-    if not alike:
-        raise ValueError(
-            f"no array of {name} has name and shape of one of this {model.name}; start from another"
-        )
-    for n, variable in alike.items():
-        variable.assign(trained[n])
-    return model
-
-
 def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
-    """Fill `model` with published weights from the reader's own copy, and return it.
+    """Fill a network with published weights from the reader's own copy.
 
-    `path` is a file of Keras 2 (`.hdf5`, `.h5`), or an `.npz` of arrays named `<layer>/kernel` and `<layer>/bias`; for
-    idealo's image-super-resolution `models.rdn()` and `models.rrdn()`. Names and shapes have to be the model's. They
-    do not tell a scaled residual from a plain one, nor in which order a shuffle lays out its channels: look at a
-    picture. Raises FileNotFoundError where there is no such file, and ValueError where it cannot be read or the
-    arrays are another network's; then nothing is changed.
+    Names and shapes have to be the network's. They do not tell a scaled residual from a plain one,
+    nor in which order a shuffle lays out its channels: look at a picture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        For idealo's image-super-resolution `models.rdn()` or `models.rrdn()`.
+    path : path
+        A file of Keras 2 (`.hdf5`, `.h5`), or an `.npz` of arrays named `<layer>/kernel` and
+        `<layer>/bias`.
+
+    Returns
+    -------
+    keras.Model
+        `model`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it cannot be read, or the arrays are another network's; nothing is changed then.
+        Lesson 09.
     """
-    path, arrays = Path(path), {}
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    arrays = {}
 
     def keep(name, node):
         if isinstance(node, h5py.Dataset):
-            arrays["/".join(name.split("/")[-2:]).removesuffix(":0")] = node[...]
+            name = "/".join(name.split("/")[-2:])  # the layer's and its own
+            arrays[name.removesuffix(":0")] = node[...]
 
     try:
         if path.suffix == ".npz":
@@ -255,11 +307,8 @@ def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
                 arrays |= file
         else:
             with h5py.File(path) as file:
-                file.get("model_weights", file).visititems(
-                    keep
-                )  # saved with or without the network itself
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+                # saved with the network itself, the arrays lie one level deeper
+                file.get("model_weights", file).visititems(keep)
     except Exception as error:  # both readers raise whatever they like
         raise ValueError(
             f"{path} is damaged, or neither .npz nor .hdf5 ({error}); get the file again"
@@ -269,27 +318,28 @@ def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
 
 
 def _fill(model: keras.Model, arrays: dict[str, np.ndarray], otherwise: str) -> None:
-    """Assign each variable its array; before anything is changed, ValueError where names or shapes differ."""
+    """Assign each variable its array, or none: ValueError where names or shapes differ."""
     variables = _variables(model)
-    wanted, found = ({n: tuple(a.shape) for n, a in named.items()} for named in (variables, arrays))
-    wrong = [n for n in wanted | found if wanted.get(n) != found.get(n)]
+    wrong = []
+    for name in variables | arrays:
+        wanted = tuple(variables[name].shape) if name in variables else "nothing"
+        found = arrays[name].shape if name in arrays else "missing"
+        if wanted != found:
+            wrong.append(f"{name} is {found}, expected {wanted}")
     if wrong:
-        listed = [
-            f"{n} is {found.get(n, 'missing')}, expected {wanted.get(n, 'nothing')}"
-            for n in wrong[:3]
-        ]
-        raise ValueError(
-            f"{otherwise}: {'; '.join(listed)}" + f"; and {len(wrong) - 3} more" * (len(wrong) > 3)
-        )
-    for n, variable in variables.items():
-        variable.assign(arrays[n].astype(np.float32))
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(f"{otherwise}: {'; '.join(wrong[:3])}{more}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name].astype(np.float32))
 
 
 def _variables(model: keras.Model) -> dict:
+    """{"<layer>/<variable>": variable}."""
     return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
 
 
 def _hash(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and values."""
     digest = hashlib.sha256()
     for n in sorted(arrays):
         digest.update(f"{n} {arrays[n].dtype} {arrays[n].shape}".encode() + arrays[n].tobytes())

@@ -22,12 +22,13 @@ from helpers import (
     training,
     training_folder,
 )
+from helpers.app import unpaired
 from helpers.files import replacing
 
 REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "blocks", "size": None}
 DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": "random_damage", "size": 96}
 CAE = {
-    "cut": {"size": 96, "per_picture": 4, "fit": "resize"},
+    "cut": {"size": 96, "per_picture": 4, "square_by": "resize"},
     "batches": {"batch": 8, "turn": False, "damage": damage.random_damage},
     "loss": "mae",
     "rate": 1e-3,
@@ -48,7 +49,7 @@ RECIPES = {
             "damage": None,
             "size": 32,
         },
-        "cut": {"size": 32, "per_picture": 8, "fit": "resize"},
+        "cut": {"size": 32, "per_picture": 8, "square_by": "resize"},
         "batches": {"batch": 64},
         "loss": "mae",
         "rate": 2e-2,
@@ -160,7 +161,7 @@ for name in ("spring_to_autumn", "autumn_to_spring"):
         | {"damage": None if name == "spring_to_autumn" else "autumn"},
         "method": "autumn",
         "swap": name == "spring_to_autumn",
-        "cut": {"size": 128, "per_picture": 2, "fit": "resize"},
+        "cut": {"size": 128, "per_picture": 2, "square_by": "resize"},
         "batches": {"batch": 4, "turn": False},
         "loss": "mae",
         "rate": 1e-3,
@@ -195,7 +196,7 @@ def train(
     A recipe that repairs needs `low`, {picture: its damaged one}; for it the test pictures are laid out in
     data/prepared/NAME/test as `benchmark` reads them.
     Raises ValueError for an unknown name, where `low` is lacking, and where an unfinished training
-    was begun with other pictures; and what `training.start_from` does.
+    was begun with other pictures; and what `start_from` does.
     """
     if name not in RECIPES:
         raise ValueError(
@@ -208,7 +209,7 @@ def train(
         model = getattr(models, card["builder"])(**card["arguments"])
         opponent = models.patch_discriminator(**recipe["against"]) if "against" in recipe else None
     if "start" in recipe:
-        training.start_from(model, recipe["start"])
+        start_from(model, recipe["start"])
     began = model.get_weights()
     prepared, work = ROOT / "data/prepared" / name, training_folder(name)
     begun, chosen = (
@@ -264,6 +265,43 @@ def train(
     return training.save_weights(model, name, card)
 
 
+def start_from(model: keras.Model, name: str) -> keras.Model:
+    """Fill the layers that a network has in common with shipped weights, by name and shapes.
+
+    For a training that begins where another ended, such as ×4 with the body of ×2.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network to fill.
+    name : str
+        Of the weights.
+
+    Returns
+    -------
+    keras.Model
+        `model`.
+
+    Raises
+    ------
+    ValueError
+        Where no layer fits, and what `training.load_weights` raises. Lesson 09.
+    """
+    trained, _ = training.load_weights(name)
+    known = {layer.name: layer.get_weights() for layer in trained.layers if layer.weights}
+    filled = 0
+    for layer in model.layers:
+        arrays = known.get(layer.name)
+        if arrays and [array.shape for array in arrays] == [v.shape for v in layer.weights]:
+            layer.set_weights(arrays)
+            filled += 1
+    if not filled:
+        raise ValueError(
+            f"no array of {name} has name and shape of one of this {model.name}; start from another"
+        )
+    return model
+
+
 def rewrite_cards() -> list[str]:
     """Write each recipe's card anew into its shipped weights, whose arrays stay as they are; returns their names."""
     cards = {name: recipe["card"] for name, recipe in RECIPES.items()}
@@ -300,30 +338,31 @@ def _write(begun: Path, chosen: dict) -> None:
 
 
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
-    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `adversarial.unpaired`.
+    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `unpaired.sets`.
 
     In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
     goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
     What is kept in the end is each weight's moving average (decay 0.999 a step), as the single states swing.
-    Returns the paths of both files of weights. Raises what `adversarial.unpaired` does, and ValueError where an
+    Returns the paths of both files of weights. Raises what `unpaired.sets` does, and ValueError where an
     unfinished training was begun with other pictures.
     """
     recipe, size, work = UNPAIRED[names], 128, training_folder(names[0])
     steps = steps or recipe["steps"]
-    paths = adversarial.unpaired(folder)
+    paths = unpaired.sets(folder)
     chosen = {part: [str(path) for path in found] for part, found in paths.items()}
     _check_begun(work / "pictures.json", chosen)
-    sets = {part: adversarial.load(found) for part, found in paths.items()}
+    sets = {part: unpaired.squares(found) for part, found in paths.items()}
     _write(work / "pictures.json", chosen)
     with _mixed():
         generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
         judges = [models.patch_discriminator(32) for _ in names]
-        model = adversarial.CycleGAN(*generators, *judges, size, **recipe["losses"])
+        model = adversarial.CycleGAN(generators, judges, size, **recipe["losses"])
     rate = adversarial.LinearFall(3e-4, steps)
     model.compile(keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=0.999))
 
     def data(step):
-        return adversarial.batches(sets["trainA"], sets["trainB"], size, start=step)
+        albums = [sets["trainA"], sets["trainB"]]
+        return adversarial.unpaired_batches(albums, size, start=step)
 
     epoch = min(500, steps)
     scenes = adversarial.Scenes(sets["testA"][:3], sets["testB"][:3], work)

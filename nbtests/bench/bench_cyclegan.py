@@ -78,7 +78,7 @@ def tutorial(g, f, d_a, d_b):
 
 
 def ours(g, f, d_a, d_b, size: int):
-    model = adversarial.CycleGAN(g, f, d_a, d_b, size)
+    model = adversarial.CycleGAN((g, f), (d_a, d_b), size)
     model.compile(keras.optimizers.Adam(2e-4, beta_1=0.5))
     model.optimizer.build(model.trainable_variables)
     return tf.function(lambda a, b: model.train_step((a, b)))

@@ -1,18 +1,17 @@
 """10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench/bench_prepare.py [N]`."""
 
+import os
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import psutil
 from skimage import data
 
 from helpers import download, images, quiet
-from helpers.app import sources
 
 
 def draw(folder: Path, n: int) -> None:
@@ -51,16 +50,13 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     peak = Peak()
     peak.start()
     start = time.perf_counter()
-    spread = sources.spread
-    with mock.patch.object(
-        download, "spread", lambda call, items, desc: spread(call, items, desc, processes)
-    ):
-        own = download.fetch("own", origin=raw, to=work / "own")
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(processes)  # as many as joblib sees
+    own = download.fetch("own", origin=raw, to=work / "own")
     with quiet():  # here, since the other processes import this file, and need no TensorFlow
         from helpers import batching
 
     pictures = dict.fromkeys(images.find(own), "train")
-    rows = batching.prepare(pictures, work / "pairs", size=176, per_picture=1, processes=processes)
+    rows = batching.prepare(pictures, work / "pairs", size=176, per_picture=1)
     seconds = time.perf_counter() - start
     peak.stop = True
     peak.join()

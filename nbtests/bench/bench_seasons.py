@@ -36,7 +36,8 @@ with quiet():
     import tensorflow as tf
     from keras import layers
 
-    from helpers import adversarial, training
+    from helpers import training
+    from helpers.app import unpaired
 
 FROZEN = ROOT / "data/prepared/seasons"
 SIZE, EPOCHS, BATCH = 128, 40, 32
@@ -188,8 +189,8 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--with", dest="names", nargs="*", default=[])
     args = parser.parse_args()
-    paths = adversarial.unpaired(args.folder)
-    sets = {name: adversarial.load(part) for name, part in paths.items()}
+    paths = unpaired.sets(args.folder)
+    sets = {name: unpaired.squares(part) for name, part in paths.items()}
     classifiers = {luma: Classifier(sets["trainA"], sets["trainB"], luma) for luma in (False, True)}
     digest = hashlib.sha256(
         b"".join(p.read_bytes() for p in sorted(FROZEN.glob("*.*")))

@@ -92,7 +92,9 @@ def test_prepare_can_shrink_whole_squares_as_benchmark_does(tmp_path, picture):
     images.write(tmp_path / "raw/tall.png", picture.swapaxes(0, 1))
     measured, _, _ = benchmark.pairs(tmp_path / "raw", 2, "area", 32, "resize")
     names = dict.fromkeys(["tall.png", "wide.png"], "train")
-    rows = prepare(tmp_path / "raw", names, tmp_path / "out", method="area", scale=2, fit="resize")
+    rows = prepare(
+        tmp_path / "raw", names, tmp_path / "out", method="area", scale=2, square_by="resize"
+    )
     pairs = [(images.read(row["lr"]), images.read(row["hr"])) for row in rows]
     for ours, theirs in zip(pairs[::5], measured, strict=True):  # the first of five is the centre
         for a, b in zip(ours, theirs, strict=True):
@@ -176,7 +178,7 @@ def test_a_damaged_picture_of_another_size_is_named(raw, tmp_path):
     np.testing.assert_array_equal(batching.load(rows, "lr"), batching.load(rows, "hr"))
 
 
-@pytest.mark.parametrize("other", [{"scale": 4}, {"scale": 1, "fit": "resize"}])
+@pytest.mark.parametrize("other", [{"scale": 4}, {"scale": 1, "square_by": "resize"}])
 def test_damaged_twins_are_cut_as_they_are(raw, tmp_path, other):
     low = {raw / "wide.png": raw / "wide.png"}
     with pytest.raises(ValueError, match="damaged twins are cut as they are, at scale 1, not at"):

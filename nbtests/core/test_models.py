@@ -12,7 +12,7 @@ from helpers import ROOT, images, layers, metrics, models, tiles, training
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
 SKIPS = ["bicubic", "nearest", None]
-SMALL_RDN = partial(models.rdn, 2, 2, 2, 8, 8, "subpixel")
+SMALL_RDN = partial(models.rdn, 2, "subpixel", c=2, d=2, g=8, g0=8)
 
 
 def noise(*shape, seed=0):
@@ -28,14 +28,14 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
-# shuffle, SubpixelConv2D
+# depth_to_space, SubpixelConv2D
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shuffle_is_depth_to_space(scale, channels):
+def test_depth_to_space_is_tensorflows(scale, channels):
     x = noise(2, 5, 7, channels * scale**2)
-    np.testing.assert_array_equal(layers.shuffle(x, scale), tf.nn.depth_to_space(x, scale))
+    np.testing.assert_array_equal(layers.depth_to_space(x, scale), tf.nn.depth_to_space(x, scale))
 
 
 def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
@@ -157,8 +157,8 @@ def test_untrained_unet_changes_nothing():
 
 
 def test_unet_says_what_it_does_not_know():
-    with pytest.raises(ValueError, match="'tanh'; choose softmax, sigmoid, linear or residual"):
-        models.unet(output="tanh")
+    with pytest.raises(ValueError, match="residuals"):
+        models.unet(output="residuals")
 
 
 def test_unet_alone_wants_multiples_of_16_and_restore_pads():
@@ -318,6 +318,8 @@ def test_espcn_survives_a_keras_file(tmp_path):
 # rdn, rrdn
 
 HEADS = ["subpixel", "shuffle", "nearest"]
+TINY = {"c": 2, "d": 2, "g": 5, "g0": 4}
+FOURS = {"c": 2, "d": 2, "g": 4, "g0": 4}
 
 
 def parameters(c, d, g, g0, upsampling="nearest", scale=2):
@@ -388,7 +390,7 @@ def shaken(model):
 @pytest.mark.parametrize("scale", [2, 3])
 @pytest.mark.parametrize("upsampling", HEADS)
 def test_rdn_computes_what_its_description_says(upsampling, scale):
-    model, x = models.rdn(scale, 3, 2, 5, 6, upsampling), noise(2, 9, 7, 3)
+    model, x = models.rdn(scale, upsampling, c=3, d=2, g=5, g0=6), noise(2, 9, 7, 3)
     expected = rdn_by_hand(x, shaken(model), 3, 2, upsampling, scale)
     np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
     assert expected.shape == (2, 9 * scale, 7 * scale, 3)
@@ -411,8 +413,9 @@ def test_published_sizes():
 @pytest.mark.parametrize("sizes", [(1, 1, 3, 4), (3, 4, 32, 32), (4, 2, 8, 6), (2, 3, 5, 7)])
 def test_parameters_are_a_function_of_c_d_g_and_g0(sizes, upsampling):
     for scale in (2, 3):
-        built = models.rdn(scale, *sizes, upsampling).count_params()
-        assert built == models.rdn(scale, *sizes, upsampling, "bicubic").count_params()
+        named = dict(zip("c d g g0".split(), sizes, strict=True))
+        built = models.rdn(scale, upsampling, **named).count_params()
+        assert built == models.rdn(scale, upsampling, "bicubic", **named).count_params()
         assert built == parameters(*sizes, upsampling, scale)
 
 
@@ -431,7 +434,7 @@ def test_the_layers_are_called_as_published():
 
 
 @pytest.mark.parametrize(
-    "build", [SMALL_RDN, *(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS[1:])]
+    "build", [SMALL_RDN, *(partial(models.rdn, 2, h, **FOURS) for h in HEADS[1:])]
 )
 def test_untrained_rdn_with_a_skip_is_bicubic(build, picture):
     inside = 0.2 + 0.6 * picture
@@ -445,7 +448,7 @@ def test_rdn_says_what_it_does_not_know():
 
 
 @pytest.mark.parametrize(
-    "build", [*(partial(models.rdn, 2, 2, 2, 4, 4, h) for h in HEADS), partial(models.rrdn, t=1)]
+    "build", [*(partial(models.rdn, 2, h, **FOURS) for h in HEADS), partial(models.rrdn, t=1)]
 )
 def test_dense_networks_survive_a_keras_file(build, tmp_path):
     model, x = build(), noise(1, 6, 8, 3)
@@ -489,22 +492,22 @@ WRITERS = {
 @pytest.fixture(params=WRITERS)
 def published(request, tmp_path):
     """A file of weights for rdn(2, 2, 2, 5, 4), and its arrays."""
-    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    arrays = shaken(models.rdn(2, **TINY))
     WRITERS[request.param](tmp_path / request.param, arrays)
     return tmp_path / request.param, arrays
 
 
 def test_published_weights_give_the_published_picture(published):
     path, arrays = published
-    model, x = models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    model, x = models.rdn(2, **TINY), noise(1, 9, 7, 3)
     assert training.load_published(model, path) is model
     np.testing.assert_allclose(run(model, x), rdn_by_hand(x, arrays, 2, 2, "nearest", 2), atol=5e-3)
 
 
 def test_the_old_layout_is_the_one_that_keras_reads(tmp_path):
-    arrays = shaken(models.rdn(2, 2, 2, 5, 4))
+    arrays = shaken(models.rdn(2, **TINY))
     as_keras_2(tmp_path / "w.hdf5", arrays)
-    theirs, ours, x = models.rdn(2, 2, 2, 5, 4), models.rdn(2, 2, 2, 5, 4), noise(1, 9, 7, 3)
+    theirs, ours, x = models.rdn(2, **TINY), models.rdn(2, **TINY), noise(1, 9, 7, 3)
     theirs.load_weights(tmp_path / "w.hdf5", by_name=True)
     np.testing.assert_array_equal(
         run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x)
@@ -517,7 +520,7 @@ def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path
     expected = rrdn_by_hand(x, arrays, 2, 1, 2, 4)
     right = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
     np.testing.assert_allclose(right, expected, atol=5e-3)
-    monkeypatch.setattr(models, "_fifth", lambda x, further, name: keras.layers.Add()([x, further]))
+    monkeypatch.setattr(models, "_scaled_sum", lambda x, y, name: keras.layers.Add()([x, y]))
     wrong = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
     assert np.abs(wrong - expected).max() > 0.1
 
@@ -526,16 +529,16 @@ def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path
     ("other", "words"),
     [
         (
-            partial(models.rdn, 2, 2, 3, 5, 4),
+            partial(models.rdn, 2, **TINY | {"d": 3}),
             r"F_3_1/kernel is missing, expected \(3, 3, 4, 5\).*; and \d+ more",
         ),
-        (partial(models.rdn, 2, 2, 1, 5, 4), r"F_2_1/\w+ is \(.*\), expected nothing"),
+        (partial(models.rdn, 2, **TINY | {"d": 1}), r"F_2_1/\w+ is \(.*\), expected nothing"),
         (
-            partial(models.rdn, 2, 2, 2, 6, 4),
+            partial(models.rdn, 2, **TINY | {"g": 6}),
             r"F_1_1/kernel is \(3, 3, 4, 5\), expected \(3, 3, 4, 6\)",
         ),
         (
-            partial(models.rdn, 2, 2, 2, 5, 4, "shuffle"),
+            partial(models.rdn, 2, "shuffle", **TINY),
             r"SR/kernel is \(3, 3, 12, 3\), expected \(3, 3, 3, 3\)$",
         ),
         (models.rrdn, r"not those of this rrdn.*Pre_blocks_conv/kernel is missing"),
@@ -561,13 +564,13 @@ def test_what_holds_no_weights_is_said(published, content):
     else:
         path.write_bytes(path.read_bytes()[:3000] if content is None else content)
     with pytest.raises(ValueError, match=r"is damaged, or neither \.npz nor \.hdf5"):
-        training.load_published(models.rdn(2, 2, 2, 5, 4), path)
+        training.load_published(models.rdn(2, **TINY), path)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_missing_file_of_weights_is_named(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
-        training.load_published(models.rdn(2, 2, 2, 5, 4), tmp_path / name)
+        training.load_published(models.rdn(2, **TINY), tmp_path / name)
 
 
 # training

@@ -40,7 +40,7 @@ def test_a_step_is_the_textbooks():
     """The update equals that of two gradients and two Adams, computed one after the other with the other frozen."""
     losses = {"pixel": 0.3, "reduced": 0.7, "adversarial": 2}
     model, (lr, hr) = small(**losses), next(iter(pairs(0)))
-    g, d = model.g, model.d
+    g, d = model.generator, model.discriminator
     sr = tf.constant(g(lr))
     with tf.GradientTape() as tape_d:
         tell = tf.reduce_mean((d(hr) - d(sr) - 1) ** 2)
@@ -74,12 +74,12 @@ def test_each_learns_from_its_own_loss_alone():
     (lr, hr), apart = next(iter(pairs(0))), []
     for weight in (0, 100):
         model = small(keras.optimizers.SGD(0.01), pixel=0, reduced=0, adversarial=weight)
-        before = arrays(model.g)
+        before = arrays(model.generator)
         model.train_step((lr, hr))
-        assert (moved(model.g, before) > 0) == (
+        assert (moved(model.generator, before) > 0) == (
             weight > 0
         )  # nothing of the discriminator's own loss
-        apart.append(arrays(model.d))
+        apart.append(arrays(model.discriminator))
     for a, b in zip(*apart, strict=True):  # nothing of the generator's
         np.testing.assert_array_equal(a, b)
 
@@ -88,18 +88,18 @@ def test_the_generator_closes_the_margin_that_the_discriminator_opens():
     model, (lr, hr) = small(pixel=0, reduced=0, adversarial=0), next(iter(pairs(0)))
 
     def margin():
-        return float(np.mean(model.d(hr) - model.d(model.g(lr))))
+        return float(np.mean(model.discriminator(hr) - model.discriminator(model.generator(lr))))
 
     model.optimizer.build(model.trainable_variables)
     step = tf.function(lambda: model.train_step((lr, hr)))
     for _ in range(40):
         step()
-    opened, kept = margin(), model.d.get_weights()
+    opened, kept = margin(), model.discriminator.get_weights()
     assert opened > 0.3
     model.adversarial = 1
     for _ in range(3):
         model.train_step((lr, hr))
-        model.d.set_weights(kept)
+        model.discriminator.set_weights(kept)
     assert margin() < 0.9 * opened
 
 
@@ -170,7 +170,7 @@ def test_the_recipe_starts_from_its_twin_and_ships_the_last_state(tiny, tmp_path
     assert 0 < moved(shipped, arrays(start)) < 2e-3  # two steps of the warm-up, and 16 bits
     last = adversarial.SRGAN(models.rdn(**card["arguments"]), models.patch_discriminator(2, 2))
     last.load_weights(next(work.glob("last-*")))
-    assert moved(shipped, arrays(last.g)) < 1e-3
+    assert moved(shipped, arrays(last.generator)) < 1e-3
 
 
 def test_a_share_of_the_way_from_the_start_ships(tiny, monkeypatch):
@@ -191,7 +191,7 @@ def test_without_its_start_the_recipe_says_what_to_train_first(tiny, tmp_path, c
 def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
     start, _ = tiny
     sizes = {"c": 2, "d": 2, "g": 4, "g0": 4, "upsampling": "subpixel", "skip": "bicubic"}
-    model = training.start_from(models.rdn(2, **sizes), "rdn_photos_x4")
+    model = train.start_from(models.rdn(2, **sizes), "rdn_photos_x4")
     for layer in model.layers:
         for new, old in zip(
             layer.get_weights(), start.get_layer(layer.name).get_weights(), strict=True
@@ -201,7 +201,7 @@ def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
             else:
                 np.testing.assert_allclose(new, old, atol=1e-3)
     with pytest.raises(ValueError, match=r"no array of rdn_photos_x4 .* this espcn"):
-        training.start_from(models.espcn(), "rdn_photos_x4")
+        train.start_from(models.espcn(), "rdn_photos_x4")
 
 
 def test_the_twins_are_one_network():
