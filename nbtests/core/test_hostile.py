@@ -1,10 +1,12 @@
-"""Hostile and broken files through `images.read`: a picture or one line of reason, never a crash, a wait or a flood.
+"""Hostile and broken files through `images.read`.
 
-Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
-gives out memory that it did not write would give another picture.
+It gives a picture or one line of reason, and never crashes, waits, or floods the memory. Each file
+that reads is read again, after a coloured picture and with new memory filled with another byte: a
+reader that gives out memory that it did not write would give another picture.
 
-`python nbtests/core/test_hostile.py 5000` reads more files of each format than the test does; `… PNG 17` writes the one
-file that the table's complaint names. Children read, so that one killed by a decoder is counted and named.
+`python nbtests/core/test_hostile.py 5000` reads more files of each format than the test does;
+`… PNG 17` writes the one file that the table's complaint names. Children read, so that one killed
+by a decoder is counted and named.
 """
 
 import contextlib
@@ -35,8 +37,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ["JPEG", "PNG", "GIF", "TIFF", "WEBP"]
 FILES = 1000  # of each format
-# Pillow 11.3, which Colab has, shows unwritten memory in place of a TIFF's damaged strips: its libtiff leaves it so.
-# There it is the reader's own memory; the page, which serves many, asks for 13, where it does not happen
+# Pillow 11.3, which Colab has, shows unwritten memory in place of a TIFF's damaged strips, because
+# its libtiff leaves it so. There it is the reader's own memory. The page, which serves many, asks for
+# Pillow 13, where it does not happen
 SAFE = int(PIL.__version__.split(".")[0]) >= 13
 SLOW, LARGE = 5, 1024  # what no file may take: seconds, and MiB above what the imports take
 NUMBERS = [
@@ -136,8 +139,8 @@ def bases(name: str) -> list[bytes]:
     return [*lossy, saved(rgb, lossless=True), saved(palette, lossless=True)]
 
 
-# a file as a list of its parts, and the file that parts make: PNG's hashes and lengths and RIFF's length
-# are made anew
+# a file as a list of its parts, and the file that parts make; PNG's hashes and lengths and RIFF's
+# length are made anew
 
 
 def split(name: str, data: bytes) -> list[bytes]:
@@ -366,7 +369,7 @@ def mutation(seed: int):
 
 
 def make(name: str, seed: int) -> bytes:
-    """The same bytes for the same format and seed, as long as Pillow and OpenCV write the same files."""
+    """The same bytes for the same format and seed, while Pillow and OpenCV write the same files."""
     rng, mutate = random.Random(f"{name} {seed}"), mutation(seed)
     data = rng.choice(bases(name))
     whole = mutate in (flip_bits, zero_run, cut, insert, splice)
@@ -392,7 +395,10 @@ def make(name: str, seed: int) -> bytes:
 
 
 def read_files(name: str, first: int, last: int) -> None:
-    """Read the files of these seeds, a line of JSON for each: seed, outcome, seconds, largest memory so far in MiB."""
+    """Read the files of these seeds, and print a line of JSON for each.
+
+    It holds the seed, the outcome, the seconds, and the largest memory so far in MiB.
+    """
     import resource
 
     import psutil
@@ -401,7 +407,7 @@ def read_files(name: str, first: int, last: int) -> None:
     from helpers import images
 
     def fill(byte):
-        """From now on, memory that is given out anew holds this byte; elsewhere than in glibc, what it likes."""
+        """From now on, memory that glibc gives out anew holds this byte; others do as they like."""
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").mallopt(-6, byte)  # M_PERTURB
 
@@ -461,7 +467,7 @@ def read_files(name: str, first: int, last: int) -> None:
 
 
 def watch(name: str, files: int) -> list[tuple[int, str, float, float]]:
-    """What `read_files` says of each seed, with "crash" and "hang" where a child could not say it."""
+    """What `read_files` says of each seed; "crash" and "hang" where a child could not say it."""
     rows, at = [], 0
     while at < files:
         command = [sys.executable, "-W", "ignore", __file__, "read", name, str(at), str(files)]
@@ -505,8 +511,9 @@ def table(found: dict[str, list]) -> str:
             how: sum(o.startswith(how) for _, o, *_ in rows)
             for how in ("decoded", "refused", "crash", "hang")
         }
+        share = count["decoded"] / len(rows)
         lines.append(
-            f"{name:<8}{len(rows):>6}{count['decoded']:>9}{count['decoded'] / len(rows):>7.0%}{count['refused']:>9}"
+            f"{name:<8}{len(rows):>6}{count['decoded']:>9}{share:>7.0%}{count['refused']:>9}"
             f"{count['crash']:>9}{count['hang']:>7}{len(rows) - sum(count.values()):>7}"
             f"{max(row[2] for row in rows):>8.2f} s{max(row[3] for row in rows):>6.0f} MiB"
         )
