@@ -12,10 +12,11 @@ run: .venv/locked  ## execute every lesson; report in build/report.html
 	$(RUN) -m helpers run
 
 test: .venv/locked  ## run every test, and every lesson in its shortest form
-	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile
+	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile -m "not full"
 
-check: .venv/locked  ## run the lessons as a reader does, where their claims are asserted
-	COURSE_PROFILE=quick $(RUN) -m pytest notebooks/*.ipynb
+check: .venv/locked  ## run the lessons as a reader does, where their claims are asserted; rehearse full
+	COURSE_PROFILE=quick $(RUN) -m pytest -n 2 --dist loadfile notebooks/*.ipynb
+	$(RUN) -m pytest -n 2 --dist load nbtests/test_full.py
 
 lint: .venv/locked  ## check style, and that helpers/ stays small
 	$(PYTHON) -m ruff check .

@@ -30,8 +30,23 @@ def speckle():
     return np.random.default_rng(0).random((128, 128, 3), np.float32)
 
 
+@pytest.fixture
+def eager():
+    """Let TensorFlow compile nothing: where few steps are trained, that costs the most."""
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Even though the `tf.config", UserWarning)  # of tf.data
+        tf.config.run_functions_eagerly(True)
+        yield
+        tf.config.run_functions_eagerly(False)
+
+
 def png_bytes(width, height, depth, colour, rows, *extra):
-    """A PNG by hand: `rows` without their filter bytes, `extra` chunks as (name, data) before the pixels."""
+    """A PNG by hand: `rows` are the rows of pixels without their filter bytes.
+
+    `extra` are chunks as (name, data), which stand before the pixels.
+    """
 
     def chunk(name, data):
         return (
@@ -65,14 +80,17 @@ def nobody():
 
 
 def bound_by_permissions():
-    """The same for a program about to start, which nobody could not even find where root's home is closed."""
+    """The same for a program that is about to start.
+
+    Where root's home is closed, nobody could not even find that program.
+    """
     if os.geteuid() == 0:
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 def no_space(limit=1000):
-    """A write past `limit` bytes of any file fails, as on a full disk, instead of ending the process."""
+    """A write past `limit` bytes of any file fails, as on a full disk; the process goes on."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -145,7 +163,10 @@ def command(tmp_path):
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """A folder of three pictures, 81×80, to train recipes on; all that these read and write is in tmp_path."""
+    """A folder of three pictures, 81×80, to train recipes on.
+
+    All that the recipes read and write is in tmp_path.
+    """
     from skimage import data
 
     from helpers import images, training

@@ -1,10 +1,12 @@
-"""Hostile and broken files through `images.read`: a picture or one line of reason, never a crash, a wait or a flood.
+"""Hostile and broken files through `images.read`.
 
-Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
-gives out memory that it did not write would give another picture.
+It gives a picture or one line of reason, and never crashes, waits, or floods the memory. Each file
+that reads is read again, after a coloured picture and with new memory filled with another byte: a
+reader that gives out memory that it did not write would give another picture.
 
-`python nbtests/core/test_hostile.py 5000` reads more files of each format than the test does; `… PNG 17` writes the one
-file that the table's complaint names. Children read, so that one killed by a decoder is counted and named.
+`python nbtests/core/test_hostile.py 5000` reads more files of each format than the test does;
+`… PNG 17` writes the one file that the table's complaint names. Children read, so that one killed
+by a decoder is counted and named.
 """
 
 import contextlib
@@ -35,8 +37,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ["JPEG", "PNG", "GIF", "TIFF", "WEBP"]
 FILES = 1000  # of each format
-# Pillow 11.3, which Colab has, shows unwritten memory in place of a TIFF's damaged strips: its libtiff leaves it so.
-# There it is the reader's own memory; the page, which serves many, asks for 13, where it does not happen
+# Pillow 11.3, which Colab has, shows unwritten memory in place of a TIFF's damaged strips, because
+# its libtiff leaves it so. There it is the reader's own memory. The page, which serves many, asks for
+# Pillow 13, where it does not happen
 SAFE = int(PIL.__version__.split(".")[0]) >= 13
 SLOW, LARGE = 5, 1024  # what no file may take: seconds, and MiB above what the imports take
 NUMBERS = [
@@ -136,49 +139,87 @@ def bases(name: str) -> list[bytes]:
     return [*lossy, saved(rgb, lossless=True), saved(palette, lossless=True)]
 
 
-# a file as a list of its parts, and the file that parts make: PNG's hashes and lengths, RIFF's length are made anew
+# a file as a list of its parts, and the file that parts make; PNG's hashes and lengths and RIFF's
+# length are made anew
 
 
 def split(name: str, data: bytes) -> list[bytes]:
-    cuts, at = [0], {"JPEG": 2, "PNG": 8, "GIF": 13, "TIFF": 0, "WEBP": 12}[name]
-    if name == "TIFF":
-        order = "<" if data[:2] == b"II" else ">"
-        big = data[2 if order == "<" else 3] == 43
-        (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-        (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
-        first, size = at + (8 if big else 2), 20 if big else 12
-        return [
-            data[a:b]
-            for a, b in pairs([0, at, *range(first, first + entries * size + 1, size), len(data)])
-        ]
-    if name == "GIF" and data[10] & 128:
-        at += 3 << (data[10] & 7) + 1
+    ends = {
+        "JPEG": jpeg_segments,
+        "PNG": png_chunks,
+        "GIF": gif_blocks,
+        "TIFF": tiff_entries,
+        "WEBP": webp_chunks,
+    }[name]
+    parts = [data[a:b] for a, b in pairs([0, *ends(data), len(data)])]
+    return unpacked(parts) if name == "PNG" else parts
+
+
+def jpeg_segments(data: bytes) -> list[int]:
+    """Where the segments begin; the coded pixels belong to the one before them."""
+    cuts, at = [], 2
     while at < len(data) - 1:
         cuts.append(at)
-        if name == "JPEG":
-            at += 2 + int.from_bytes(data[at + 2 : at + 4])
-            if (
-                data[cuts[-1] + 1] == 0xDA
-            ):  # the coded pixels, up to the next marker that is no restart
-                while at < len(data) - 1 and (
-                    data[at] != 255 or data[at + 1] == 0 or 0xD0 <= data[at + 1] < 0xD8
-                ):
-                    at += 1
-        elif name == "PNG":
-            at += 12 + int.from_bytes(data[at : at + 4])
-        elif name == "WEBP":
-            at += 8 + (int.from_bytes(data[at + 4 : at + 8], "little") + 1) // 2 * 2
-        elif data[at] == 0x3B:
-            break
-        else:  # GIF's extension or picture, then blocks up to an empty one
-            colours = 3 << (data[at + 9] & 7) + 1 if data[at] == 0x2C and data[at + 9] & 128 else 0
-            at += 2 if data[at] == 0x21 else 11 + colours
-            while data[at]:
-                at += 1 + data[at]
+        coded = data[at + 1] == 0xDA
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+        while coded and at < len(data) - 1 and not is_marker(data[at : at + 2]):
             at += 1
-    parts = [data[a:b] for a, b in pairs([*cuts, len(data)])]
-    if name != "PNG":
-        return parts
+    return cuts
+
+
+def is_marker(two: bytes) -> bool:
+    """Whether a segment of a JPEG begins here: a marker that is no restart."""
+    return two[0] == 255 and two[1] != 0 and not 0xD0 <= two[1] < 0xD8
+
+
+def png_chunks(data: bytes) -> list[int]:
+    cuts, at = [], 8
+    while at < len(data) - 1:
+        cuts.append(at)
+        at += 12 + int.from_bytes(data[at : at + 4])
+    return cuts
+
+
+def webp_chunks(data: bytes) -> list[int]:
+    cuts, at = [], 12
+    while at < len(data) - 1:
+        cuts.append(at)
+        at += 8 + (int.from_bytes(data[at + 4 : at + 8], "little") + 1) // 2 * 2
+    return cuts
+
+
+def colour_table(flags: int) -> int:
+    """Bytes of a GIF's colour table."""
+    return 3 << (flags & 7) + 1 if flags & 128 else 0
+
+
+def gif_blocks(data: bytes) -> list[int]:
+    """Where the extensions and pictures begin; each ends with an empty block."""
+    cuts, at = [], 13 + colour_table(data[10])
+    while at < len(data) - 1:
+        cuts.append(at)
+        if data[at] == 0x3B:
+            break
+        at += 2 if data[at] == 0x21 else 11 + colour_table(data[at + 9] if data[at] == 0x2C else 0)
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return cuts
+
+
+def tiff_entries(data: bytes) -> list[int]:
+    """Where the first directory begins, and each of its entries."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2 if order == "<" else 3] == 43
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
+    first = at + (8 if big else 2)
+    size = 20 if big else 12
+    return [at, *range(first, first + entries * size + 1, size)]
+
+
+def unpacked(parts: list[bytes]) -> list[bytes]:
+    """A PNG's chunks without lengths and hashes, all pixels in one, which is not compressed."""
     chunks = [part[4:-4] for part in parts[1:]]
     pixels = b"".join(chunk[4:] for chunk in chunks if chunk[:4] == b"IDAT")
     first = next(k for k, chunk in enumerate(chunks) if chunk[:4] == b"IDAT")
@@ -328,7 +369,7 @@ def mutation(seed: int):
 
 
 def make(name: str, seed: int) -> bytes:
-    """The same bytes for the same format and seed, as long as Pillow and OpenCV write the same files."""
+    """The same bytes for the same format and seed, while Pillow and OpenCV write the same files."""
     rng, mutate = random.Random(f"{name} {seed}"), mutation(seed)
     data = rng.choice(bases(name))
     whole = mutate in (flip_bits, zero_run, cut, insert, splice)
@@ -354,7 +395,10 @@ def make(name: str, seed: int) -> bytes:
 
 
 def read_files(name: str, first: int, last: int) -> None:
-    """Read the files of these seeds, a line of JSON for each: seed, outcome, seconds, largest memory so far in MiB."""
+    """Read the files of these seeds, and print a line of JSON for each.
+
+    It holds the seed, the outcome, the seconds, and the largest memory so far in MiB.
+    """
     import resource
 
     import psutil
@@ -363,7 +407,7 @@ def read_files(name: str, first: int, last: int) -> None:
     from helpers import images
 
     def fill(byte):
-        """From now on, memory that is given out anew holds this byte; elsewhere than in glibc, what it likes."""
+        """From now on, memory that glibc gives out anew holds this byte; others do as they like."""
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").mallopt(-6, byte)  # M_PERTURB
 
@@ -423,7 +467,7 @@ def read_files(name: str, first: int, last: int) -> None:
 
 
 def watch(name: str, files: int) -> list[tuple[int, str, float, float]]:
-    """What `read_files` says of each seed, with "crash" and "hang" where a child could not say it."""
+    """What `read_files` says of each seed; "crash" and "hang" where a child could not say it."""
     rows, at = [], 0
     while at < files:
         command = [sys.executable, "-W", "ignore", __file__, "read", name, str(at), str(files)]
@@ -467,8 +511,9 @@ def table(found: dict[str, list]) -> str:
             how: sum(o.startswith(how) for _, o, *_ in rows)
             for how in ("decoded", "refused", "crash", "hang")
         }
+        share = count["decoded"] / len(rows)
         lines.append(
-            f"{name:<8}{len(rows):>6}{count['decoded']:>9}{count['decoded'] / len(rows):>7.0%}{count['refused']:>9}"
+            f"{name:<8}{len(rows):>6}{count['decoded']:>9}{share:>7.0%}{count['refused']:>9}"
             f"{count['crash']:>9}{count['hang']:>7}{len(rows) - sum(count.values()):>7}"
             f"{max(row[2] for row in rows):>8.2f} s{max(row[3] for row in rows):>6.0f} MiB"
         )

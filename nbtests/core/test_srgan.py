@@ -20,11 +20,11 @@ def pairs(step, n=2, size=16):
     return tf.data.Dataset.range(step, 10**6).map(batch)
 
 
-def small(optimizer=None, **losses):
+def small(optimizer=None, eager=False, **losses):
     keras.utils.set_random_seed(0)
     g = models.espcn(scale=2, activation="tanh")
     model = adversarial.SRGAN(g, models.patch_discriminator(4, strided=1), **losses)
-    model.compile(optimizer or keras.optimizers.Adam(1e-3))
+    model.compile(optimizer or keras.optimizers.Adam(1e-3), run_eagerly=eager)
     return model
 
 
@@ -37,7 +37,7 @@ def moved(network, before):
 
 
 def test_a_step_is_the_textbooks():
-    """The update equals that of two gradients and two Adams, computed one after the other with the other frozen."""
+    """The update equals that of two gradients and two Adams, each with the other network frozen."""
     losses = {"pixel": 0.3, "reduced": 0.7, "adversarial": 2}
     model, (lr, hr) = small(**losses), next(iter(pairs(0)))
     g, d = model.generator, model.discriminator
@@ -104,7 +104,7 @@ def test_the_generator_closes_the_margin_that_the_discriminator_opens():
 
 
 def test_detail_that_cannot_be_known_is_drawn_all_the_same():
-    """Stripes whose place the reduced picture does not tell: the mean of all is grey, and only L1 settles for it."""
+    """Nothing tells the place of these stripes. Their mean is grey; L1 alone settles for that."""
 
     def stripes(k):
         place = tf.random.stateless_uniform([8, 1, 1, 1], [3, k], 0, 2, tf.int32)
@@ -124,11 +124,10 @@ def test_detail_that_cannot_be_known_is_drawn_all_the_same():
 
 def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     def losses(folder, epochs):
-        """Of each epoch, few and short: sums in another order drift apart no further than the bound."""
+        """Of each epoch; few and short, so that sums in another order stay within the bound."""
         rate = keras.optimizers.schedules.CosineDecay(2e-3, 16)
-        history = training.fit(
-            small(keras.optimizers.Adam(rate)), pairs, epochs, 4, tmp_path / folder
-        )
+        model = small(keras.optimizers.Adam(rate), eager=True)
+        history = training.fit(model, pairs, epochs, 4, tmp_path / folder)
         return np.transpose([history.history[k] for k in ("pixel", "reduced", "deceive", "tell")])
 
     whole = losses("whole", 4)
@@ -142,7 +141,7 @@ def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
 
 
 @pytest.fixture
-def tiny(toy, tmp_path, monkeypatch):
+def tiny(toy, tmp_path, monkeypatch, eager):
     """The recipe, small, what it starts from, shipped, and the command that trains it."""
     recipe = train.RECIPES["srgan_photos_x4"]
     arguments = recipe["card"]["arguments"] | {"c": 2, "d": 2, "g": 4, "g0": 4}

@@ -99,39 +99,55 @@ def test_missing_weights_name_the_command(weights):
         training.load_weights("nothing", weights[0])
 
 
-RUN = """
-import sys, time, json
-from functools import partial
+TRAIN = """
+import json
+import sys
+import time
 from pathlib import Path
-import numpy as np, keras
+
+import keras
+import numpy as np
+
 from helpers import batching, models, training
+
 hr = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
 lr = hr.reshape(24, 16, 2, 16, 2, 3).mean((2, 4)).astype(np.uint8)
-keras.utils.set_random_seed(1)
-model = models.espcn(scale=2, activation="tanh")
-model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 36)), "mse")
-folder, pause = Path(sys.argv[1]), float(sys.argv[2])
+pause = float(sys.argv[1])
+
+
+def data(step):
+    return batching.batches(lr, hr, 4, patch=8, seed=5, start=step)
+
 
 class Tell(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         time.sleep(pause)
-    def on_epoch_end(self, epoch, logs=None):
-        print(json.dumps([epoch, float(logs["loss"])]), flush=True)
 
-data = lambda step: batching.batches(lr, hr, 4, patch=8, seed=5, start=step)
-training.fit(model, data, epochs=6, steps=7, folder=folder, callbacks=[Tell()])
+    def on_epoch_end(self, epoch, logs=None):
+        print(json.dumps([folder.name, epoch, float(logs["loss"])]), flush=True)
+
+
+for folder in map(Path, sys.argv[2:]):
+    keras.utils.set_random_seed(1)
+    model = models.espcn(scale=2, activation="tanh")
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, 36)
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    training.fit(model, data, epochs=6, steps=7, folder=folder, callbacks=[Tell()])
 """
 
 
-def losses(folder, pause="0", kill_in_epoch=None):
-    """Train in a process of its own; SIGKILL it in the middle of an epoch if asked; {epoch: loss}."""
+def losses(*folders, pause="0", kill_in_epoch=None):
+    """Train in a process of its own, once for each folder; returns {folder's name: {epoch: loss}}.
+
+    If asked, SIGKILL ends the process in the middle of an epoch.
+    """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-c", RUN, str(folder), pause]
+    command = [sys.executable, "-c", TRAIN, pause, *map(str, folders)]
+    told = {folder.name: {} for folder in folders}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        told = {}
         for line in process.stdout:
-            epoch, loss = json.loads(line)
-            told[epoch] = loss
+            name, epoch, loss = json.loads(line)
+            told[name][epoch] = loss
             if epoch + 1 == kill_in_epoch:
                 time.sleep(0.5)  # three pauses into the next epoch
                 process.send_signal(signal.SIGKILL)
@@ -141,9 +157,10 @@ def losses(folder, pause="0", kill_in_epoch=None):
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    whole = losses(tmp_path / "whole")
-    first = losses(tmp_path / "cut", pause="0.15", kill_in_epoch=3)
-    rest = losses(tmp_path / "cut")
+    first = losses(tmp_path / "cut", pause="0.15", kill_in_epoch=3)["cut"]
+    # One more process: it resumes first, while nothing was trained in it, and then trains the whole
+    told = losses(tmp_path / "cut", tmp_path / "whole")
+    rest, whole = told["cut"], told["whole"]
     assert set(whole) == set(range(6)) and set(first) == {0, 1, 2} and set(rest) == {3, 4, 5}
     for epoch, loss in (first | rest).items():
         assert abs(loss - whole[epoch]) < 1e-5
@@ -243,7 +260,10 @@ def test_training_draws_the_damage_that_the_card_names(recipe):
 
 @pytest.fixture
 def unsplash(tmp_path):
-    """The Kaggle set's layout with eight pictures, each with a low one of blocks and one that does not count."""
+    """Eight pictures in the Kaggle set's layout.
+
+    Each has a low one of blocks, and another low one that does not count.
+    """
     folder, rows = tmp_path / "unsplash", ["low_res,high_res"]
     cat = images.to_float(data.chelsea())
     for k in range(8):
@@ -257,7 +277,7 @@ def unsplash(tmp_path):
     return folder
 
 
-def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, capsys):
+def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, capsys, eager):
     name = "unet_photos"
     monkeypatch.setattr(train, "ROOT", tmp_path)
     monkeypatch.setattr(train, "training_folder", lambda name: tmp_path / "work" / name)
@@ -294,7 +314,10 @@ def test_a_recipe_that_repairs_wants_pairs(tmp_path):
 
 
 def trained_small(name, toy, monkeypatch, **recipe):
-    """Two steps of the recipe `name`, made small; its card and its manifest's rows, none of the test picture."""
+    """Train two steps of the recipe `name`, made small.
+
+    Returns its card and its manifest's rows, none of which is of the test picture.
+    """
     for key, values in recipe.items():
         for option, value in values.items():
             monkeypatch.setitem(train.RECIPES[name][key], option, value)
@@ -306,7 +329,7 @@ def trained_small(name, toy, monkeypatch, **recipe):
     return training.load_weights(name)[1], rows
 
 
-def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch):
+def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch, eager):
     small = {"card": {"arguments": {"latent": 4, "width": 4}}, "batches": {"batch": 2}}
     card, rows = trained_small(
         "cae_faces", toy, monkeypatch, cut={"size": 32, "per_picture": 2}, **small
@@ -321,7 +344,7 @@ def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["rdn_photos_x2", "rdn_noise_cancel_x2"])
-def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch):
+def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch, eager):
     assert models.rdn(**train.SIZES).count_params() <= 600_000
     small = {"card": {"arguments": train.SIZES | {"c": 2, "d": 2, "g": 4, "g0": 4}}}
     small |= {"cut": {"size": 64, "per_picture": 2}, "batches": {"batch": 2, "patch": 16}}

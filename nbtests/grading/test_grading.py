@@ -1,9 +1,13 @@
-"""Grading submissions that fight back: no points they did not earn, no harm to the others, the grades untouched."""
+"""Grading submissions that fight back.
+
+They get no points that they did not earn, do the others no harm, and leave the grades untouched.
+"""
 
 import contextlib
 import copy
 import csv
 import io
+import itertools
 import json
 import os
 import socket
@@ -25,7 +29,11 @@ from instructors import exercises, grade, sandbox
 from instructors.worker import HEAD, decode, encode
 
 LESSON = "02_crop_and_pyramid"
-FULL, PSNR = 15, 3  # points by machine, and of the exercise that the hostile cells stand in
+FULL = 15  # points by machine
+# The exercises that hostile cells stand in the place of, and their points
+SLOTS = {"square_crop": 3, "psnr": 3, "pyramid": 4}
+NUMBERS = {"square_crop": 2, "psnr": 3, "pyramid": 4}
+PSNR = SLOTS["psnr"]
 SECONDS = 6
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL"),
@@ -35,7 +43,8 @@ needs_sandbox = pytest.mark.skipif(
     sandbox.bubblewrap() is None, reason="bubblewrap is not installed, or does not work here"
 )
 
-# Each stands in the place of the exercise on PSNR, which therefore gets nothing; the other exercises are right.
+# Three of them are handed in together, each in the place of an exercise, which gets nothing for it.
+# The first and the last exercise are right.
 CELLS = {
     "endless cell": "while True:\n    pass",
     "endless function": "def psnr(truth, picture):\n    while True:\n        pass",
@@ -63,11 +72,26 @@ time.sleep(60)
     "polite exit": "raise SystemExit('passed')",
     "interrupt": "raise KeyboardInterrupt",
     "kill everything": "import os, signal\nos.kill(-1, signal.SIGKILL)",
-    "kill the parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(1, signal.SIGKILL)",
+    "kill the parent": """
+import os, signal
+os.kill(os.getppid(), signal.SIGKILL)
+os.kill(1, signal.SIGKILL)
+""",
     "closed pipes": "import os\nos.closerange(0, 200)",
     "segmentation fault": "import ctypes\nctypes.string_at(0)",
-    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
-    "thread bomb": "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(60,)).start()",
+    "fork bomb": """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+""",
+    "thread bomb": """
+import threading, time
+while True:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+""",
     "flood of output": "while True:\n    print('x' * 100_000)",
     "flood of the pipes": """
 import os
@@ -138,7 +162,10 @@ for number in range(3, 20):
     except OSError:
         pass
 """,
-    "forged points": 'print(\'{"tests": {"psnr_close": [100, ""]}}\')\nprint("# Graded 100 of 100")',
+    "forged points": """
+print('{"tests": {"pyramid_both": [100, ""], "psnr_close": [100, ""]}}')
+print("# Graded 100 of 100")
+""",
     "pickle in an array": """
 import numpy as np
 class Evil:
@@ -148,8 +175,17 @@ class Evil:
 def psnr(truth, picture):
     return np.array([Evil()], dtype=object)
 """,
-    "too large a result": "import numpy as np\ndef psnr(truth, picture):\n    return np.zeros(1 << 28, np.uint8)",
-    "a list in itself": "def psnr(truth, picture):\n    endless = []\n    endless.append(endless)\n    return endless",
+    "too large a result": """
+import numpy as np
+def psnr(truth, picture):
+    return np.zeros(1 << 28, np.uint8)
+""",
+    "a list in itself": """
+def psnr(truth, picture):
+    endless = []
+    endless.append(endless)
+    return endless
+""",
     "an error that errs": """
 class Strange(Exception):
     def __str__(self): raise Strange
@@ -175,6 +211,22 @@ subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
 """,
 }
 
+# These end their process, so what stands in the place of the next exercise begins in a new one.
+ENDING = [
+    "endless cell",
+    "deaf to signals",
+    "memory hog of many",
+    "exit",
+    "kill everything",
+    "kill the parent",
+    "closed pipes",
+    "segmentation fault",
+    "fork bomb",
+    "thread bomb",
+    "flood of the pipes",
+    "forged answer",
+]
+
 # These look around or do harm outside; without a sandbox nothing would stop them.
 SANDBOXED = {
     "reads the grades": """
@@ -183,7 +235,8 @@ wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", "wrong
 wanted += (".git", "nbtests", "honest")
 found = []
 for folder, folders, names in os.walk("/"):
-    folders[:] = [n for n in folders if os.path.join(folder, n) not in ("/proc", "/usr", "PREFIX", "BASE")]
+    known = ("/proc", "/usr", "PREFIX", "BASE")
+    folders[:] = [n for n in folders if os.path.join(folder, n) not in known]
     found += [os.path.join(folder, n) for n in folders + names if n in wanted]
 print("found", found)
 handed_in, source = "PLACE/in/honest/", "ROOT/instructors/source/LESSON/"
@@ -208,8 +261,9 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", PORT)), (socket.AF_INET, 
 """,
     "writes into the course": """
 import helpers, pathlib, sys
+data = helpers.ROOT / "data"
 for path in (helpers.__file__, helpers.ROOT / "pyproject.toml", sys.executable, "/worker.py",
-             helpers.ROOT / "data/weights/espcn_photos_x4.md", helpers.ROOT / "data/raw/sample/chelsea.png"):
+             data / "weights/espcn_photos_x4.md", data / "raw/sample/chelsea.png"):
     for way in ("write_bytes(b'')", "unlink()", "rename('/tmp/x')", "chmod(0o777)"):
         try:
             eval("pathlib.Path(path)." + way)
@@ -257,6 +311,20 @@ def honest():
     return {c.metadata.nbgrader.grade_id: c.source for c in graded}
 
 
+def by_threes(cells):
+    """Where each hostile cell is handed in: {its name: (student, exercise's cell)}."""
+    ending = [name for name in ENDING if name in cells]
+    functions = [name for name, code in cells.items() if "def psnr" in code]
+    others = [name for name in cells if name not in ending and name not in functions]
+    others.sort(key=lambda name: name not in SANDBOXED)  # beside functions that leave Python whole
+    places = {}
+    for number, three in enumerate(itertools.zip_longest(ending, functions, others)):
+        for slot, name in zip(SLOTS, three, strict=True):
+            if name is not None:
+                places[name] = (f"hostile {number}", slot)
+    return places
+
+
 def hand_in(folder, name, content):
     place = folder / name / f"{LESSON}.ipynb"
     place.parent.mkdir(parents=True)
@@ -268,7 +336,7 @@ def hand_in(folder, name, content):
 
 
 def files(folder):
-    """Notebooks that are not what they should be, as bytes, and the points by machine that they have earned."""
+    """Notebooks that are not as they should be, as bytes, and the points that they have earned."""
     good = nbformat.writes(notebook(honest())).encode()
     three = nbformat.writes(nbformat.convert(notebook(honest()), 3), version=3).encode()
     twice = notebook(honest())
@@ -346,73 +414,16 @@ def table(to):
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
-def printed(to, name):
+def printed(term, name):
     """What the hostile cell printed, as it is kept."""
-    marks = json.loads((to / "results" / name / f"{LESSON}.json").read_text(encoding="utf-8"))[
-        "marks"
-    ]
-    return next((mark["printed"] for mark in marks if mark["number"] == 3), "")
+    student, slot = term.places[name]
+    kept = (term.to / "results" / student / f"{LESSON}.json").read_text(encoding="utf-8")
+    marks = json.loads(kept)["marks"]
+    return next((mark["printed"] for mark in marks if mark["number"] == NUMBERS[slot]), "")
 
 
-@pytest.fixture(scope="module")
-def term(tmp_path_factory):
-    """Everybody hands in at once: two honest students, one of them graded by hand already, and all of the others."""
-    root = tmp_path_factory.mktemp("term")
-    folder, to = root / "in", root / "out"
-    hand_in(
-        folder, "honest", notebook(honest() | {"blur_explained": "Twenty pixels instead of five."})
-    )
-    hand_in(folder, "zoe honest", notebook(honest()))
-    to.mkdir()
-    digest = "0" * 8
-    (to / "manual.csv").write_text(
-        f"student,lesson,exercise,of,points,comment,answer\nhonest,{LESSON},blur_explained,2,1.5,well seen,{digest}\n"
-        "gone,06_espcn,broken_picture,3,2,left the course,11111111\n",
-        encoding="utf-8",
-    )
-    listener = socket.create_server(("127.0.0.1", 0))
-    called = []
-
-    def listen():
-        while True:
-            try:
-                called.append(listener.accept())
-            except OSError:
-                return
-
-    threading.Thread(target=listen, daemon=True).start()
-    cells = dict(CELLS)
-    if sandbox.bubblewrap():
-        here = {
-            "PREFIX": sys.prefix,
-            "BASE": sys.base_prefix,
-            "PLACE": root,
-            "ROOT": ROOT,
-            "LESSON": LESSON,
-            "PORT": listener.getsockname()[1],
-        }
-        for name, code in SANDBOXED.items():
-            for word, value in here.items():
-                code = code.replace(word, str(value))
-            cells[name] = code
-    else:  # what nothing here would stop
-        for name in (
-            "kill everything",
-            "kill the parent",
-            "fork bomb",
-            "memory hog of many",
-            "left behind",
-        ):
-            del cells[name]
-    expected = {name: FULL - PSNR for name in cells}
-    for name, code in cells.items():
-        hand_in(folder, name, notebook(honest() | {"psnr": code}))
-    for name, (content, points) in files(folder).items():
-        hand_in(folder, name, content)
-        expected[name] = points
-    hand_in(
-        folder, "<b>bold & =1+1", notebook({"blur_explained": "<script>alert('answered')</script>"})
-    )
+def hand_in_by_hand(folder):
+    """What else stands in a folder of submissions: links, pipes, other names, nothing at all."""
     (folder / "linked").mkdir()
     (folder / "linked" / f"{LESSON}.ipynb").symlink_to(exercises.source(LESSON))
     (folder / "linked too").symlink_to(folder / "honest")
@@ -420,16 +431,77 @@ def term(tmp_path_factory):
     os.mkfifo(folder / "piped" / f"{LESSON}.ipynb")
     (folder / "lost.ipynb").write_text("{}")
     hand_in(folder, "misnamed", b"{}").rename(folder / "misnamed" / "02 (1).ipynb")
-    hand_in(folder, "renamed", notebook(honest())).rename(
-        folder / "renamed" / f"Copy of {LESSON} (1).IPYNB"
-    )
+    renamed = folder / "renamed" / f"Copy of {LESSON} (1).IPYNB"
+    hand_in(folder, "renamed", notebook(honest())).rename(renamed)
     (folder / "zoe honest" / f"{LESSON} (2).ipynb").write_text("{}")
     (folder / "zipped").mkdir()
     (folder / "zipped" / f"{LESSON}.zip").write_bytes(b"PK")
-    expected["renamed"] = FULL
+
+
+def hostile_cells(root, port):
+    """The cells that can be let loose here, by name."""
+    if not sandbox.bubblewrap():
+        unstopped = {"kill everything", "kill the parent", "fork bomb", "memory hog of many"}
+        unstopped |= {"left behind"}
+        return {name: code for name, code in CELLS.items() if name not in unstopped}
+    here = {"PREFIX": sys.prefix, "BASE": sys.base_prefix, "PLACE": root, "ROOT": ROOT}
+    here |= {"LESSON": LESSON, "PORT": port}
+    cells = dict(CELLS)
+    for name, code in SANDBOXED.items():
+        for word, value in here.items():
+            code = code.replace(word, str(value))
+        cells[name] = code
+    return cells
+
+
+@pytest.fixture(scope="module")
+def listener():
+    """A socket that nobody should reach, and whoever reached it."""
+    called = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def listen():
+            with contextlib.suppress(OSError):  # closed
+                while True:
+                    called.append(server.accept())
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield server.getsockname()[1], called
+
+
+@pytest.fixture(scope="module")
+def term(tmp_path_factory, listener):
+    """All hand in at once: two honest students, one graded by hand already, and the others."""
+    root = tmp_path_factory.mktemp("term")
+    folder, to = root / "in", root / "out"
+    port, called = listener
+    explained = {"blur_explained": "Twenty pixels instead of five."}
+    hand_in(folder, "honest", notebook(honest() | explained))
+    hand_in(folder, "zoe honest", notebook(honest()))
+    to.mkdir()
+    row = f"honest,{LESSON},blur_explained,2,1.5,well seen,00000000"
+    (to / "manual.csv").write_text(
+        f"student,lesson,exercise,of,points,comment,answer\n{row}\n"
+        "gone,06_espcn,broken_picture,3,2,left the course,11111111\n",
+        encoding="utf-8",
+    )
+    cells = hostile_cells(root, port)
+    places = by_threes(cells)
+    hostile = {}
+    for name, (student, slot) in places.items():
+        hostile.setdefault(student, {})[slot] = cells[name]
+    expected = {"renamed": FULL}
+    for student, three in hostile.items():
+        hand_in(folder, student, notebook(honest() | three))
+        expected[student] = FULL - sum(SLOTS[slot] for slot in three)
+    for name, (content, points) in files(folder).items():
+        hand_in(folder, name, content)
+        expected[name] = points
+    answered = {"blur_explained": "<script>alert('answered')</script>"}
+    hand_in(folder, "<b>bold & =1+1", notebook(answered))
+    hand_in_by_hand(folder)
     before = {path: path.read_bytes() for path in sorted((ROOT / "helpers").glob("*.py"))}
     done = run(folder, to, f"--seconds={SECONDS}", "--memory=1.5", "--jobs=2")
-    listener.close()
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(
         folder=folder,
@@ -439,15 +511,15 @@ def term(tmp_path_factory):
         expected=expected,
         called=called,
         before=before,
-        cells=cells,
+        places=places,
     )
 
 
 def test_nobody_gets_points_unearned_and_nobody_loses_what_is_earned(term):
     given = {name: float(term.rows[name]["machine"]) for name in term.expected}
     assert given == {name: float(points) for name, points in term.expected.items()}
-    for name in term.cells:
-        assert term.rows[name]["exercise 3"] == "0", name
+    for name, (student, slot) in term.places.items():
+        assert term.rows[student][f"exercise {NUMBERS[slot]}"] == "0", name
 
 
 def test_the_others_are_graded_and_points_by_hand_kept(term):
@@ -462,9 +534,9 @@ def test_the_others_are_graded_and_points_by_hand_kept(term):
 @pytest.mark.parametrize(
     "name, words",
     {
-        "endless cell": f"exercise 3 ended: it took longer than {SECONDS} seconds",
+        "endless cell": f"exercise 2 ended: it took longer than {SECONDS} seconds",
         "endless function": f"exercise 3 ended: it took longer than {SECONDS} seconds",
-        "exit": "exercise 3 ended: the process ended by itself",
+        "exit": "exercise 2 ended: the process ended by itself",
         "not json": "no notebook",
         "format 3": "nbformat 3",
         "solution deleted": "exercise 3 its cell is missing",
@@ -475,7 +547,8 @@ def test_the_others_are_graded_and_points_by_hand_kept(term):
     }.items(),
 )
 def test_the_notes_say_what_happened(term, name, words):
-    assert words in term.rows[name]["notes"]
+    student, _ = term.places.get(name, (name, None))
+    assert words in term.rows[student]["notes"]
 
 
 def test_a_missing_sandbox_is_told_and_a_working_one_is_not(term):
@@ -505,7 +578,8 @@ def test_no_script_of_a_student_runs_in_the_feedback(term):
         assert "default-src 'none'" in text
         assert "<script" not in text
         assert "onerror" not in text.replace("&lt;img src=x onerror", "")
-    text = (term.to / "feedback" / "markup" / f"{LESSON}.html").read_text(encoding="utf-8")
+    student, _ = term.places["markup"]
+    text = (term.to / "feedback" / student / f"{LESSON}.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(&#x27;raised&#x27;)" in text
     assert "&lt;script&gt;document.title" in text
     bold = (term.to / "feedback" / "<b>bold & =1+1" / f"{LESSON}.html").read_text(encoding="utf-8")
@@ -517,7 +591,7 @@ def test_no_script_of_a_student_runs_in_the_feedback(term):
 
 
 def test_no_hidden_test_can_be_seen(term):
-    assert printed(term.to, "tests in memory").startswith("hidden: [] ")
+    assert printed(term, "tests in memory").startswith("hidden: [] ")
 
 
 def test_nothing_goes_on_afterwards(term):
@@ -532,26 +606,26 @@ def test_nothing_goes_on_afterwards(term):
 
 @needs_sandbox
 def test_nothing_outside_can_be_read(term):
-    said = printed(term.to, "reads the grades")
+    said = printed(term, "reads the grades")
     assert said.splitlines() == ["found []"] + ["No such file or directory"] * 4
 
 
 @needs_sandbox
 def test_no_network(term):
     assert not term.called
-    assert printed(term.to, "opens a socket").count("no way") == 3
+    assert printed(term, "opens a socket").count("no way") == 3
 
 
 @needs_sandbox
 def test_nothing_outside_can_be_written(term):
-    assert printed(term.to, "writes into the course") == ""
+    assert printed(term, "writes into the course") == ""
     assert {path: path.read_bytes() for path in term.before} == term.before
-    assert 0 < int(printed(term.to, "fills the disk").split()[1]) <= 2 * sandbox.DISK
+    assert 0 < int(printed(term, "fills the disk").split()[1]) <= 2 * sandbox.DISK
 
 
 @needs_sandbox
 def test_no_way_up(term):
-    said = printed(term.to, "climbs out").split()
+    said = printed(term, "climbs out").split()
     assert said == [
         "mount",
         "-1",

@@ -1,6 +1,7 @@
-"""The page's tests set Django up; without Django, as on Colab, they skip, and no other test notices either.
+"""The page's tests set Django up; without it, as on Colab, they skip. No other test notices either.
 
-Against another database: DATABASE_URL=postgres://… pytest nbtests/web --ignore nbtests/web/test_page.py
+Against another database:
+DATABASE_URL=postgres://… pytest nbtests/web --ignore nbtests/web/test_page.py
 """
 
 import os
@@ -39,7 +40,10 @@ if find_spec("django") and find_spec("pytest_django"):
 
 
 class Doubled:
-    """In place of the networks, where what is tested is the page: twice as large, and dark where it was bright."""
+    """In place of the networks, where what is tested is the page.
+
+    It makes a picture twice as large, and dark where it was bright.
+    """
 
     def change(self, picture, task, done=lambda n: None):
         done(1)

@@ -1,4 +1,7 @@
-"""What the page's tests and its benchmark share: a real server, somebody who visits it, and files that mean harm."""
+"""What the page's tests and its benchmark share.
+
+A real server, somebody who visits it, and files that mean harm.
+"""
 
 import io
 import os
@@ -79,7 +82,10 @@ def hostile() -> dict[str, tuple[str, bytes]]:
 
 
 def disguised() -> dict[str, tuple[str, bytes]]:
-    """Pictures that hold something else besides, or have another kind's name: the page takes their pixels alone."""
+    """Pictures that hold something else besides, or have another kind's name.
+
+    The page takes their pixels alone.
+    """
     good, pixels, archive, info = photograph(), data.chelsea()[:256, :256], io.BytesIO(), PngInfo()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("run.sh", "echo harm")
@@ -96,7 +102,10 @@ def disguised() -> dict[str, tuple[str, bytes]]:
 
 
 def ordinary(random: np.random.Generator) -> bytes:
-    """A small photograph with the metadata that Photoshop, a phone or a scanner leaves, some of it in odd words."""
+    """A small photograph with the metadata that Photoshop, a phone or a scanner leaves.
+
+    Some of it is in odd words.
+    """
     words = [
         "<!DOCTYPE plist>",
         "<svg",
@@ -135,7 +144,10 @@ def ordinary(random: np.random.Generator) -> bytes:
 
 
 def layouts() -> dict[str, bytes]:
-    """Black pictures, laid out in rare, broken and lying ways, whose readers may be left with memory to fill."""
+    """Black pictures, laid out in rare, broken and lying ways.
+
+    Their readers may be left with memory to fill.
+    """
     black, found = np.zeros((300, 300, 3), np.uint16), {}
     opaque = np.dstack([black, np.full_like(black[..., :1], 65535)])
 
@@ -295,7 +307,10 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
 
 
 def killed_at_work(server: Server, jobs: int) -> list[str]:
-    """SIGKILL while the first of `jobs` pictures is in work and the others wait; their states after a restart."""
+    """SIGKILL while the first of `jobs` pictures is in work and the others wait.
+
+    Returns their states after a restart.
+    """
     visitor = Visitor(server.address)
     paths = [visitor.send(photograph(), task="day_to_night").json()["address"] for _ in range(jobs)]
     while visitor.get(f"{paths[0]}state").json()["state"] == "queued":

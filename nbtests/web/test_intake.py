@@ -1,4 +1,7 @@
-"""What comes in: every hostile file is refused in words and leaves nothing; every honest one loses its metadata."""
+"""What comes in.
+
+Every hostile file is refused in words and leaves nothing; every honest one loses its metadata.
+"""
 
 import io
 import re
@@ -65,7 +68,10 @@ def test_5000_ordinary_photographs_are_not_refused():
 
 
 def test_nothing_of_one_visitors_picture_is_in_anothers(done, send, client, settings):
-    """A sends a coloured photograph, then B a black file in a rare layout; again after another photograph of A's."""
+    """A sends a coloured photograph, then B a black file in a rare layout.
+
+    B sends it again after another photograph of A's.
+    """
     other, settings.UPLOADS_PER_MINUTE = type(client)(), 1000
     y, x = np.mgrid[0:300, 0:300]
     photographs = [
@@ -155,7 +161,10 @@ def test_metadata_is_gone(done):
 
 @pytest.mark.parametrize("usable", [True, False])
 def test_colours_are_those_that_the_profile_means(usable, done):
-    """A profile made from sRGB's, whose red and green have changed places: what is stored as red is meant as green."""
+    """A profile made from sRGB's, whose red and green have changed places.
+
+    What is stored as red is meant as green.
+    """
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = (
         srgb.replace(b"rXYZ", b"tmp.", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"tmp.", b"gXYZ", 1)

@@ -1,4 +1,7 @@
-"""The real server with the real networks, and a real browser: the whole way, every gesture, every page as a picture."""
+"""The real server with the real networks, and a real browser.
+
+The whole way, every gesture, and every page as a picture.
+"""
 
 import json
 import re
@@ -21,7 +24,8 @@ from nbtests.web import kit
 from web.studio import restorers, samples
 
 SCREENS = ROOT / "build" / "screens"
-QUIET = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+QUIET = "--disable-gpu --disable-quic --no-first-run"
+QUIET += " --disable-background-networking --disable-component-update"
 PLAYS = {"pavilion": "scroll", "garage": "scratch", "trees": "hover", "cat": "slider"}
 
 
@@ -50,7 +54,10 @@ def browser():
 
 @pytest.fixture
 def visit(browser, server):
-    """A new visitor's page. Whatever it asks of another host, and whatever its console says, fails the test."""
+    """A new visitor's page.
+
+    Whatever it asks of another host, and whatever its console says, fails the test.
+    """
     opened, wrong = [], []
 
     def make(width=1440, height=900, **options):
@@ -154,7 +161,10 @@ def fingers(session, kind: str, *points):
 
 
 def test_the_networks_do_what_the_cards_promise(results):
-    """Nearer to the truth than the damaged picture, where a truth is known; dark where it should be night."""
+    """Nearer to the truth than the damaged picture, where a truth is known.
+
+    Dark where it should be night.
+    """
     visitor, paths, _ = results
     got = {}
     for name, path in paths.items():
@@ -340,7 +350,8 @@ def test_a_file_dropped_beside_the_field_is_taken_too(visit):
     page.evaluate(
         """bytes => {
             const given = new DataTransfer();
-            given.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type: "image/jpeg" }));
+            const type = "image/jpeg";
+            given.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type }));
             const options = { dataTransfer: given, bubbles: true, cancelable: true };
             document.body.dispatchEvent(new DragEvent("drop", options));
         }""",
@@ -578,7 +589,10 @@ def test_less_motion_is_respected(opened):
     ],
 )
 def test_every_page_is_accessible_and_fits(width, scheme, language, visit, results):
-    """axe-core finds nothing, nothing is wider than the screen; a picture of each lies in build/screens."""
+    """axe-core finds nothing, and nothing is wider than the screen.
+
+    A picture of each page lies in build/screens.
+    """
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-core is not installed"
     ).Axe()
@@ -684,7 +698,10 @@ def test_the_real_server_refuses_what_is_hostile(what, server):
 
 
 def test_killed_in_the_middle_of_a_job(server):
-    """SIGKILL while pictures are in work: after the restart each is finished, once, and the database is whole."""
+    """SIGKILL while pictures are in work.
+
+    After the restart each is finished, once, and the database is whole.
+    """
     assert kit.killed_at_work(server, 3) == ["done"] * 3
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -103,8 +103,10 @@ def test_a_taken_port_is_named(tmp_path):
 
 def test_the_other_tests_do_not_load_django():
     code = (
-        "import sys, pytest; status = pytest.main(['-q', '--collect-only', 'nbtests/test_house.py']);"
-        "print(int(status), {'web.settings', 'web.studio.views', 'django.db.models'} & set(sys.modules))"
+        "import sys, pytest;"
+        "status = pytest.main(['-q', '--collect-only', 'nbtests/test_house.py']);"
+        "django = {'web.settings', 'web.studio.views', 'django.db.models'};"
+        "print(int(status), django & set(sys.modules))"
     )
     done = run("-c", code)
     assert done.stdout.splitlines()[-1] == "0 set()", done.stdout + done.stderr

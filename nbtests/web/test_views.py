@@ -1,4 +1,7 @@
-"""The pages: who sees what, for how long, in which language, and what is said when there is no place."""
+"""The pages: who sees what, for how long, and in which language.
+
+And what is said when there is no place.
+"""
 
 import ast
 import os
@@ -66,7 +69,7 @@ def test_a_picture_goes_its_way(task, client, send, worker, settings):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_large_picture_and_a_small_one(task, done):
-    """What the network gets: the task's size, and a smaller square as it is where that is allowed."""
+    """What the network gets: the task's size; where that is allowed, a smaller square as it is."""
     from helpers import images
 
     large, small = (

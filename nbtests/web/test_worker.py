@@ -68,7 +68,10 @@ def test_a_beat_keeps_ones_own(send, worker, other):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_the_database_lost_is_taken_up_by_the_same_process(when, send, worker, monkeypatch):
-    """The database goes away as a job starts, or as it ends; its process lives, and is the only one."""
+    """The database goes away as a job starts, or as it ends.
+
+    The job's process lives, and is the only one.
+    """
     send()
     change, update = worker.change, module.models.Jobs.update
 
