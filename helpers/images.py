@@ -5,18 +5,16 @@ stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 """
 
 import io
-import logging
 import os
-import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-import tifffile
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
 from helpers.files import replacing
@@ -28,15 +26,9 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-# TIFF's tags, and what they may say
-WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
-WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
-TiffImagePlugin.READ_LIBTIFF = (
-    True  # Pillow's own reader mixes up separate planes of 16 bits; libtiff does not
-)
-logging.getLogger("tifffile").setLevel(
-    logging.CRITICAL
-)  # what it cannot read is raised, and said once
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # A TIFF's tag, and what it may say
+# Pillow's own reader mixes up the separate planes of a TIFF; libtiff does not
+TiffImagePlugin.READ_LIBTIFF = True
 
 
 def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
@@ -55,37 +47,83 @@ def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """float in [0, 1], clipped and rounded → uint8 in [0, 255]."""
+    """A picture as a file keeps it. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        Any shape, float; what lies outside [0, 1] is clipped.
+
+    Returns
+    -------
+    np.ndarray
+        The same shape, uint8 in [0, 255], rounded.
+    """
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """uint8 in [0, 255] → float32 in [0, 1]."""
-    return np.divide(
-        picture, 255, dtype=np.float32
-    )  # no second copy: a large picture is hundreds of megabytes
+    """Bytes as a picture in memory. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        Any shape, uint8 in [0, 255].
+
+    Returns
+    -------
+    np.ndarray
+        The same shape, float32 in [0, 1].
+    """
+    # Divided at once into float32: a second copy of a large picture is hundreds of megabytes
+    return np.divide(picture, 255, dtype=np.float32)
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
-    """Any picture file as (h, w, 3) float32 in [0, 1], upright.
+    """Any picture file, upright, with transparent pixels laid on white. Lesson 01.
 
-    EXIF orientation is applied, grey and palette become RGB, transparent pixels are laid on white,
-    16 bits keep their depth, of an animation the first frame is taken. Raises FileNotFoundError where
-    there is no such file, and ValueError in words for one that is no picture, is damaged, or is too large.
+    EXIF's orientation is applied, grey and palette become RGB, grey keeps 16 bits, colours keep 8,
+    and of an animation the first frame is taken.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that Pillow reads.
+
+    Returns
+    -------
+    np.ndarray
+        (h, w, 3), float32 in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For a file that is no picture, is damaged, is too large, or holds 32-bit values.
     """
-    path = Path(path)
+    with open_file(path) as file:
+        return on_white(decode(file))
+
+
+def open_file(path: str | os.PathLike) -> Image.Image:
+    """Open a picture file by Pillow without decoding it; errors as in `read`."""
+    with _in_words(path), warnings.catch_warnings():
+        # Pillow warns from 89 megapixels on, where large phones are, and refuses from 179 on
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        file = Image.open(path)
+        size = Path(path).stat().st_size
+        if file.width * file.height > max(1 << 24, 2000 * size):  # Few bytes would fill gigabytes
+            file.close()
+            raise Image.DecompressionBombError(f"{file.width}×{file.height} in {size:,} bytes")
+    return file
+
+
+@contextmanager
+def _in_words(path: str | os.PathLike) -> Iterator[None]:
+    """Whatever Pillow raises about a file, as an error that says what to do."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels on, where large phones are, and refuses from 179 on
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            file = Image.open(path)
-        with file:
-            if file.width * file.height > max(
-                1 << 24, 2000 * path.stat().st_size
-            ):  # few bytes would fill gigabytes
-                claim = f"{file.width}×{file.height} in {path.stat().st_size:,} bytes"
-                raise Image.DecompressionBombError(claim)
-            pixels, turned = _pixels(file, path), orientation(file)
+        yield
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except IsADirectoryError:
@@ -100,154 +138,50 @@ def read(path: str | os.PathLike) -> np.ndarray:
         ) from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels ({error}); make it smaller first") from None
-    except Exception as error:  # Pillow's decoders raise whatever they like
+    except Exception as error:  # Pillow's decoders raise errors of every class
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} is damaged ({reason}); get the file again") from error
-    if pixels is None:
-        raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
-    pixels = upright(pixels, turned)
-    if pixels.shape[-1] == 4:
-        alpha = pixels[..., 3:]
-        pixels = pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(pixels, np.float32)
 
 
-def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
-    """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1], as it lies in the file; None for 32-bit values."""
-    if image.mode in ("RGB", "RGBA"):
-        if image.format == "PNG" and ";16" in str(
-            image.tile
-        ):  # the tile is known only before it is loaded
-            return _deep_png(image, path)
-        if image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
-            return _deep_tiff(image, path)
-    image.load()
-    if image.mode.startswith(("I", "F")):
-        grey = np.asarray(image)
-        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-            return None
-        alpha = grey != image.info.get("transparency", -1)  # a PNG may declare one grey transparent
-        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-            grey = 65535 - grey
-        return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
-    return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+def pixels(image: Image.Image) -> np.ndarray | None:
+    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None for 32-bit values."""
+    image = upright(image)
+    if not image.mode.startswith(("I", "F")):
+        return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    grey = np.asarray(image)
+    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+        return None
+    alpha = grey != image.info.get("transparency", -1)  # A PNG may declare one grey transparent
+    if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 65535 - grey
+    return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
 
 
-def _deep_png(image: Image.Image, path: Path) -> np.ndarray:
-    """A PNG of 16 bits a channel. Pillow's pictures hold 8, so it unpacks the high bytes first, then the low ones."""
-    layout = image.tile[0].args
-    if layout.startswith(
-        "LA"
-    ):  # grey and alpha, two bytes each: unpacked as four channels, all in one pass
-        image.tile = [image.tile[0]._replace(args="RGBA")]
-        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(
-            np.asarray(image, np.float32), -1, 0
+def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
+    """The pixels of an opened file, (h, w, 3 or 4) float32 in [0, 1], upright; errors as in `read`."""
+    with _in_words(file.filename):
+        decoded = pixels(file)
+    if decoded is None:
+        raise ValueError(
+            f"{file.filename} holds 32-bit values of unknown range; save it with 8 or 16 bits"
         )
-        grey, alpha = 256 * grey_high + grey_low, 256 * alpha_high + alpha_low
-        return np.stack([grey, grey, grey, alpha], axis=-1) / 65535
-    with Image.open(path) as again:
-        again.tile = [
-            again.tile[0]._replace(args=layout.replace("16B", "16L"))
-        ]  # little-endian: the second byte
-        deep = _joined(image, again)
-    if (transparent := image.info.get("transparency")) is not None:
-        alpha = (np.rint(deep * 65535) != transparent).any(axis=-1, keepdims=True)
-        deep = np.concatenate([deep, alpha.astype(np.float32)], axis=-1)
-    return deep
+    return decoded
 
 
-def _deep_tiff(image: Image.Image, path: Path) -> np.ndarray:
-    """A TIFF of 16 bits a channel, whose high bytes are unpacked first, then the low ones.
-
-    libtiff gives the bytes in this machine's order. Planes that are compressed by LZW, which tifffile does not know,
-    keep 8 bits.
-    """
-    channels = "RGBA" if image.mode == "RGBA" else "RGBX" if len(image.tag_v2[BITS]) == 4 else "RGB"
-    high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
-    _unpack(image, f"{channels};16{high}")
-    if image.tag_v2.get(PLANAR) == SEPARATE:
-        deep = _planes(path, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])
-        deep = to_float(np.asarray(image)) if deep is None else deep
-    else:
-        with Image.open(path) as again:
-            _unpack(again, f"{channels};16{low}")
-            deep = _joined(image, again)
-    if image.mode == "RGBA" and PREMULTIPLIED in image.tag_v2.get(EXTRA, ()):
-        deep[..., :3] /= np.maximum(deep[..., 3:], 1 / 65535)
-        deep[..., :3] = np.minimum(deep[..., :3], 1)
-    return deep
+def upright(image: Image.Image) -> Image.Image:
+    """Decode an opened image and turn it in place, as its EXIF asks."""
+    image.load()
+    with suppress(Exception):  # A damaged table of EXIF; the pixels are good
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
-def _unpack(image: Image.Image, layout: str) -> None:
-    """Let an opened TIFF be read as `layout` says, instead of as Pillow chose."""
-    tile = image.tile[0]
-    image.tile = [tile._replace(args=(layout, *tile.args[1:]))]
-
-
-def _joined(high: Image.Image, low: Image.Image) -> np.ndarray:
-    """The high and the low bytes of 16-bit values as float32 in [0, 1]."""
-    deep = np.asarray(high, np.float32)
-    deep *= 256
-    deep += np.asarray(low)
-    deep /= 65535
-    return deep
-
-
-def _planes(path: Path, width: int, height: int) -> np.ndarray | None:
-    """A TIFF's separate 16-bit planes as (h, w, 3 or 4) float32 in [0, 1]; None where tifffile does not know them."""
-    with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
-        if page.dtype != np.uint16 or page.shape not in [(n, height, width) for n in (3, 4)]:
-            return None
-        try:
-            planes = page.asarray(
-                out=np.zeros(page.shape, np.uint16)
-            )  # zeros: a file may lack some of its strips
-        except ValueError:  # a compression for which it needs another package
-            return None
-    return np.moveaxis(planes, 0, -1).astype(np.float32) / 65535
-
-
-def problem(path: str | os.PathLike) -> str | None:
-    """Why `read` refuses the file; None where it is a good picture."""
-    try:
-        read(path)
-    except (ValueError, OSError) as error:
-        return str(error)
-    return None
-
-
-def orientation(file: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, of an opened Pillow image; 1 where it has none or a damaged one."""
-    try:
-        return file.getexif().get(0x0112, 1)
-    except Exception:  # Pillow trips over damaged tables in many ways, and the pixels are good
-        return 1
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn pixels as the EXIF orientation (1 to 8) asks."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
-def bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Give each hidden pixel the nearest visible one's colour, lest the enlarged edge take on what nobody saw."""
-    if not hidden.any():
-        return picture
-    if hidden.all():
-        return np.ones_like(picture)
-    _, nearest = cv2.distanceTransformWithLabels(
-        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    colours = np.zeros((nearest.max() + 1, 3), np.float32)
-    colours[nearest[~hidden]] = picture[~hidden]
-    return colours[nearest]
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3 or 4) float in [0, 1], what is transparent laid on white, as (h, w, 3)."""
+    if pixels.shape[-1] == 3:
+        return pixels
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (1 - alpha)
 
 
 def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
