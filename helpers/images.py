@@ -158,7 +158,7 @@ def pixels(image: Image.Image) -> np.ndarray | None:
 
 
 def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
-    """The pixels of an opened file, (h, w, 3 or 4) float32 in [0, 1], upright; errors as in `read`."""
+    """The pixels of an opened file as `pixels` decodes them; errors as in `read`."""
     with _in_words(file.filename):
         decoded = pixels(file)
     if decoded is None:

@@ -1,4 +1,4 @@
-"""Pictures of 16 bits a colour, which Pillow reads as 8: no lesson needs them, a scanner makes them.
+"""Pictures of 16 bits a colour, which Pillow reads as 8: scanners make them, no lesson needs them.
 
 Pillow's pictures hold 8 bits a colour, so a file is unpacked twice: first its high bytes, then its
 low ones.

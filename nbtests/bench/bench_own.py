@@ -67,7 +67,7 @@ def hostile(count: int, folder: Path) -> None:
 
 def whole(path: Path) -> bool:
     try:
-        return images.problem(path) is None and (
+        return deep.problem(path) is None and (
             not film.moves(path) or len(list(film.frames(path))) > 0
         )
     except ValueError:
