@@ -105,7 +105,7 @@ def benchmark(usable: list, scale: int, models: dict) -> list[dict]:
     """
     methods = {"bicubic" if scale > 1 else "untouched": lambda lr: images.enlarge(lr, scale)}
     methods |= {
-        name: lambda lr, model=model: tiles.apply(model, lr, scale)
+        name: lambda lr, model=model: tiles.apply(model, lr)
         for name, model in models.items()
     }
     rows = []

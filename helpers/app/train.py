@@ -343,7 +343,7 @@ def zero_shot(
     """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
 
     "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo `reduce` on the
-    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture, 2)`.
+    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture)`.
     `reduce(picture, scale)` is Pillow's bicubic, unless you know how yours became small. It trains `steps` steps on 8
     squares, or `seconds`, whichever ends first, with a bar; the rate falls to zero until then. ValueError for less than
     16·scale pixels on a side.

@@ -90,7 +90,7 @@ def measure(method: str, picture: Path, name: str) -> None:
             from helpers.app import photo
         model, card = training.load_weights(name)
         start = time.perf_counter()
-        photo.restore_file(model, card["scale"], picture, picture.parent)
+        photo.restore_file(model, picture, picture.parent)
     elif method == "network":
         with quiet():
             from helpers import tiles, training

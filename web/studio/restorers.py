@@ -111,7 +111,7 @@ class Networks:
         picture = fit(picture, TASKS[task].given, TASKS[task].exactly)
         for n, name in enumerate(TASKS[task].networks, 1):
             model, card = self.loaded[name]
-            picture = self.apply(model, picture, card["scale"])
+            picture = self.apply(model, picture)
             done(n)
         return picture
 
