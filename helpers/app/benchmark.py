@@ -7,6 +7,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from helpers import images, metrics, tiles, training
+from helpers.app import deep
 from helpers.damage import DRAWN, FIXED, degrade
 
 KEYS = ["psnr_y", "ssim_y", "psnr_rgb", "mse", "seconds"]
@@ -61,7 +62,7 @@ def pairs(
         raise ValueError(f"the damage {damage!r} cannot be made with --downscale {downscale}")
     usable, small = [], 0
     for path in high or found:
-        hr = images.read(path)
+        hr = deep.read(path)
         if size:
             hr = images.square_crop(hr)
             if hr.shape[0] < size:
@@ -78,7 +79,7 @@ def pairs(
             small += 1
             continue
         if high:
-            lr = images.read(low[path.stem.removesuffix("_HR")])
+            lr = deep.read(low[path.stem.removesuffix("_HR")])
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(
                     f"{path} is not {scale} times its _LR file; --scale and --square cannot change pairs"
@@ -105,8 +106,7 @@ def benchmark(usable: list, scale: int, models: dict) -> list[dict]:
     """
     methods = {"bicubic" if scale > 1 else "untouched": lambda lr: images.enlarge(lr, scale)}
     methods |= {
-        name: lambda lr, model=model: tiles.apply(model, lr)
-        for name, model in models.items()
+        name: lambda lr, model=model: tiles.apply(model, lr) for name, model in models.items()
     }
     rows = []
     for name, method in methods.items():

@@ -520,7 +520,7 @@ class Canvas:
 
 def _colours_and_alpha(file: Image.Image) -> tuple[np.ndarray, Image.Image | None]:
     """An opened file's colours, (h, w, 3) float32 in [0, 1], and its alpha channel or None."""
-    decoded = images.decode(file, deep.pixels)
+    decoded = images.decode(file, deep.pixels if ";16" in str(file.tile) else images.pixels)
     if decoded.shape[-1] == 3 or not _has_alpha(file):
         return images.on_white(decoded), None
     # Laid on white, as `images.read` gives them, half transparent pixels would have a wrong colour

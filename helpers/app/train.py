@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
@@ -265,14 +265,20 @@ def train(
 
 
 def rewrite_cards() -> list[str]:
-    """Write each recipe's card anew into its shipped weights, whose arrays stay as they are; returns their names."""
+    """Write each recipe's card anew into its shipped weights; returns the names.
+
+    The arrays stay as they are. A recipe whose weights are not there yet is passed over.
+    """
     cards = {name: recipe["card"] for name, recipe in RECIPES.items()}
     for names, recipe in UNPAIRED.items():
         cards |= dict.fromkeys(names, CHANGE | {"arguments": recipe["arguments"], "damage": None})
+    written = []
     for name, card in cards.items():
-        model, old = training.load_weights(name)
-        training.save_weights(model, name, card | {"versions": old["versions"]})
-    return list(cards)
+        with suppress(FileNotFoundError):
+            model, old = training.load_weights(name)
+            training.save_weights(model, name, card | {"versions": old["versions"]})
+            written.append(name)
+    return written
 
 
 @contextmanager

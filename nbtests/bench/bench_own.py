@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "nbtests" / "core")]
 import test_hostile  # noqa: E402
 
 from helpers import damage, images, metrics, quiet  # noqa: E402
-from helpers.app import film, photo  # noqa: E402
+from helpers.app import deep, film, photo  # noqa: E402
 
 with quiet():
     from helpers import tiles, training
@@ -85,7 +85,7 @@ def plumbing(frames: int, folder: Path) -> None:
             part = images.to_uint8(large[2 * k % 300 :, k % 80 :][:360, :640])
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(part), "rgb24")))
         out.mux(stream.encode(None))
-    model, card = training.load_weights("deconv_dogs_x2")
+    model, _ = training.load_weights("deconv_dogs_x2")
     spent = np.zeros(2)
 
     def draw(frame):
@@ -199,7 +199,7 @@ def portraits() -> None:
 
 def alone(seconds: float) -> None:
     """×2 learned from the one picture, beside bicubic and the smallest shipped network, PSNR-Y."""
-    model, card = training.load_weights("deconv_dogs_x2")
+    model, _ = training.load_weights("deconv_dogs_x2")
     for name, truth in {"astronaut": ASTRONAUT, "chelsea": images.to_float(data.chelsea())}.items():
         truth = images.crop_to_multiple(truth, 2)
         lr = images.reduce(truth, 2)

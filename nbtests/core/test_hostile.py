@@ -1,4 +1,4 @@
-"""Hostile and broken files through `images.read`: a picture or one line of reason, never a crash, a wait or a flood.
+"""Hostile and broken files through `deep.read`: a picture or one line of reason, never a crash or a flood.
 
 Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
 gives out memory that it did not write would give another picture.
@@ -360,7 +360,7 @@ def read_files(name: str, first: int, last: int) -> None:
     import psutil
 
     sys.path.insert(0, str(ROOT))
-    from helpers import images
+    from helpers.app import deep
 
     def fill(byte):
         """From now on, memory that is given out anew holds this byte; elsewhere than in glibc, what it likes."""
@@ -378,7 +378,7 @@ def read_files(name: str, first: int, last: int) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
         Image.fromarray(noise).save(coloured)
         path.write_bytes(bases(name)[0])
-        images.read(path)
+        deep.read(path)
         room = psutil.Process().memory_info().vms + (4 << 30)  # the machine's neighbours are safe
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
         before = peak()
@@ -387,7 +387,7 @@ def read_files(name: str, first: int, last: int) -> None:
             path.write_bytes(make(name, seed))
             started = time.perf_counter()
             try:
-                picture = images.read(path)
+                picture = deep.read(path)
                 valid = (
                     picture.ndim == 3
                     and picture.shape[2] == 3
@@ -399,9 +399,9 @@ def read_files(name: str, first: int, last: int) -> None:
                     "decoded" if good else f"no course picture: {picture.shape} {picture.dtype}"
                 )
                 took = time.perf_counter() - started
-                images.read(coloured)
+                deep.read(coloured)
                 fill(0xFF)
-                if SAFE and not np.array_equal(picture, images.read(path)):
+                if SAFE and not np.array_equal(picture, deep.read(path)):
                     outcome = "shows memory that it did not write"
                 fill(0)
                 started = time.perf_counter() - took  # the second reading is the test's own
