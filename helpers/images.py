@@ -32,7 +32,25 @@ TiffImagePlugin.READ_LIBTIFF = True
 
 
 def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
-    """Picture files under `folder`, sorted; FileNotFoundError in words where there is none."""
+    """Picture files under a folder. Lesson 01.
+
+    Parameters
+    ----------
+    folder : path-like
+        It is searched with all its folders.
+    suffixes : set[str]
+        Lower-case suffixes that count as pictures.
+
+    Returns
+    -------
+    list[Path]
+        The files, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no folder, or no picture in it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
@@ -185,10 +203,26 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
 
 
 def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
-    """Write (h, w, 3) float in [0, 1] as the suffix says; returns the path.
+    """Write a picture as the suffix says, whole or not at all. Lesson 01.
 
-    The file appears whole or not at all. Raises ValueError for another shape or suffix, and OSError that
-    says what to do where the disk is full or the folder cannot be written.
+    Parameters
+    ----------
+    path : path-like
+        The file, with one of `SUFFIXES`.
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For another shape or suffix.
+    OSError
+        Where the disk is full or the folder cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -215,7 +249,18 @@ def check(picture: np.ndarray) -> None:
 
 
 def square_crop(picture: np.ndarray) -> np.ndarray:
-    """The largest centred square of a portrait, landscape or square picture; a view, not a copy."""
+    """The largest centred square of a picture. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+
+    Returns
+    -------
+    np.ndarray
+        (min(h, w), min(h, w), 3), a view.
+    """
     h, w = picture.shape[:2]
     side = min(h, w)
     top, left = (h - side) // 2, (w - side) // 2
@@ -223,17 +268,46 @@ def square_crop(picture: np.ndarray) -> np.ndarray:
 
 
 def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
-    """Cut rows and columns at the bottom and right until both sides divide by `scale`; a view."""
+    """Cut rows and columns at the bottom and right until both sides divide. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+    scale : int
+        What the sides have to divide by.
+
+    Returns
+    -------
+    np.ndarray
+        (h - h % scale, w - w % scale, 3), a view.
+    """
     h, w = picture.shape[:2]
     return picture[: h - h % scale, : w - w % scale]
 
 
 def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
-    """(h, w, 3) → (h/scale, w/scale, 3), blurred before it is subsampled.
+    """Make a picture smaller: it is blurred before it is subsampled. Lesson 02.
 
-    `method`: "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each block)
-    or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline; the portrait project's).
-    ValueError where a side does not divide by `scale`: use `crop_to_multiple` first.
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    scale : int
+        How many times smaller; both sides divide by it (`crop_to_multiple`).
+    method : str
+        "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each
+        block) or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline).
+
+    Returns
+    -------
+    np.ndarray
+        (h/scale, w/scale, 3), float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Where a side does not divide by `scale`, and for another method.
     """
     check(picture)
     h, w = picture.shape[:2]
@@ -248,13 +322,48 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
 
 
 def enlarge(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
-    """(h, w, 3) → (h·scale, w·scale, 3) by Pillow; "bicubic" is every table's baseline."""
+    """Make a picture larger by Pillow; "bicubic" is the baseline of every table. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    scale : int
+        How many times larger.
+    method : str
+        As in `resize`.
+
+    Returns
+    -------
+    np.ndarray
+        (h·scale, w·scale, 3), float32 in [0, 1].
+    """
     check(picture)
     return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), method)
 
 
 def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
+    """Bring a picture to a size by Pillow, antialiased where it reduces. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    size : tuple[int, int]
+        Height and width of the result.
+    method : str
+        "nearest", "bilinear", "bicubic" or "area".
+
+    Returns
+    -------
+    np.ndarray
+        (*size, 3), float in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For another method.
+    """
     if method not in PILLOW:
         raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
     channels = [
@@ -278,11 +387,20 @@ def _cascade() -> feature.Cascade:
 
 
 def faces(picture: np.ndarray) -> list[Box]:
-    """Frontal faces as boxes, largest first; an empty list where none is found.
+    """Upright frontal faces, of at least a tenth of the picture's short side. Lesson 06.
 
-    scikit-image's bundled cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
-    copy whose long side is at most 512 pixels. It looks for upright frontal faces of at least a tenth of the
-    picture's short side, and is sometimes wrong.
+    scikit-image's cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
+    copy whose long side is at most 512 pixels. It is sometimes wrong.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    list[Box]
+        Largest first; empty where none is found.
     """
     check(picture)
     shrink = max(1.0, max(picture.shape[:2]) / 512)
@@ -314,13 +432,43 @@ def _apart(box: Box, larger: Box) -> bool:
 
 
 def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
-    """`square_around` of the picture; a view."""
+    """The picture in `square_around` a box. Lesson 06.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+    box : Box
+        As `faces` finds it.
+    margin : float
+        Added on each side, as a share of the box.
+
+    Returns
+    -------
+    np.ndarray
+        (n, n, 3), a view.
+    """
     top, left, side, _ = square_around(box, picture.shape, margin)
     return picture[top : top + side, left : left + side]
 
 
 def square_around(box: Box, shape: tuple[int, ...], margin: float = 0.0) -> Box:
-    """The square around `box`, `margin` of its size wider on each side, shifted and cut to fit the picture's shape."""
+    """The square around a box, shifted and cut to fit the picture. Lesson 10.
+
+    Parameters
+    ----------
+    box : Box
+        As `faces` finds it.
+    shape : tuple[int, ...]
+        The picture's shape.
+    margin : float
+        Added on each side, as a share of the box.
+
+    Returns
+    -------
+    Box
+        Its sides are equal.
+    """
     h, w = shape[:2]
     side = min(round(max(box.height, box.width) * (1 + 2 * margin)), h, w)
     top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)

@@ -1,4 +1,4 @@
-"""Hostile and broken files through `deep.read`: a picture or one line of reason, never a crash or a flood.
+"""Hostile and broken files through `deep.read`: a picture or a line of reason, never a crash.
 
 Each file that reads is read again, after a coloured picture and with new memory filled with another byte: a reader that
 gives out memory that it did not write would give another picture.
