@@ -240,7 +240,7 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
 
 
 def check(picture: np.ndarray) -> None:
-    """Raise ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
+    """ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
     shape, dtype = picture.shape, picture.dtype
     if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
         raise ValueError(
@@ -313,7 +313,8 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
     h, w = picture.shape[:2]
     if h < scale or w < scale or h % scale or w % scale:
         raise ValueError(
-            f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first"
+            f"a {h}×{w} picture does not divide by {scale}; "
+            f"crop_to_multiple(picture, {scale}) first"
         )
     if method == "pyramid":
         small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)

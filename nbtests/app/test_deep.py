@@ -33,7 +33,7 @@ def test_16_bits_keep_their_depth(tmp_path, suffix, shape):
 @pytest.mark.parametrize("alpha", [None, "unassalpha", "assocalpha"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_16_bit_tiff_in_every_layout(tmp_path, planes, layout, alpha, orientation):
-    """Against the values that drew it, and to 8 bits against Pillow, which misreads uncompressed planes."""
+    """Against the values that drew it, and to 8 bits against Pillow."""
     drawn = (
         np.random.default_rng(0).integers(0, 65536, (37, 53, 4 if alpha else 3)).astype(np.uint16)
     )
@@ -69,7 +69,7 @@ def test_16_bit_grey_is_black_where_the_file_says_so(tmp_path, photometric):
 
 
 def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
-    """LZW in separate planes: no package of the lock writes it, so a deflated file's reader is told that it cannot."""
+    """No package of the lock writes LZW in separate planes, so the reader is told it cannot."""
     drawn = np.random.default_rng(0).integers(0, 65536, (3, 37, 53)).astype(np.uint16)
     path = tmp_path / "x.tif"
     tifffile.imwrite(path, drawn, photometric="rgb", planarconfig="separate", compression="zlib")
