@@ -5,18 +5,16 @@ stored batches; `to_uint8` and `to_float` are the one place where the two meet.
 """
 
 import io
-import logging
 import os
-import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-import tifffile
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from skimage import color, data, feature, transform
 
 from helpers.files import replacing
@@ -28,19 +26,31 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-# TIFF's tags, and what they may say
-WIDTH, HEIGHT, BITS, PHOTOMETRIC, PLANAR, EXTRA = 256, 257, 258, 262, 284, 338
-WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED = 0, 2, 1
-TiffImagePlugin.READ_LIBTIFF = (
-    True  # Pillow's own reader mixes up separate planes of 16 bits; libtiff does not
-)
-logging.getLogger("tifffile").setLevel(
-    logging.CRITICAL
-)  # what it cannot read is raised, and said once
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # A TIFF's tag, and what it may say
+# Pillow's own reader mixes up the separate planes of a TIFF; libtiff does not
+TiffImagePlugin.READ_LIBTIFF = True
 
 
 def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]:
-    """Picture files under `folder`, sorted; FileNotFoundError in words where there is none."""
+    """Picture files under a folder. Lesson 01.
+
+    Parameters
+    ----------
+    folder : path-like
+        It is searched with all its folders.
+    suffixes : set[str]
+        Lower-case suffixes that count as pictures.
+
+    Returns
+    -------
+    list[Path]
+        The files, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no folder, or no picture in it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
@@ -55,15 +65,36 @@ def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """float in [0, 1], clipped and rounded → uint8 in [0, 255]."""
+    """A picture as a file keeps it. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        Any shape, float; what lies outside [0, 1] is clipped.
+
+    Returns
+    -------
+    np.ndarray
+        The same shape, uint8 in [0, 255], rounded.
+    """
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """uint8 in [0, 255] → float32 in [0, 1]."""
-    return np.divide(
-        picture, 255, dtype=np.float32
-    )  # no second copy: a large picture is hundreds of megabytes
+    """Bytes as a picture in memory. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        Any shape, uint8 in [0, 255].
+
+    Returns
+    -------
+    np.ndarray
+        The same shape, float32 in [0, 1].
+    """
+    # Divided at once into float32: a second copy of a large picture is hundreds of megabytes
+    return np.divide(picture, 255, dtype=np.float32)
 
 
 def rounded(picture: np.ndarray) -> np.ndarray:
@@ -72,25 +103,50 @@ def rounded(picture: np.ndarray) -> np.ndarray:
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
-    """Any picture file as (h, w, 3) float32 in [0, 1], upright.
+    """Any picture file, upright, with transparent pixels laid on white. Lesson 01.
 
-    EXIF orientation is applied, grey and palette become RGB, transparent pixels are laid on white,
-    16 bits keep their depth, of an animation the first frame is taken. Raises FileNotFoundError where
-    there is no such file, and ValueError in words for one that is no picture, is damaged, or is too large.
+    EXIF's orientation is applied, grey and palette become RGB, grey keeps 16 bits, colours keep 8,
+    and of an animation the first frame is taken.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that Pillow reads.
+
+    Returns
+    -------
+    np.ndarray
+        (h, w, 3), float32 in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For a file that is no picture, is damaged, is too large, or holds 32-bit values.
     """
-    path = Path(path)
+    with open_file(path) as file:
+        return on_white(decode(file))
+
+
+def open_file(path: str | os.PathLike) -> Image.Image:
+    """Open a picture file by Pillow without decoding it; errors as in `read`."""
+    with _in_words(path), warnings.catch_warnings():
+        # Pillow warns from 89 megapixels on, where large phones are, and refuses from 179 on
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        file = Image.open(path)
+        size = Path(path).stat().st_size
+        if file.width * file.height > max(1 << 24, 2000 * size):  # Few bytes would fill gigabytes
+            file.close()
+            raise Image.DecompressionBombError(f"{file.width}×{file.height} in {size:,} bytes")
+    return file
+
+
+@contextmanager
+def _in_words(path: str | os.PathLike) -> Iterator[None]:
+    """Whatever Pillow raises about a file, as an error that says what to do."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels on, where large phones are, and refuses from 179 on
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            file = Image.open(path)
-        with file:
-            if file.width * file.height > max(
-                1 << 24, 2000 * path.stat().st_size
-            ):  # few bytes would fill gigabytes
-                claim = f"{file.width}×{file.height} in {path.stat().st_size:,} bytes"
-                raise Image.DecompressionBombError(claim)
-            pixels, turned = _pixels(file, path), orientation(file)
+        yield
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except IsADirectoryError:
@@ -105,161 +161,73 @@ def read(path: str | os.PathLike) -> np.ndarray:
         ) from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels ({error}); make it smaller first") from None
-    except Exception as error:  # Pillow's decoders raise whatever they like
+    except Exception as error:  # Pillow's decoders raise errors of every class
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} is damaged ({reason}); get the file again") from error
-    if pixels is None:
-        raise ValueError(f"{path} holds 32-bit values of unknown range; save it with 8 or 16 bits")
-    pixels = upright(pixels, turned)
-    if pixels.shape[-1] == 4:
-        alpha = pixels[..., 3:]
-        pixels = pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(pixels, np.float32)
 
 
-def _pixels(image: Image.Image, path: Path) -> np.ndarray | None:
-    """An opened Pillow image as (h, w, 3 or 4) float32 in [0, 1], as it lies in the file; None for 32-bit values."""
-    if image.mode in ("RGB", "RGBA"):
-        if image.format == "PNG" and ";16" in str(
-            image.tile
-        ):  # the tile is known only before it is loaded
-            return _deep_png(image, path)
-        if image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
-            return _deep_tiff(image, path)
-    image.load()
-    if image.mode.startswith(("I", "F")):
-        grey = np.asarray(image)
-        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-            return None
-        alpha = grey != image.info.get("transparency", -1)  # a PNG may declare one grey transparent
-        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-            grey = 65535 - grey
-        return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
-    return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+def pixels(image: Image.Image) -> np.ndarray | None:
+    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None for 32-bit values."""
+    image = upright(image)
+    if not image.mode.startswith(("I", "F")):
+        return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    grey = np.asarray(image)
+    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+        return None
+    alpha = grey != image.info.get("transparency", -1)  # A PNG may declare one grey transparent
+    if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 65535 - grey
+    return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
 
 
-def _deep_png(image: Image.Image, path: Path) -> np.ndarray:
-    """A PNG of 16 bits a channel. Pillow's pictures hold 8, so it unpacks the high bytes first, then the low ones."""
-    layout = image.tile[0].args
-    if layout.startswith(
-        "LA"
-    ):  # grey and alpha, two bytes each: unpacked as four channels, all in one pass
-        image.tile = [image.tile[0]._replace(args="RGBA")]
-        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(
-            np.asarray(image, np.float32), -1, 0
+def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
+    """The pixels of an opened file as `pixels` decodes them; errors as in `read`."""
+    with _in_words(file.filename):
+        decoded = pixels(file)
+    if decoded is None:
+        raise ValueError(
+            f"{file.filename} holds 32-bit values of unknown range; save it with 8 or 16 bits"
         )
-        grey, alpha = 256 * grey_high + grey_low, 256 * alpha_high + alpha_low
-        return np.stack([grey, grey, grey, alpha], axis=-1) / 65535
-    with Image.open(path) as again:
-        again.tile = [
-            again.tile[0]._replace(args=layout.replace("16B", "16L"))
-        ]  # little-endian: the second byte
-        deep = _joined(image, again)
-    if (transparent := image.info.get("transparency")) is not None:
-        alpha = (np.rint(deep * 65535) != transparent).any(axis=-1, keepdims=True)
-        deep = np.concatenate([deep, alpha.astype(np.float32)], axis=-1)
-    return deep
+    return decoded
 
 
-def _deep_tiff(image: Image.Image, path: Path) -> np.ndarray:
-    """A TIFF of 16 bits a channel, whose high bytes are unpacked first, then the low ones.
-
-    libtiff gives the bytes in this machine's order. Planes that are compressed by LZW, which tifffile does not know,
-    keep 8 bits.
-    """
-    channels = "RGBA" if image.mode == "RGBA" else "RGBX" if len(image.tag_v2[BITS]) == 4 else "RGB"
-    high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
-    _unpack(image, f"{channels};16{high}")
-    if image.tag_v2.get(PLANAR) == SEPARATE:
-        deep = _planes(path, image.tag_v2[WIDTH], image.tag_v2[HEIGHT])
-        deep = to_float(np.asarray(image)) if deep is None else deep
-    else:
-        with Image.open(path) as again:
-            _unpack(again, f"{channels};16{low}")
-            deep = _joined(image, again)
-    if image.mode == "RGBA" and PREMULTIPLIED in image.tag_v2.get(EXTRA, ()):
-        deep[..., :3] /= np.maximum(deep[..., 3:], 1 / 65535)
-        deep[..., :3] = np.minimum(deep[..., :3], 1)
-    return deep
+def upright(image: Image.Image) -> Image.Image:
+    """Decode an opened image and turn it in place, as its EXIF asks."""
+    image.load()
+    with suppress(Exception):  # A damaged table of EXIF; the pixels are good
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
-def _unpack(image: Image.Image, layout: str) -> None:
-    """Let an opened TIFF be read as `layout` says, instead of as Pillow chose."""
-    tile = image.tile[0]
-    image.tile = [tile._replace(args=(layout, *tile.args[1:]))]
-
-
-def _joined(high: Image.Image, low: Image.Image) -> np.ndarray:
-    """The high and the low bytes of 16-bit values as float32 in [0, 1]."""
-    deep = np.asarray(high, np.float32)
-    deep *= 256
-    deep += np.asarray(low)
-    deep /= 65535
-    return deep
-
-
-def _planes(path: Path, width: int, height: int) -> np.ndarray | None:
-    """A TIFF's separate 16-bit planes as (h, w, 3 or 4) float32 in [0, 1]; None where tifffile does not know them."""
-    with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
-        if page.dtype != np.uint16 or page.shape not in [(n, height, width) for n in (3, 4)]:
-            return None
-        try:
-            planes = page.asarray(
-                out=np.zeros(page.shape, np.uint16)
-            )  # zeros: a file may lack some of its strips
-        except ValueError:  # a compression for which it needs another package
-            return None
-    return np.moveaxis(planes, 0, -1).astype(np.float32) / 65535
-
-
-def problem(path: str | os.PathLike) -> str | None:
-    """Why `read` refuses the file; None where it is a good picture."""
-    try:
-        read(path)
-    except (ValueError, OSError) as error:
-        return str(error)
-    return None
-
-
-def orientation(file: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, of an opened Pillow image; 1 where it has none or a damaged one."""
-    try:
-        return file.getexif().get(0x0112, 1)
-    except Exception:  # Pillow trips over damaged tables in many ways, and the pixels are good
-        return 1
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn pixels as the EXIF orientation (1 to 8) asks."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
-def bleed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Give each hidden pixel the nearest visible one's colour, lest the enlarged edge take on what nobody saw."""
-    if not hidden.any():
-        return picture
-    if hidden.all():
-        return np.ones_like(picture)
-    _, nearest = cv2.distanceTransformWithLabels(
-        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    colours = np.zeros((nearest.max() + 1, 3), np.float32)
-    colours[nearest[~hidden]] = picture[~hidden]
-    return colours[nearest]
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3 or 4) float in [0, 1], what is transparent laid on white, as (h, w, 3)."""
+    if pixels.shape[-1] == 3:
+        return pixels
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (1 - alpha)
 
 
 def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
-    """Write (h, w, 3) float in [0, 1] as the suffix says; returns the path.
+    """Write a picture as the suffix says, whole or not at all. Lesson 01.
 
-    The file appears whole or not at all. Raises ValueError for another shape or suffix, and OSError that
-    says what to do where the disk is full or the folder cannot be written.
+    Parameters
+    ----------
+    path : path-like
+        The file, with one of `SUFFIXES`.
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For another shape or suffix.
+    OSError
+        Where the disk is full or the folder cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -277,7 +245,7 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
 
 
 def check(picture: np.ndarray) -> None:
-    """Raise ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
+    """ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
     shape, dtype = picture.shape, picture.dtype
     if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
         raise ValueError(
@@ -286,7 +254,18 @@ def check(picture: np.ndarray) -> None:
 
 
 def square_crop(picture: np.ndarray) -> np.ndarray:
-    """The largest centred square of a portrait, landscape or square picture; a view, not a copy."""
+    """The largest centred square of a picture. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+
+    Returns
+    -------
+    np.ndarray
+        (min(h, w), min(h, w), 3), a view.
+    """
     h, w = picture.shape[:2]
     side = min(h, w)
     top, left = (h - side) // 2, (w - side) // 2
@@ -294,23 +273,53 @@ def square_crop(picture: np.ndarray) -> np.ndarray:
 
 
 def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
-    """Cut rows and columns at the bottom and right until both sides divide by `scale`; a view."""
+    """Cut rows and columns at the bottom and right until both sides divide. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+    scale : int
+        What the sides have to divide by.
+
+    Returns
+    -------
+    np.ndarray
+        (h - h % scale, w - w % scale, 3), a view.
+    """
     h, w = picture.shape[:2]
     return picture[: h - h % scale, : w - w % scale]
 
 
 def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
-    """(h, w, 3) → (h/scale, w/scale, 3), blurred before it is subsampled.
+    """Make a picture smaller: it is blurred before it is subsampled. Lesson 02.
 
-    `method`: "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each block)
-    or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline; the portrait project's).
-    ValueError where a side does not divide by `scale`: use `crop_to_multiple` first.
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    scale : int
+        How many times smaller; both sides divide by it (`crop_to_multiple`).
+    method : str
+        "bicubic" (Pillow, with antialias: the benchmarks' down-scaler), "area" (the mean of each
+        block) or "pyramid" (scikit-image's `pyramid_reduce`: Gaussian, then spline).
+
+    Returns
+    -------
+    np.ndarray
+        (h/scale, w/scale, 3), float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Where a side does not divide by `scale`, and for another method.
     """
     check(picture)
     h, w = picture.shape[:2]
     if h < scale or w < scale or h % scale or w % scale:
         raise ValueError(
-            f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first"
+            f"a {h}×{w} picture does not divide by {scale}; "
+            f"crop_to_multiple(picture, {scale}) first"
         )
     if method == "pyramid":
         small = transform.pyramid_reduce(picture, downscale=scale, channel_axis=-1)
@@ -319,13 +328,48 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
 
 
 def enlarge(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarray:
-    """(h, w, 3) → (h·scale, w·scale, 3) by Pillow; "bicubic" is every table's baseline."""
+    """Make a picture larger by Pillow; "bicubic" is the baseline of every table. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    scale : int
+        How many times larger.
+    method : str
+        As in `resize`.
+
+    Returns
+    -------
+    np.ndarray
+        (h·scale, w·scale, 3), float32 in [0, 1].
+    """
     check(picture)
     return resize(picture, (picture.shape[0] * scale, picture.shape[1] * scale), method)
 
 
 def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
+    """Bring a picture to a size by Pillow, antialiased where it reduces. Lesson 02.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    size : tuple[int, int]
+        Height and width of the result.
+    method : str
+        "nearest", "bilinear", "bicubic" or "area".
+
+    Returns
+    -------
+    np.ndarray
+        (*size, 3), float in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For another method.
+    """
     if method not in PILLOW:
         raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
     channels = [
@@ -349,11 +393,20 @@ def _cascade() -> feature.Cascade:
 
 
 def faces(picture: np.ndarray) -> list[Box]:
-    """Frontal faces as boxes, largest first; an empty list where none is found.
+    """Upright frontal faces, of at least a tenth of the picture's short side. Lesson 06.
 
-    scikit-image's bundled cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
-    copy whose long side is at most 512 pixels. It looks for upright frontal faces of at least a tenth of the
-    picture's short side, and is sometimes wrong.
+    scikit-image's cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
+    copy whose long side is at most 512 pixels. It is sometimes wrong.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    list[Box]
+        Largest first; empty where none is found.
     """
     check(picture)
     shrink = max(1.0, max(picture.shape[:2]) / 512)
@@ -385,13 +438,43 @@ def _apart(box: Box, larger: Box) -> bool:
 
 
 def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
-    """`square_around` of the picture; a view."""
+    """The picture in `square_around` a box. Lesson 06.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3).
+    box : Box
+        As `faces` finds it.
+    margin : float
+        Added on each side, as a share of the box.
+
+    Returns
+    -------
+    np.ndarray
+        (n, n, 3), a view.
+    """
     top, left, side, _ = square_around(box, picture.shape, margin)
     return picture[top : top + side, left : left + side]
 
 
 def square_around(box: Box, shape: tuple[int, ...], margin: float = 0.0) -> Box:
-    """The square around `box`, `margin` of its size wider on each side, shifted and cut to fit the picture's shape."""
+    """The square around a box, shifted and cut to fit the picture. Lesson 10.
+
+    Parameters
+    ----------
+    box : Box
+        As `faces` finds it.
+    shape : tuple[int, ...]
+        The picture's shape.
+    margin : float
+        Added on each side, as a share of the box.
+
+    Returns
+    -------
+    Box
+        Its sides are equal.
+    """
     h, w = shape[:2]
     side = min(round(max(box.height, box.width) * (1 + 2 * margin)), h, w)
     top = min(max(box.top + box.height // 2 - side // 2, 0), h - side)

@@ -2,208 +2,246 @@
 
 import math
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import product
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.layers import SubpixelConv2D
 
-# By name, because `x + y` in a graph is an operation of the same name as the layer
-POINTWISE = {
-    "InputLayer",
-    "Add",
-    "Subtract",
-    "Multiply",
-    "TrueDivide",
-    "Average",
-    "Maximum",
-    "Minimum",
-    "Concatenate",
-}
-POINTWISE |= {
-    "Activation",
-    "ReLU",
-    "Relu",
-    "LeakyReLU",
-    "LeakyRelu",
-    "PReLU",
-    "Sigmoid",
-    "Tanh",
-    "Softmax",
-    "Clip",
-}
-POINTWISE |= {
-    "Identity",
-    "Rescaling",
-    "BatchNormalization",
-    "Dropout",
-    "SpatialDropout2D",
-    "GaussianNoise",
-}
-WHOLE = {"GroupNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Dense"}
-WHOLE |= {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"}
-CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-MOST_WHOLE = 600_000  # pixels that a network with instance normalisation may see at once, in 3 GB
-REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
+GLOBAL = (
+    keras.layers.GroupNormalization,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+)
+HALVING = (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+MOST_WHOLE = 600_000  # pixels that a network may see at once; with instance normalisation in 3 GB
+LONGEST = 1024  # pixels, the largest picture in which a bright line is looked for
+
+
+class Geometry(NamedTuple):
+    """What a network needs to be tiled; `reach` is None where it looks at the whole picture."""
+
+    reach: int | None
+    multiple: int
+    scale: int
+
+
+class Piece(NamedTuple):
+    """Pixels (h, w, 3) of a result and their place; `mask` (h, w) is how much of them is seen."""
+
+    top: int
+    left: int
+    pixels: np.ndarray
+    mask: np.ndarray | None = None
+
+
+measured: WeakKeyDictionary[keras.Model, Geometry] = WeakKeyDictionary()
+
+
+def geometry(model: keras.Model) -> Geometry:
+    """How far a network looks, what its input's sides must divide by, and how much it enlarges.
+
+    It is measured once for each network; a shipped network's card knows it. Lesson 09.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any network (b, h, w, 3) → (b, h·scale, w·scale, 3).
+
+    Returns
+    -------
+    Geometry
+        `reach` in input pixels, or None; `multiple` in input pixels; `scale`.
+
+    Raises
+    ------
+    ValueError
+        For a network that takes or gives something else.
+    """
+    if model not in measured:
+        measured[model] = _measure(model)
+    return measured[model]
 
 
 def receptive_radius(model: keras.Model) -> int:
-    """How many input pixels around a pixel its output depends on, at most; computed from the layers.
+    """How many input pixels around a pixel its output depends on, at most.
 
-    The longest path through a functional or Sequential network: half a kernel for each convolution (what
-    follows an enlargement or a pooling counts at its own resolution), 2 pixels for a bicubic enlargement, one
-    less than its size for a pooling. `espcn`: 6, `cae`: 60, `unet`: 108.
-    Raises ValueError for a layer that looks at the whole picture (group normalisation, global pooling, dense,
-    attention), and for strides, padding other than "same" and layers unknown here, not supported yet.
+    All kernels are made positive and all biases 0: then a bright pixel in a black picture shows
+    wherever the output depends on it. `espcn`: 6, `cae`: 60, `unet`: 108. Lesson 09.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any network (b, h, w, 3) → (b, h·scale, w·scale, 3).
+
+    Returns
+    -------
+    int
+        The radius in input pixels.
+
+    Raises
+    ------
+    ValueError
+        For a network that looks at the whole picture, and where `geometry` does.
     """
-    return math.ceil(_reach(model)[0])
+    reach = geometry(model).reach
+    if reach is None:
+        raise ValueError(f"{model.name} looks at the whole picture; it has no receptive radius")
+    return reach
 
 
-def _reach(
-    model: keras.Model, start=(Fraction(0), Fraction(1), 1)
-) -> tuple[Fraction, Fraction, int]:
-    """How far a network looks, in input pixels, how many times it enlarges, and the grid on which it pools."""
-    graph = (
-        getattr(model, "_functional", None) or model
-    )  # a Sequential network holds its graph inside
-    if not hasattr(graph, "_nodes_by_depth"):
+def _measure(model) -> Geometry:
+    """The geometry by the layers' strides, by the result's size, and by a bright line."""
+    layers = list(_layers(model))
+    multiple = math.prod(x.strides[0] for x in layers if isinstance(x, HALVING))
+    side = 17 * multiple
+    scale = 0
+    if getattr(model, "input_shape", ())[1:] == (None, None, 3):
+        after = model.compute_output_shape((1, side, side, 3))
+        scale = after[1] // side
+    if scale < 1 or tuple(after) != (1, side * scale, side * scale, 3):
         raise ValueError(
-            f"the layers of {model.name} cannot be followed; build it as keras.Model(inputs, outputs)"
+            f"{model.name} cannot be tiled: expected a keras.Model(inputs, outputs) that turns RGB "
+            "of any size, keras.Input((None, None, 3)), into RGB as large or some times larger; "
+            "call it on the whole picture"
         )
-    known = {id(x): start for x in graph.inputs}
-    for _, nodes in sorted(
-        graph._nodes_by_depth.items(), reverse=True
-    ):  # from the input to the output
-        for node in nodes:
-            if not node.is_input:
-                before = [known[id(x)] for x in node.input_tensors]
-                (reach, enlarged, _), grid = max(before), math.lcm(*(grid for *_, grid in before))
-                if isinstance(node.operation, keras.Model):
-                    after = _reach(node.operation, (reach, enlarged, grid))
-                else:
-                    further, times = _step(node.operation)
-                    reach, enlarged = reach + further / enlarged, enlarged * times
-                    after = reach, enlarged, math.lcm(grid, enlarged.denominator)
-                known |= {id(y): after for y in node.outputs}
-    return known[id(graph.outputs[0])]
+    reach = None
+    if not any(isinstance(x, GLOBAL) for x in layers):
+        down = _reach(1, model, multiple, scale)
+        across = _reach(2, model, multiple, scale)
+        reach = None if down is None or across is None else max(down, across)
+    return Geometry(reach, multiple, scale)
 
 
-def _step(layer) -> tuple[Fraction, int | Fraction]:
-    """How far one layer looks, in pixels of its input, and how many times it enlarges."""
-    kind = type(layer).__name__
-    if kind in POINTWISE and getattr(layer, "axis", -1) in (-1, 3):
-        return Fraction(0), 1
-    if isinstance(layer, keras.layers.UpSampling2D) and layer.size[0] == layer.size[1]:
-        return Fraction(REACH[layer.interpolation]), layer.size[0]
-    if (
-        isinstance(layer, POOLINGS)
-        and tuple(layer.pool_size) == tuple(layer.strides) == 2 * layer.pool_size[:1]
-    ):
-        return Fraction(layer.pool_size[0] - 1), Fraction(1, layer.pool_size[0])
-    if isinstance(layer, CONVOLUTIONS) and layer.padding == "same" and set(layer.strides) == {1}:
-        return Fraction(math.ceil(_span(layer) / 2)), layer.scale if isinstance(
-            layer, SubpixelConv2D
-        ) else 1
-    if (
-        isinstance(layer, keras.layers.Conv2DTranspose)
-        and layer.padding == "same"
-        and len(set(layer.strides)) == 1
-    ):
-        return Fraction(_span(layer), layer.strides[0]), layer.strides[
-            0
-        ]  # it steps at its output's resolution
-    if kind in WHOLE:
-        raise ValueError(
-            f"layer {layer.name} ({kind}) looks at the whole picture, so tiles would differ from it; "
-            "call the network on the whole picture"
-        )
-    raise ValueError(
-        f"layer {layer.name} ({kind}) cannot be tiled yet: only layers that work pixel by pixel, enlargements, "
-        'poolings of separate squares, and convolutions with stride 1 and padding "same"; '
-        "call the network on the whole picture"
-    )
+def _layers(model) -> Iterator[keras.layers.Layer]:
+    """A network's layers, and those of the networks inside it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
 
 
-def _span(convolution) -> int:
-    """From a kernel's first pixel to its last, on its longer side."""
-    return max(
-        (k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilation_rate, strict=True)
-    )
+def _reach(axis: int, model, multiple: int, scale: int) -> int | None:
+    """How far a bright line shows along an axis; None where it shows everywhere."""
+    states = [
+        [_positive(variable) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    breadth = 4 * multiple
+    side = 16 * multiple
+    while side <= LONGEST:
+        places = side // 2 + np.arange(multiple)  # It may pool: each place in a pooled square
+        lines = np.zeros((multiple + 1, side, breadth, 3), np.float32)  # The last one stays black
+        lines[np.arange(multiple), places] = 1
+        with keras.device("cpu"):  # On a GPU a convolution's rounding may be wider than its kernel
+            shown, _ = model.stateless_call(*states, lines.swapaxes(1, axis), training=False)
+        shown = keras.ops.convert_to_numpy(shown).swapaxes(1, axis)
+        changed = (shown[:-1] != shown[-1]).any(axis=(2, 3))
+        if not changed[:, [0, -1]].any():
+            distance = np.abs(np.arange(side).repeat(scale) - places[:, None])
+            return int((distance * changed).max())
+        side *= 2
+    return None
+
+
+def _positive(variable) -> np.ndarray:
+    """Positive kernels, different for each channel lest a softmax hide them, and no offsets."""
+    values = np.zeros(variable.shape, np.float32)
+    if len(variable.shape) > 1:
+        values += np.arange(1, variable.shape[-1] + 1)
+    elif variable.name in ("gamma", "moving_variance"):
+        values += 1
+    return values
 
 
 def apply(
-    model: keras.Model,
-    picture: np.ndarray,
-    scale: int,
-    tile: int = 256,
-    progress: bool | None = None,
+    model: keras.Model, picture: np.ndarray, *, tile: int = 256, progress: bool | None = None
 ) -> np.ndarray:
-    """(h, w, 3) float in [0, 1] → (h·scale, w·scale, 3) float32, clipped to [0, 1], as on the whole picture.
+    """A network's result for a picture of any size, as if it had seen the whole picture at once.
 
-    The network sees `tile` × `tile` input pixels at a time, with its receptive radius around them, so that
-    memory is bounded by the result and one tile's activations. A network with instance normalisation sees the whole
-    picture, of at most `MOST_WHOLE` pixels. For a network that pools, tiles begin where its
-    squares do, and the picture is mirrored below and on the right until its sides divide (by 8 for `cae`, by 16
-    for `unet`). (At scale 3, UpSampling2D itself rounds positions past a few thousand pixels by 0.001; there the
-    tiles are the exact ones.) `progress` draws a bar when it takes longer than 2 seconds. Raises ValueError where
-    `receptive_radius` does, and for a network that takes or gives something else than RGB of any size, or
-    enlarges by another factor than `scale`; and for more pixels than a network may see at once.
+    It sees one tile with its receptive radius around it at a time, so that memory is bounded. Where
+    the sides do not divide by its `multiple`, the picture is mirrored below and on the right.
+    A network that looks at the whole picture sees it, up to 0.6 megapixels. Lesson 09.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network (b, h, w, 3) → (b, h·scale, w·scale, 3).
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    tile : int
+        The side of a tile in input pixels, at least 1.
+    progress : bool, optional
+        Whether a bar is drawn when it takes longer than 2 seconds.
+
+    Returns
+    -------
+    np.ndarray
+        (h·scale, w·scale, 3), float32, clipped to [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Where `geometry` does, and for another picture, tile, or too many pixels at once.
     """
-    return laid(pieces(model, picture, scale, tile, progress), picture, scale)
-
-
-def laid(tiles: Iterator[tuple], picture: np.ndarray, scale: int) -> np.ndarray:
-    """Tiles as (top, left, pixels), or with a mask beside, laid over one another."""
     images.check(picture)
-    whole = np.zeros((picture.shape[0] * scale, picture.shape[1] * scale, 3), np.float32)
-    for top, left, sr, *mask in tiles:
-        part = whole[top : top + sr.shape[0], left : left + sr.shape[1]]
-        part[:] = part + mask[0][..., None] * (sr - part) if mask else sr
-    return whole
+    height, width = picture.shape[:2]
+    scale = geometry(model).scale
+    canvas = np.zeros((height * scale, width * scale, 3), np.float32)
+    return compose(pieces(model, picture, tile, progress), canvas)
+
+
+def compose(parts: Iterator[Piece], canvas):
+    """Lay pieces over one another on `canvas`, (h, w, 3) in [0, 1], and return it."""
+    for top, left, pixels, mask in parts:
+        height, width = pixels.shape[:2]
+        place = np.s_[top : top + height, left : left + width]
+        if mask is not None:
+            below = canvas[place]
+            pixels = below + mask[..., None] * (pixels - below)
+        canvas[place] = pixels
+    return canvas
 
 
 def pieces(
-    model, picture, scale: int, tile: int, progress
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The result's tiles as (top, left, pixels)."""
+    model, picture: np.ndarray, tile: int = 256, progress: bool | None = None
+) -> Iterator[Piece]:
+    """The result of `apply`, tile by tile."""
     if tile < 1:
         raise ValueError(f"a tile of {tile} pixels; use at least 1")
     height, width = picture.shape[:2]
-    if any(isinstance(layer, keras.layers.GroupNormalization) for layer in model.layers):
+    reach, multiple, scale = geometry(model)
+    if reach is None:
         if height * width > MOST_WHOLE:
             raise ValueError(
-                f"{model.name} must see the whole picture at once, and {width}×{height} is more than "
-                f"{MOST_WHOLE / 1e6:g} megapixels; reduce the picture first"
+                f"{model.name} must see the whole picture at once, and {width}×{height} is more "
+                f"than {MOST_WHOLE / 1e6:g} megapixels; reduce the picture first"
             )
-        strides = [x.strides[0] for x in model.layers if type(x) is keras.layers.Conv2D]
-        reach, enlarged, grid, tile = 0, scale, math.prod(strides), max(height, width)
-    else:
-        reach, enlarged, grid = _reach(model)
-    if not model.input_shape[1:] == model.output_shape[1:] == (None, None, 3):
-        raise ValueError(
-            f"{model.name} turns {model.input_shape} into {model.output_shape}; "
-            "expected RGB of any size, which is keras.Input((None, None, 3))"
-        )
-    if enlarged != scale:
-        raise ValueError(f"{model.name} enlarges {enlarged} times, not {scale}")
-    radius = math.ceil(reach)
-    if height % grid or width % grid:
-        picture = np.pad(picture, ((0, -height % grid), (0, -width % grid), (0, 0)), "symmetric")
+        tile = max(height, width)
+        reach = 0
+    missing = [(0, -height % multiple), (0, -width % multiple), (0, 0)]
+    if np.any(missing):
+        picture = np.pad(picture, missing, "symmetric")
     corners = list(product(range(0, height, tile), range(0, width, tile)))
     for top, left in tqdm(
         corners, "restore", delay=2, leave=False, unit="tile", disable=not progress
     ):
-        # At the picture's own border nothing is added: there the network pads as it does on the whole
-        above, before = (max(0, x - radius) // grid * grid for x in (top, left))
-        below, behind = (-(-(x + tile + radius) // grid) * grid for x in (top, left))
-        lr = picture[above:below, before:behind]
-        # Called directly: compiled for any size, UpSampling2D fails on bicubic, and it gains only a tenth
-        sr = keras.ops.convert_to_numpy(model(np.asarray(lr[None], np.float32), training=False))[0]
-        sr = sr[(top - above) * scale :, (left - before) * scale :]
+        rows = _window(top, tile + reach, reach, multiple)
+        columns = _window(left, tile + reach, reach, multiple)
+        lr = np.asarray(picture[None, rows, columns], np.float32)
+        # Called directly: compiled for any size, UpSampling2D fails on bicubic, for a tenth of time
+        sr = keras.ops.convert_to_numpy(model(lr, training=False))[0]
+        sr = sr[(top - rows.start) * scale :, (left - columns.start) * scale :]
         sr = sr[: min(tile, height - top) * scale, : min(tile, width - left) * scale]
-        yield top * scale, left * scale, np.clip(sr.astype(np.float32), 0, 1)
+        yield Piece(top * scale, left * scale, np.clip(sr.astype(np.float32), 0, 1))
+
+
+def _window(start: int, length: int, reach: int, multiple: int) -> slice:
+    """The input rows that a tile needs. At the picture's own border the network pads as always."""
+    first = max(0, start - reach)
+    last = math.ceil((start + length) / multiple) * multiple
+    return slice(first - first % multiple, last)

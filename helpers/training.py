@@ -17,7 +17,7 @@ from IPython.display import display
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from helpers import ROOT, images, metrics, models, plots
+from helpers import ROOT, images, metrics, models, plots, tiles
 from helpers.files import replacing
 
 WEIGHTS = ROOT / "data" / "weights"
@@ -215,26 +215,59 @@ def fit(
 
 
 def save_weights(model: keras.Model, name: str, card: dict, folder: Path = WEIGHTS) -> Path:
-    """Write a network's arrays as float16 to `<name>.safetensors`, with its card; returns the path.
+    """Write a network's arrays as float16 to `<name>.safetensors`, with its card. Lesson 04.
 
-    `card` says what the network expects: `builder` and `arguments` (`models.<builder>(**arguments)`), `task`,
-    `scale`, `downscale`, `damage`, `size`; library versions and the SHA-256 of the arrays are added.
+    Parameters
+    ----------
+    model : keras.Model
+        A network that `tiles.apply` takes.
+    name : str
+        The file's name without its suffix.
+    card : dict
+        What the network expects: `builder` and `arguments` (`models.<builder>(**arguments)`),
+        `task`, `scale`, `downscale`, `damage`, `size`. Added are the library versions, `reach` and
+        `multiple` as `tiles.geometry` measures them, and the SHA-256 of the arrays.
+    folder : Path
+        Where the file goes.
+
+    Returns
+    -------
+    Path
+        The file.
     """
     arrays = {
         n: keras.ops.convert_to_numpy(v).astype(np.float16) for n, v in _variables(model).items()
     }
     versions = {p: importlib.metadata.version(p) for p in ("keras", "tensorflow", "numpy")}
-    card = {"versions": versions} | card | {"sha256": _hash(arrays)}
+    reach, multiple, _ = tiles.geometry(model)
+    geometry = {"reach": reach, "multiple": multiple}
+    card = {"versions": versions} | card | geometry | {"sha256": _hash(arrays)}
     with replacing(folder / f"{name}.safetensors") as part:
         part.write_bytes(save(arrays, metadata={"card": json.dumps(card)}))
     return folder / f"{name}.safetensors"
 
 
 def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
-    """Build the network that `<name>.safetensors` belongs to, fill it, and return it with its card.
+    """Build the network that `<name>.safetensors` belongs to, and fill it. Lesson 04.
 
-    Raises FileNotFoundError where there is no such file, and ValueError in words where it is damaged, its hash
-    is wrong, its builder is unknown, or the shapes are another network's.
+    Parameters
+    ----------
+    name : str
+        The file's name without its suffix.
+    folder : Path
+        Where the file is.
+
+    Returns
+    -------
+    tuple[keras.Model, dict]
+        The network and its card, as `save_weights` wrote it.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it is damaged, or its hash, its builder or the arrays' shapes are not the card's.
     """
     path = folder / f"{name}.safetensors"
     if not path.exists():
@@ -261,6 +294,8 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
         arrays,
         f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})",
     )
+    if "reach" in card:  # An older file has none; its network is measured when it is first used
+        tiles.measured[model] = tiles.Geometry(card["reach"], card["multiple"], card["scale"])
     return model, card
 
 

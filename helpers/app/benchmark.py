@@ -6,6 +6,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from helpers import images, metrics, tiles, training
+from helpers.app import deep
 from helpers.damage import DRAWN, FIXED, degrade
 
 WINDOW = 11  # pixels: the side of SSIM's window
@@ -83,7 +84,7 @@ def pairs(
     usable = []
     small = 0
     for path in [high[name] for name in both] or found:
-        hr = images.read(path)
+        hr = deep.read(path)
         if size:
             hr = _square(hr, size, fit)
         hr = images.crop_to_multiple(hr, 4 if damage == "blocks" else scale)
@@ -91,7 +92,7 @@ def pairs(
             small += 1
             continue
         if both:
-            lr = images.read(low[path.stem.removesuffix("_HR")])
+            lr = deep.read(low[path.stem.removesuffix("_HR")])
             if size or (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
                 raise ValueError(
                     f"{path} is not {scale} times its _LR file; "
@@ -161,7 +162,7 @@ def benchmark(usable: list, scale: int, models: dict) -> list[dict]:
     baseline = "bicubic" if scale > 1 else "untouched"
     methods = {baseline: lambda lr: images.enlarge(lr, scale)}
     for name, model in models.items():
-        methods[name] = lambda lr, model=model: tiles.apply(model, lr, scale)
+        methods[name] = lambda lr, model=model: tiles.apply(model, lr)
     rows = []
     for name, method in methods.items():
         calls = len(usable) + 1  # the table warms the method up

@@ -66,17 +66,19 @@ def restore_pictures(args: argparse.Namespace) -> int:
 
     name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
     model, card = training.load_weights(name)
-    label, faces = f"{name} {card['sha256'][:8]}", None
+    label = f"{name} {card['sha256'][:8]}"
+    faces = None
     if args.portrait:
         faces = {"size": args.size}
-        label += " on faces" + f" of {args.size} pixels" * bool(args.size)
+        label += " on faces"
+        if args.size:
+            label += f" of {args.size} pixels"
         if args.around:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
-    made, kept, failed = photo.restore_all(
-        model, card["scale"], args.pictures, args.to, label, faces
-    )
-    print(*made, sep="\n", end="\n" * bool(made))
+    made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces)
+    for path in made:
+        print(path)
     if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
     for error in failed:

@@ -32,6 +32,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from helpers import ROOT, images
+from helpers.app import deep
 from helpers.batching import parallel_map
 from helpers.files import replacing, write_csv
 
@@ -445,7 +446,7 @@ def bring(http: requests.Session, found: Iterable[dict], folder: Path, pause: fl
             if (folder / row["file"]).exists():
                 continue
             try:
-                download(http, row["url"], folder / row["file"], check=images.read)
+                download(http, row["url"], folder / row["file"], check=deep.read)
             except ValueError as error:
                 refused.append([row["url"], str(error).replace(f"{folder}{os.sep}.part.", "")])
             time.sleep(pause)
@@ -562,7 +563,7 @@ def _fetch_own(origin: Path, folder: Path) -> Path:
             or target.stat().st_mtime != path.stat().st_mtime
         ):
             new.append(path)
-    for path, why in zip(new, parallel_map(images.problem, new, "fetch own"), strict=True):
+    for path, why in zip(new, parallel_map(deep.problem, new, "fetch own"), strict=True):
         if why:
             refused.append([path, why])
             continue
@@ -608,7 +609,7 @@ def survey(folder: str | os.PathLike) -> list[dict]:
 
 def _describe(path: Path) -> tuple[dict, int | None]:
     """The file's own facts, and its perceptual hash as 64 bits."""
-    row = dict.fromkeys(["format", "mode", "width", "height"]) | {"problem": images.problem(path)}
+    row = dict.fromkeys(["format", "mode", "width", "height"]) | {"problem": deep.problem(path)}
     if row["problem"]:
         return row, None
     with Image.open(path) as file:

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
@@ -303,14 +303,20 @@ def start_from(model: keras.Model, name: str) -> keras.Model:
 
 
 def rewrite_cards() -> list[str]:
-    """Write each recipe's card anew into its shipped weights, whose arrays stay as they are; returns their names."""
+    """Write each recipe's card anew into its shipped weights; returns the names.
+
+    The arrays stay as they are. A recipe whose weights are not there yet is passed over.
+    """
     cards = {name: recipe["card"] for name, recipe in RECIPES.items()}
     for names, recipe in UNPAIRED.items():
         cards |= dict.fromkeys(names, CHANGE | {"arguments": recipe["arguments"], "damage": None})
+    written = []
     for name, card in cards.items():
-        model, old = training.load_weights(name)
-        training.save_weights(model, name, card | {"versions": old["versions"]})
-    return list(cards)
+        with suppress(FileNotFoundError):
+            model, old = training.load_weights(name)
+            training.save_weights(model, name, card | {"versions": old["versions"]})
+            written.append(name)
+    return written
 
 
 @contextmanager
@@ -382,7 +388,7 @@ def zero_shot(
     """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
 
     "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo `reduce` on the
-    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture, 2)`.
+    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture)`.
     `reduce(picture, scale)` is Pillow's bicubic, unless you know how yours became small. It trains `steps` steps on 8
     squares, or `seconds`, whichever ends first, with a bar; the rate falls to zero until then. ValueError for less than
     16·scale pixels on a side.

@@ -56,7 +56,7 @@ def photo_exif(**tags):
 def test_only_the_face_is_drawn_and_no_seam_is_left(inverter):
     picture = ASTRONAUT[:256, 64:384]
     (box, *_) = images.faces(picture)
-    result = photo.portrait(inverter, picture, 1)
+    result = photo.portrait(inverter, picture)
     assert result.shape == picture.shape and result.dtype == np.float32
     down, right, n = box.top + box.height // 4, box.left + box.width // 4, box.height // 2
     middle = np.s_[down : down + n, right : right + n]
@@ -90,15 +90,15 @@ def test_several_faces_and_a_network_around(copier, inverter):
     picture = np.concatenate([ASTRONAUT[:256, 64:320]] * 2, axis=1)
     found = images.faces(picture)
     assert len(found) == 2
-    result = photo.portrait(inverter, picture, 1)
+    result = photo.portrait(inverter, picture)
     for box in found:
         at = np.s_[
             box.top + 20 : box.top + box.height - 20, box.left + 20 : box.left + box.width - 20
         ]
         assert np.abs(result[at] - (1 - picture[at])).mean() < 0.01
-    assert photo.portrait(copier, picture, 2, around=copier).shape == (512, 1024, 3)
-    with pytest.raises(ValueError, match="enlarges 2 times, not 1"):
-        photo.portrait(inverter, picture, 1, around=copier)
+    assert photo.portrait(copier, picture, around=copier).shape == (512, 1024, 3)
+    with pytest.raises(ValueError, match="copier enlarges 2 times, not 1 as inverter"):
+        photo.portrait(inverter, picture, around=copier)
 
 
 def test_a_shipped_network_brings_a_blurred_face_nearer():
@@ -111,7 +111,7 @@ def test_a_shipped_network_brings_a_blurred_face_nearer():
     ):  # a wide blur is one that a reduced face can be freed from
         damaged = damage.blur(truth, sigma)
         before, after = (
-            images.crop_box(p, box) for p in (damaged, photo.portrait(model, damaged, 1, size))
+            images.crop_box(p, box) for p in (damaged, photo.portrait(model, damaged, size))
         )
         assert (
             metrics.psnr(images.crop_box(truth, box), after)
@@ -124,7 +124,7 @@ def test_a_shipped_network_brings_a_blurred_face_nearer():
 )
 def test_no_face_is_said_and_nothing_written(tmp_path, copier, picture, capsys):
     with pytest.raises(ValueError, match=r"no face found.*crop it nearer"):
-        photo.portrait(copier, picture, 2)
+        photo.portrait(copier, picture)
     source = images.write(tmp_path / "flat.png", picture)
     assert command.main(["restore", "--portrait", str(source), "--to", str(tmp_path / "out")]) == 2
     assert re.search(r"^error: .*flat\.png: no face found", capsys.readouterr().err, re.MULTILINE)
@@ -144,7 +144,7 @@ def test_a_portrait_by_one_command(tmp_path, portrait, capsys):
     assert command.main(arguments) == 0
     result = tmp_path / "out" / "portrait_restored.png"
     assert capsys.readouterr().out == f"{result}\n"
-    expected = photo.portrait(training.load_weights("cae_faces")[0], images.read(portrait), 1)
+    expected = photo.portrait(training.load_weights("cae_faces")[0], images.read(portrait))
     assert np.abs(images.read(result) - expected).max() < 2.1 / 255
     assert re.fullmatch(r"cae_faces \w{8} on faces", photo.restored_by(result))
 
@@ -170,7 +170,7 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
         exif[700] = packet.encode()
     Image.fromarray(images.to_uint8(picture)).save(source, exif=exif, **options)
     assert photo.restored_by(source) == ""
-    result = photo.restore_file(copier, 2, source, tmp_path, label="net_x2 1a2b3c4d")
+    result = photo.restore_file(copier, source, tmp_path, label="net_x2 1a2b3c4d")
     assert photo.restored_by(result) == "net_x2 1a2b3c4d"
     with Image.open(result) as file:
         file.load()
@@ -189,14 +189,12 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
                 file.text["Software"].startswith("Restored with")
                 or "; Restored with" in file.text["Software"]
             )
-    again = photo.restore_file(
-        copier, 2, result, tmp_path / "again"
-    )  # both are told, the last counts
+    again = photo.restore_file(copier, result, tmp_path / "again")  # both are told, the last counts
     assert photo.restored_by(again) == "copier"
 
 
 def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
-    result = photo.restore_file(copier, 2, images.write(tmp_path / "x.jpg", picture), tmp_path)
+    result = photo.restore_file(copier, images.write(tmp_path / "x.jpg", picture), tmp_path)
     with Image.open(result) as file:
         assert dict(file.getexif()) == {
             274: 1,
@@ -209,7 +207,7 @@ def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
 
 @pytest.fixture
 def restored(copier):
-    return lambda sources, to=None, label="a": photo.restore_all(copier, 2, sources, to, label)
+    return lambda sources, to=None, label="a": photo.restore_all(copier, sources, to, label)
 
 
 def names(folder):
@@ -275,13 +273,13 @@ def test_whatever_is_raised_the_next_file_is_tried(tmp_path, picture, restored, 
     for name in "abc":
         images.write(tmp_path / f"{name}.png", picture)
 
-    def moody(model, scale, source, *others, **options):
+    def moody(model, source, *others):
         if source.name == "b.png":
             raise MemoryError
-        return whole(model, scale, source, *others, **options)
+        return whole(model, source, *others)
 
-    whole = photo.restore_file
-    monkeypatch.setattr(photo, "restore_file", moody)
+    whole = photo._restore
+    monkeypatch.setattr(photo, "_restore", moody)
     made, _, failed = restored(sorted(tmp_path.glob("?.png")), tmp_path / "out")
     assert [p.name for p in made] == ["a_x2.png", "c_x2.png"]
     assert re.search(r"b\.png: MemoryError", str(failed[0]))
@@ -326,13 +324,13 @@ def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, pi
     frames[0].save(
         tmp_path / "x.gif", save_all=True, append_images=frames[1:], duration=[50, 60, 70], loop=0
     )
-    result = photo.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, label="a")
+    result = photo.restore_file(copier, tmp_path / "x.gif", tmp_path, label="a")
     assert result == tmp_path / "x_x2.gif" == photo.result_path(tmp_path / "x.gif", tmp_path, 2)
     assert photo.restored_by(result) == "a"
     pairs = zip(film.frames(tmp_path / "x.gif"), film.frames(result), strict=True)
     assert all(np.abs(new - images.enlarge(old, 2)).mean() < 0.05 for old, new in pairs)
     with pytest.raises(ValueError, match=r"x\.gif moves"):
-        photo.restore_file(copier, 2, tmp_path / "x.gif", tmp_path, faces={})
+        photo.restore_file(copier, tmp_path / "x.gif", tmp_path, faces={})
     assert photo.result_path("film.MOV", tmp_path, 2) == tmp_path / "film_x2.mov"
     assert photo.result_path("film.avi", tmp_path, 1) == tmp_path / "film_restored.mkv"
 
@@ -390,7 +388,7 @@ def test_a_network_learns_from_one_picture_what_bicubic_cannot_draw():
     rings = 0.5 + 0.5 * np.sign(np.sin(np.hypot(y - 40, x - 30) ** 1.3 / 6))
     truth = images.resize(np.repeat(rings[..., None], 3, -1).astype(np.float32), (128, 128), "area")
     lr = images.reduce(truth, 2)
-    sr = tiles.apply(train.zero_shot(lr, 2, steps=60), lr, 2)
+    sr = tiles.apply(train.zero_shot(lr, 2, steps=60), lr)
     assert metrics.psnr(truth, sr, 2) > metrics.psnr(truth, images.enlarge(lr, 2), 2) + 0.3
 
 
@@ -403,7 +401,7 @@ def test_it_learns_the_reduction_that_it_is_told():
     truth = images.resize(ASTRONAUT[:256, 64:320], (128, 128), "area")
     lr = soft(truth, 2)
     scores = [
-        metrics.psnr(truth, tiles.apply(train.zero_shot(lr, 2, steps=60, reduce=reduce), lr, 2), 2)
+        metrics.psnr(truth, tiles.apply(train.zero_shot(lr, 2, steps=60, reduce=reduce), lr), 2)
         for reduce in (images.reduce, soft)
     ]
     assert scores[1] > scores[0] + 0.3

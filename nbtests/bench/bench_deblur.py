@@ -167,7 +167,7 @@ def main(folder):
         row(
             name,
             "",
-            lambda lr, *_, model=model: tiles.apply(model, lr, 1),
+            lambda lr, *_, model=model: tiles.apply(model, lr),
             test,
             hows["true"][1],
             nothing,

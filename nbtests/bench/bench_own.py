@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "nbtests" / "core")]
 import test_hostile  # noqa: E402
 
 from helpers import damage, images, metrics, quiet  # noqa: E402
-from helpers.app import film, photo  # noqa: E402
+from helpers.app import deep, film, photo  # noqa: E402
 
 with quiet():
     from helpers import tiles, training
@@ -67,7 +67,7 @@ def hostile(count: int, folder: Path) -> None:
 
 def whole(path: Path) -> bool:
     try:
-        return images.problem(path) is None and (
+        return deep.problem(path) is None and (
             not film.moves(path) or len(list(film.frames(path))) > 0
         )
     except ValueError:
@@ -85,13 +85,13 @@ def plumbing(frames: int, folder: Path) -> None:
             part = images.to_uint8(large[2 * k % 300 :, k % 80 :][:360, :640])
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(part), "rgb24")))
         out.mux(stream.encode(None))
-    model, card = training.load_weights("deconv_dogs_x2")
+    model, _ = training.load_weights("deconv_dogs_x2")
     spent = np.zeros(2)
 
     def draw(frame):
         before = np.array([time.perf_counter(), time.process_time()])
         try:
-            return tiles.apply(model, frame, card["scale"])
+            return tiles.apply(model, frame)
         finally:
             spent[:] += np.array([time.perf_counter(), time.process_time()]) - before
 
@@ -147,7 +147,7 @@ def portraits() -> None:
     for seed in range(6):
         old = aged(grey, seed)
         truth, before, after = (
-            images.crop_box(p, box) for p in (grey, old, photo.portrait(model, old, 1))
+            images.crop_box(p, box) for p in (grey, old, photo.portrait(model, old))
         )
         scores = [(metrics.psnr(truth, p), metrics.ssim(truth, p)) for p in (before, after)]
         gains.append(np.subtract(scores[1], scores[0]))
@@ -165,8 +165,8 @@ def portraits() -> None:
     photos, _ = training.load_weights("espcn_photos_x4")
     for name, sr in {
         "bicubic": images.enlarge(small, 4),
-        "espcn_photos_x4 everywhere": tiles.apply(photos, small, 4),
-        "espcn_faces_x4 on the face": photo.portrait(faces, small, 4),
+        "espcn_photos_x4 everywhere": tiles.apply(photos, small),
+        "espcn_faces_x4 on the face": photo.portrait(faces, small),
     }.items():
         truth, face = (images.crop_box(p, box) for p in (ASTRONAUT, sr))
         print(
@@ -178,7 +178,7 @@ def portraits() -> None:
     top, left, n, _ = square
     crop = np.s_[top : top + n, left : left + n]
     hard, poisson = damaged.copy(), damaged
-    hard[crop] = tiles.apply(model, damaged[crop], 1)
+    hard[crop] = tiles.apply(model, damaged[crop])
     patch, whole = (images.to_uint8(p)[..., ::-1].copy() for p in (hard[crop], damaged))
     mask, centre = np.full((n, n), 255, np.uint8), (left + n // 2, top + n // 2)
     poisson = images.to_float(
@@ -186,7 +186,7 @@ def portraits() -> None:
     )
     for name, result in {
         "hard": hard,
-        "feathered": photo.portrait(model, damaged, 1),
+        "feathered": photo.portrait(model, damaged),
         "Poisson": poisson,
     }.items():
         face = metrics.psnr(
@@ -199,15 +199,15 @@ def portraits() -> None:
 
 def alone(seconds: float) -> None:
     """×2 learned from the one picture, beside bicubic and the smallest shipped network, PSNR-Y."""
-    model, card = training.load_weights("deconv_dogs_x2")
+    model, _ = training.load_weights("deconv_dogs_x2")
     for name, truth in {"astronaut": ASTRONAUT, "chelsea": images.to_float(data.chelsea())}.items():
         truth = images.crop_to_multiple(truth, 2)
         lr = images.reduce(truth, 2)
         results = {
             "bicubic": images.enlarge(lr, 2),
-            "deconv_dogs_x2": tiles.apply(model, lr, card["scale"]),
+            "deconv_dogs_x2": tiles.apply(model, lr),
         }
-        results["zero-shot"] = tiles.apply(train.zero_shot(lr, seconds=seconds), lr, 2)
+        results["zero-shot"] = tiles.apply(train.zero_shot(lr, seconds=seconds), lr)
         scores = [
             f"{method} {metrics.psnr(truth, sr, 2, y=True):.2f}" for method, sr in results.items()
         ]
@@ -243,7 +243,7 @@ def suggestions(folder: Path) -> None:
         crisp.append(photo.suggest(truth)[1] == "cae_faces")
         for harm in damages.values():
             old = images.to_float(images.to_uint8(harm(truth)))
-            gain = metrics.psnr(truth, tiles.apply(model, old, 1)) - metrics.psnr(truth, old)
+            gain = metrics.psnr(truth, tiles.apply(model, old)) - metrics.psnr(truth, old)
             found, name, _ = photo.suggest(old)
             gains.append(
                 [

@@ -57,11 +57,11 @@ def published(name: str, pictures: Path, weights: Path) -> str:
 
 def seconds(model, lr) -> float:
     """Warm seconds of one enlargement, the median of seven."""
-    tiles.apply(model, lr, 2)
+    tiles.apply(model, lr)
     measured = []
     for _ in range(7):
         start = time.perf_counter()
-        tiles.apply(model, lr, 2)
+        tiles.apply(model, lr)
         measured.append(time.perf_counter() - start)
     return statistics.median(measured)
 

@@ -88,17 +88,17 @@ def measure(method: str, picture: Path, name: str) -> None:
         with quiet():
             from helpers import tiles, training
             from helpers.app import photo
-        model, card = training.load_weights(name)
+        model, _ = training.load_weights(name)
         start = time.perf_counter()
-        photo.restore_file(model, card["scale"], picture, picture.parent)
+        photo.restore_file(model, picture, picture.parent)
     elif method == "network":
         with quiet():
             from helpers import tiles, training
             from helpers.app import photo
-        model, card = training.load_weights(name)
+        model, _ = training.load_weights(name)
         lr = images.read(picture)
         start = time.perf_counter()
-        for _ in tiles.pieces(model, lr, card["scale"], TILE, False):
+        for _ in tiles.pieces(model, lr, TILE):
             pass
     else:
         run, lr = onnx_network(), images.read(picture)

@@ -1,4 +1,4 @@
-"""Hostile and broken files through `images.read`.
+"""Hostile and broken files through `deep.read`.
 
 It gives a picture or one line of reason, and never crashes, waits, or floods the memory. Each file
 that reads is read again, after a coloured picture and with new memory filled with another byte: a
@@ -404,7 +404,7 @@ def read_files(name: str, first: int, last: int) -> None:
     import psutil
 
     sys.path.insert(0, str(ROOT))
-    from helpers import images
+    from helpers.app import deep
 
     def fill(byte):
         """From now on, memory that glibc gives out anew holds this byte; others do as they like."""
@@ -422,7 +422,7 @@ def read_files(name: str, first: int, last: int) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
         Image.fromarray(noise).save(coloured)
         path.write_bytes(bases(name)[0])
-        images.read(path)
+        deep.read(path)
         room = psutil.Process().memory_info().vms + (4 << 30)  # the machine's neighbours are safe
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
         before = peak()
@@ -431,7 +431,7 @@ def read_files(name: str, first: int, last: int) -> None:
             path.write_bytes(make(name, seed))
             started = time.perf_counter()
             try:
-                picture = images.read(path)
+                picture = deep.read(path)
                 valid = (
                     picture.ndim == 3
                     and picture.shape[2] == 3
@@ -443,9 +443,9 @@ def read_files(name: str, first: int, last: int) -> None:
                     "decoded" if good else f"no course picture: {picture.shape} {picture.dtype}"
                 )
                 took = time.perf_counter() - started
-                images.read(coloured)
+                deep.read(coloured)
                 fill(0xFF)
-                if SAFE and not np.array_equal(picture, images.read(path)):
+                if SAFE and not np.array_equal(picture, deep.read(path)):
                     outcome = "shows memory that it did not write"
                 fill(0)
                 started = time.perf_counter() - took  # the second reading is the test's own

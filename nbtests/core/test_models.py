@@ -165,7 +165,7 @@ def test_unet_alone_wants_multiples_of_16_and_restore_pads():
     model, low = models.unet(2), noise(17, 40, 3)
     with pytest.raises(Exception, match=r"(?i)concat|shape"):
         model(low[None])
-    np.testing.assert_array_equal(tiles.apply(model, low, 1), low)
+    np.testing.assert_array_equal(tiles.apply(model, low), low)
 
 
 def test_unet_corrects_in_float32_under_mixed_precision():
@@ -201,7 +201,7 @@ def test_cae_squeezes_a_face_into_its_latent_space(skips):
 
 def test_untrained_cae_with_skips_changes_nothing_and_restore_pads():
     damaged = noise(17, 42, 3)
-    np.testing.assert_array_equal(tiles.apply(models.cae(4, width=4), damaged, 1), damaged)
+    np.testing.assert_array_equal(tiles.apply(models.cae(4, width=4), damaged), damaged)
 
 
 def test_without_skips_nothing_passes_but_the_latent_space():

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from helpers import images
+from helpers.app import deep
 
 # By content, as Pillow calls it, with the suffixes that the file dialog offers. SVG is a program, and not there
 KINDS = {
@@ -107,23 +108,32 @@ def decode(data: bytes, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         path = Path(folder) / "picture"  # no name of the sender's touches the disk
         path.write_bytes(data)
         try:
-            return decoder.submit(lambda: _srgb(part(images.read(path)).copy(), path)).result()
+            return decoder.submit(_read, path, part).result()
         except ValueError:  # it names the path, which is nobody's business
             raise damaged() from None
 
 
-def _srgb(picture: np.ndarray, path: Path) -> np.ndarray:
-    """The colours that the file's profile means, as phones and cameras attach it; without a usable one, unchanged."""
-    with Image.open(path) as file:
+def _read(path: Path, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """`part` of a file, opened and decoded once, in sRGB."""
+    with images.open_file(path) as file:
+        picture = images.on_white(images.decode(file, deep.pixels))
         profile = file.info.get("icc_profile")
+    return _srgb(part(picture).copy(), profile)
+
+
+def _srgb(picture: np.ndarray, profile: bytes | None) -> np.ndarray:
+    """The colours that the profile means; without a usable one, unchanged.
+
+    Phones and cameras attach one to their files.
+    """
     if not profile:
         return picture
     try:
-        pixels, srgb = Image.fromarray(images.to_uint8(picture)), ImageCms.createProfile("sRGB")
-        return images.to_float(
-            np.asarray(ImageCms.profileToProfile(pixels, BytesIO(profile), srgb))
-        )
-    except (ImageCms.PyCMSError, OSError):  # broken, or for ink or grey, which are RGB by now
+        pixels = Image.fromarray(images.to_uint8(picture))
+        srgb = ImageCms.createProfile("sRGB")
+        changed = ImageCms.profileToProfile(pixels, BytesIO(profile), srgb)
+        return images.to_float(np.asarray(changed))
+    except (ImageCms.PyCMSError, OSError):  # It is broken, or for ink or grey, which are RGB by now
         return picture
 
 

@@ -110,8 +110,8 @@ class Networks:
         """A square (n, n, 3) in [0, 1], as `fit` made it for `task`, changed; `done(n)` after the n-th network."""
         picture = fit(picture, TASKS[task].given, TASKS[task].exactly)
         for n, name in enumerate(TASKS[task].networks, 1):
-            model, card = self.loaded[name]
-            picture = self.apply(model, picture, card["scale"])
+            model, _ = self.loaded[name]
+            picture = self.apply(model, picture)
             done(n)
         return picture
 
