@@ -413,7 +413,7 @@ def test_published_sizes():
 @pytest.mark.parametrize("sizes", [(1, 1, 3, 4), (3, 4, 32, 32), (4, 2, 8, 6), (2, 3, 5, 7)])
 def test_parameters_are_a_function_of_c_d_g_and_g0(sizes, upsampling):
     for scale in (2, 3):
-        named = dict(zip("c d g g0".split(), sizes, strict=True))
+        named = dict(zip(["c", "d", "g", "g0"], sizes, strict=True))
         built = models.rdn(scale, upsampling, **named).count_params()
         assert built == models.rdn(scale, upsampling, "bicubic", **named).count_params()
         assert built == parameters(*sizes, upsampling, scale)
