@@ -266,7 +266,7 @@ MAY_IMPORT = {
     "adversarial": {"images", "batching", "models"},
     "metrics": {"images"},
     "plots": {"images"},
-    "training": {"files", "images", "metrics", "models", "plots"},
+    "training": {"files", "images", "metrics", "models", "plots", "tiles"},
     "tiles": {"images", "layers"},
     "download": {"files", "images", "app"},  # `fetch` opens the application's sources
     "selfcheck": set(),
