@@ -345,7 +345,7 @@ def test_a_step_is_the_textbooks(identity):
 
 
 def test_a_known_change_is_learnt_without_pairs():
-    """B is A darkened. Training brings g's pictures nearer to the dark twins than the untouched ones are."""
+    """B is A darkened. Training brings the pictures nearer to their dark twins."""
     model = cycle_gan(rate=5e-3)
     model.optimizer.build(model.trainable_variables)
     step = tf.function(lambda a, b: model.train_step((a, b)))
@@ -359,7 +359,8 @@ def test_a_known_change_is_learnt_without_pairs():
 def run(folder, epochs):
     """Train in a process of its own; prints the losses of each epoch.
 
-    On one thread: several add in an order that changes, and two adversaries let a difference in the last bit grow, so
+    On one thread: several add in an order that changes, and two adversaries let a difference in the
+    last bit grow, so
     that two uninterrupted runs drift apart by some 1e-4 within 30 steps.
     """
     program = f"""
@@ -372,7 +373,8 @@ tensorflow.config.threading.set_inter_op_parallelism_threads(1)
 class Say(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         print(epoch, *(f"{{logs[k]:.7f}}" for k in sorted(logs)), flush=True)
-training.fit(test_cyclegan.cycle_gan(pool=4), test_cyclegan.pairless, {epochs}, 10, Path({str(folder)!r}), [Say()])
+model, folder = test_cyclegan.cycle_gan(pool=4), Path({str(folder)!r})
+training.fit(model, test_cyclegan.pairless, {epochs}, 10, folder, [Say()])
 """
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 

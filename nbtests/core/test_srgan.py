@@ -37,7 +37,7 @@ def moved(network, before):
 
 
 def test_a_step_is_the_textbooks():
-    """The update equals that of two gradients and two Adams, computed one after the other with the other frozen."""
+    """The update equals that of two gradients and two Adams, one after the other."""
     losses = {"pixel": 0.3, "reduced": 0.7, "adversarial": 2}
     model, (lr, hr) = small(**losses), next(iter(pairs(0)))
     g, d = model.generator, model.discriminator
@@ -104,7 +104,7 @@ def test_the_generator_closes_the_margin_that_the_discriminator_opens():
 
 
 def test_detail_that_cannot_be_known_is_drawn_all_the_same():
-    """Stripes whose place the reduced picture does not tell: the mean of all is grey, and only L1 settles for it."""
+    """Stripes whose place the reduced picture does not tell: only L1 settles for their mean, grey."""
 
     def stripes(k):
         place = tf.random.stateless_uniform([8, 1, 1, 1], [3, k], 0, 2, tf.int32)
@@ -124,7 +124,7 @@ def test_detail_that_cannot_be_known_is_drawn_all_the_same():
 
 def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     def losses(folder, epochs):
-        """Of each epoch, few and short: sums in another order drift apart no further than the bound."""
+        """Of each epoch, few and short, so that sums in another order stay within the bound."""
         rate = keras.optimizers.schedules.CosineDecay(2e-3, 16)
         history = training.fit(
             small(keras.optimizers.Adam(rate)), pairs, epochs, 4, tmp_path / folder
