@@ -104,7 +104,7 @@ def test_the_generator_closes_the_margin_that_the_discriminator_opens():
 
 
 def test_detail_that_cannot_be_known_is_drawn_all_the_same():
-    """Stripes whose place the reduced picture does not tell: only L1 settles for their mean, grey."""
+    """Stripes whose place the reduced picture does not tell: L1 alone settles for their mean."""
 
     def stripes(k):
         place = tf.random.stateless_uniform([8, 1, 1, 1], [3, k], 0, 2, tf.int32)
