@@ -18,7 +18,8 @@ def check(written: object, *claims: tuple[str, Callable[[], object], str]) -> No
         What you were to write: a function, a value, or a tuple of these. As long as one is empty,
         that is all that is said.
     *claims : (text, test, hint)
-        The test is called without arguments; the claim holds where it gives what is true.
+        The test is called without arguments; the claim holds where it gives what is true. All
+        exercises.
     """
     parts = written if isinstance(written, tuple) else (written,)
     if any(_is_empty(part) for part in parts):

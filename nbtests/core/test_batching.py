@@ -322,7 +322,7 @@ def test_damage_is_drawn_anew_each_epoch_and_depends_on_seed_and_step_alone():
 
 
 def test_damage_reduces_the_target_as_cut_and_turned():
-    """Anew each epoch, and aligned with the target: JPEG's own blocks start at the patch's corner."""
+    """Anew each epoch, and aligned with the target: JPEG's blocks start at the patch's corner."""
     y, x = np.mgrid[:64, :64]
     hr = np.stack([[3 * x, 3 * y, 255 - x - y]] * 4).transpose(0, 2, 3, 1).astype(np.uint8)
     lr = np.zeros((4, 32, 32, 3), np.uint8)  # never looked at

@@ -39,7 +39,7 @@ def test_depth_to_space_is_tensorflows(scale, channels):
 
 
 def test_subpixel_is_a_transposed_convolution_with_the_kernel_rearranged():
-    """Is the deconvolution layer the same as a convolutional layer? (Shi et al. 2016, arXiv:1609.07009)"""
+    """Is the deconvolution layer the same as a convolutional one? (Shi et al., arXiv:1609.07009)"""
     scale, filters, channels = 4, 3, 16
     x = noise(2, 9, 7, channels)
     subpixel = layers.SubpixelConv2D(filters, 3, scale, kernel_initializer="glorot_uniform")
@@ -466,7 +466,7 @@ def as_npz(path, arrays):
 
 
 def as_keras_2(path, arrays, group=""):
-    """Weights as Keras 2 wrote them: a group for each layer, which lists its arrays, nested once more."""
+    """Weights as Keras 2 wrote them: a group for each layer, with its arrays nested once more."""
     with h5py.File(path, "w") as file:
         root = file.create_group(group) if group else file
         names = list(dict.fromkeys(n.split("/")[0] for n in arrays))
@@ -590,7 +590,7 @@ def test_one_step_lowers_the_loss(build, scale, skip):
 
 
 def discs(n, seed, scale=4):
-    """Pairs of overlapping discs: hard edges, which bicubic blurs and a network can learn in seconds."""
+    """Pairs of overlapping discs: hard edges, which bicubic blurs and a network learns fast."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:48, :48]
     hr = np.zeros((n, 48, 48, 3), np.float32)
@@ -627,7 +627,7 @@ def test_a_short_training_beats_bicubic_on_unseen_pictures(build, scale):
 
 
 def imported(name):
-    """Top-level names that helpers/<name>.py imports anywhere, and what it takes from helpers itself."""
+    """Top-level names that helpers/<name>.py imports anywhere, and what it takes from helpers."""
     tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
