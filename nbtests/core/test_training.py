@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -101,8 +100,9 @@ def test_missing_weights_name_the_command(weights):
 
 TRAIN = """
 import json
+import os
+import signal
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -112,7 +112,7 @@ from helpers import batching, models, training
 
 hr = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
 lr = hr.reshape(24, 16, 2, 16, 2, 3).mean((2, 4)).astype(np.uint8)
-pause = float(sys.argv[1])
+last_step = int(sys.argv[1])
 
 
 def data(step):
@@ -121,7 +121,8 @@ def data(step):
 
 class Tell(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        time.sleep(pause)
+        if int(self.model.optimizer.iterations) == last_step:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def on_epoch_end(self, epoch, logs=None):
         print(json.dumps([folder.name, epoch, float(logs["loss"])]), flush=True)
@@ -136,28 +137,25 @@ for folder in map(Path, sys.argv[2:]):
 """
 
 
-def losses(*folders, pause="0", kill_in_epoch=None):
+def losses(*folders, last_step=0):
     """Train in a process of its own, once for each folder; returns {folder's name: {epoch: loss}}.
 
-    If asked, SIGKILL ends the process in the middle of an epoch.
+    SIGKILL ends it after `last_step`.
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-c", TRAIN, pause, *map(str, folders)]
+    command = [sys.executable, "-c", TRAIN, str(last_step), *map(str, folders)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == (-signal.SIGKILL if last_step else 0)
     told = {folder.name: {} for folder in folders}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        for line in process.stdout:
-            name, epoch, loss = json.loads(line)
-            told[name][epoch] = loss
-            if epoch + 1 == kill_in_epoch:
-                time.sleep(0.5)  # three pauses into the next epoch
-                process.send_signal(signal.SIGKILL)
-    assert process.returncode == (-signal.SIGKILL if kill_in_epoch else 0)
+    for line in done.stdout.splitlines():
+        name, epoch, loss = json.loads(line)
+        told[name][epoch] = loss
     return told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    first = losses(tmp_path / "cut", pause="0.15", kill_in_epoch=3)["cut"]
+    first = losses(tmp_path / "cut", last_step=24)["cut"]  # of 7 an epoch: amid the fourth
     # One more process: it resumes first, while nothing was trained in it, and then trains the whole
     told = losses(tmp_path / "cut", tmp_path / "whole")
     rest, whole = told["cut"], told["whole"]
