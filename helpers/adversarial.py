@@ -161,7 +161,7 @@ class Scenes(keras.callbacks.Callback):
         made = [  # one at a time: less memory; and without predict, which would compile for seconds
             np.concatenate(
                 [ops.convert_to_numpy(network(x[None], training=False)) for x in pictures]
-            )
+            ).clip(0, 1)
             for network, pictures in zip([self.model.g, self.model.f], self.pictures, strict=True)
         ]
         self.shown[epoch + 1] = images.to_uint8(np.concatenate(made))

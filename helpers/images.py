@@ -55,12 +55,18 @@ def find(folder: str | os.PathLike, suffixes: set[str] = SUFFIXES) -> list[Path]
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """float in [0, 1], clipped and rounded → uint8 in [0, 255]."""
+    """float in [0, 1], clipped and rounded → uint8 in [0, 255]; errors as `check_values`'."""
+    check_values(picture)
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """uint8 in [0, 255] → float32 in [0, 1]."""
+    """uint8 in [0, 255] → float32 in [0, 1]; ValueError for another dtype."""
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8:
+        raise ValueError(
+            f"expected uint8, got {picture.dtype}; a picture of floats in [0, 1] stays as it is"
+        )
     return np.divide(
         picture, 255, dtype=np.float32
     )  # no second copy: a large picture is hundreds of megabytes
@@ -277,16 +283,33 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
 
 
 def check(picture: np.ndarray) -> None:
-    """Raise ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
-    shape, dtype = picture.shape, picture.dtype
-    if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
+    """Raise ValueError unless this is a picture: (h, w, 3) as in `check_values`, not empty."""
+    _check_shape(picture)
+    check_values(picture)
+
+
+def _check_shape(picture):
+    """Raise ValueError unless the shape is a picture's."""
+    shape = np.shape(picture)
+    if len(shape) != 3 or shape[-1] != 3 or 0 in shape:
+        raise ValueError(f"expected one picture, (height, width, 3), got an array of shape {shape}")
+
+
+def check_values(picture: np.ndarray) -> None:
+    """Raise ValueError unless the values are floats in [0, 1]; a network may miss that by 0.5."""
+    values = np.asarray(picture)
+    low, high = values.min(initial=0), values.max(initial=0)
+    if values.dtype.kind != "f" or not -0.5 <= low <= high <= 1.5:  # NaN compares as false
         raise ValueError(
-            f"expected a (height, width, 3) picture of floats in [0, 1], got {shape} {dtype}"
+            f"expected floats in [0, 1], got {values.dtype} from {low} to {high}; images.to_float "
+            "turns uint8 into floats, values up to 255 need a division by 255, and NaN comes from "
+            "a training that has diverged"
         )
 
 
 def square_crop(picture: np.ndarray) -> np.ndarray:
     """The largest centred square of a portrait, landscape or square picture; a view, not a copy."""
+    _check_shape(picture)
     h, w = picture.shape[:2]
     side = min(h, w)
     top, left = (h - side) // 2, (w - side) // 2
@@ -295,6 +318,7 @@ def square_crop(picture: np.ndarray) -> np.ndarray:
 
 def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
     """Cut rows and columns at the bottom and right until both sides divide by `scale`; a view."""
+    _check_shape(picture)
     h, w = picture.shape[:2]
     return picture[: h - h % scale, : w - w % scale]
 
@@ -308,7 +332,7 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
     """
     check(picture)
     h, w = picture.shape[:2]
-    if h < scale or w < scale or h % scale or w % scale:
+    if scale < 1 or h % scale or w % scale:
         raise ValueError(
             f"a {h}×{w} picture does not divide by {scale}; crop_to_multiple(picture, {scale}) first"
         )
@@ -326,10 +350,12 @@ def enlarge(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndar
 
 def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
     """(h, w, 3) → (*size, 3) by Pillow, in floating point, antialiased where it reduces."""
+    check(picture)
     if method not in PILLOW:
         raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
     channels = [
-        Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[method]) for c in range(3)
+        Image.fromarray(np.float32(picture[..., c])).resize(size[::-1], PILLOW[method])
+        for c in range(3)
     ]
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
@@ -386,6 +412,7 @@ def _apart(box: Box, larger: Box) -> bool:
 
 def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
     """`square_around` of the picture; a view."""
+    _check_shape(picture)
     top, left, side, _ = square_around(box, picture.shape, margin)
     return picture[top : top + side, left : left + side]
 
