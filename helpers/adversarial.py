@@ -232,7 +232,7 @@ class Scenes(keras.callbacks.Callback):
         # one at a time: less memory; and without predict, which would compile for seconds
         made = [self.model.to_b(picture[None], training=False) for picture in self.a]
         made += [self.model.to_a(picture[None], training=False) for picture in self.b]
-        made = [ops.convert_to_numpy(picture)[0] for picture in made]
+        made = [ops.convert_to_numpy(picture)[0].clip(0, 1) for picture in made]
         self.shown[epoch + 1] = images.to_uint8(np.stack(made))
         drawing = np.vstack([np.hstack([*self.a, *self.b]), np.hstack(made)])
         if self.folder:

@@ -330,6 +330,12 @@ def batches(
     n, height, width = lr.shape[:3]
     scale = hr.shape[1] // height
     patch, turn, damage = Augment(**augment)
+    fitting = (n, height * scale, width * scale, 3)
+    if hr.shape != fitting or lr.shape[3:] != (3,) or not lr.dtype == hr.dtype == np.uint8:
+        raise ValueError(
+            "expected lr (n, h, w, 3) and hr (n, h·scale, w·scale, 3) of uint8, got "
+            f"{lr.shape} {lr.dtype} and {hr.shape} {hr.dtype}; images.to_uint8 turns floats into it"
+        )
     patch = patch or min(height, width)
     if batch > n or patch > min(height, width):
         raise ValueError(

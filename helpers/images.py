@@ -77,6 +77,7 @@ def to_uint8(picture: np.ndarray) -> np.ndarray:
     np.ndarray
         The same shape, uint8 in [0, 255], rounded.
     """
+    check_values(picture)
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
@@ -93,6 +94,11 @@ def to_float(picture: np.ndarray) -> np.ndarray:
     np.ndarray
         The same shape, float32 in [0, 1].
     """
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8:
+        raise ValueError(
+            f"expected uint8, got {picture.dtype}; a picture of floats in [0, 1] stays as it is"
+        )
     # Divided at once into float32: a second copy of a large picture is hundreds of megabytes
     return np.divide(picture, 255, dtype=np.float32)
 
@@ -245,11 +251,27 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> Path:
 
 
 def check(picture: np.ndarray) -> None:
-    """ValueError unless `picture` is a course picture: (h, w, 3), floating point, not empty."""
-    shape, dtype = picture.shape, picture.dtype
-    if len(shape) != 3 or shape[-1] != 3 or 0 in shape or not np.issubdtype(dtype, np.floating):
+    """Raise ValueError unless this is a picture: (h, w, 3) as in `check_values`, not empty."""
+    _check_shape(picture)
+    check_values(picture)
+
+
+def _check_shape(picture):
+    """Raise ValueError unless the shape is a picture's."""
+    shape = np.shape(picture)
+    if len(shape) != 3 or shape[-1] != 3 or 0 in shape:
+        raise ValueError(f"expected one picture, (height, width, 3), got an array of shape {shape}")
+
+
+def check_values(picture: np.ndarray) -> None:
+    """Raise ValueError unless the values are floats in [0, 1]; a network may miss that by 0.5."""
+    values = np.asarray(picture)
+    low, high = values.min(initial=0), values.max(initial=0)
+    if values.dtype.kind != "f" or not -0.5 <= low <= high <= 1.5:  # NaN compares as false
         raise ValueError(
-            f"expected a (height, width, 3) picture of floats in [0, 1], got {shape} {dtype}"
+            f"expected floats in [0, 1], got {values.dtype} from {low} to {high}; images.to_float "
+            "turns uint8 into floats, values up to 255 need a division by 255, and NaN comes from "
+            "a training that has diverged"
         )
 
 
@@ -266,6 +288,7 @@ def square_crop(picture: np.ndarray) -> np.ndarray:
     np.ndarray
         (min(h, w), min(h, w), 3), a view.
     """
+    _check_shape(picture)
     h, w = picture.shape[:2]
     side = min(h, w)
     top, left = (h - side) // 2, (w - side) // 2
@@ -287,6 +310,7 @@ def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
     np.ndarray
         (h - h % scale, w - w % scale, 3), a view.
     """
+    _check_shape(picture)
     h, w = picture.shape[:2]
     return picture[: h - h % scale, : w - w % scale]
 
@@ -316,7 +340,7 @@ def reduce(picture: np.ndarray, scale: int, method: str = "bicubic") -> np.ndarr
     """
     check(picture)
     h, w = picture.shape[:2]
-    if h < scale or w < scale or h % scale or w % scale:
+    if scale < 1 or h % scale or w % scale:
         raise ValueError(
             f"a {h}×{w} picture does not divide by {scale}; "
             f"crop_to_multiple(picture, {scale}) first"
@@ -370,10 +394,12 @@ def resize(picture: np.ndarray, size: tuple[int, int], method: str) -> np.ndarra
     ValueError
         For another method.
     """
+    check(picture)
     if method not in PILLOW:
         raise ValueError(f"unknown way to resize {method!r}; use one of {', '.join(PILLOW)}")
     channels = [
-        Image.fromarray(picture[..., c]).resize(size[::-1], PILLOW[method]) for c in range(3)
+        Image.fromarray(np.float32(picture[..., c])).resize(size[::-1], PILLOW[method])
+        for c in range(3)
     ]
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
@@ -454,6 +480,7 @@ def crop_box(picture: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
     np.ndarray
         (n, n, 3), a view.
     """
+    _check_shape(picture)
     top, left, side, _ = square_around(box, picture.shape, margin)
     return picture[top : top + side, left : left + side]
 

@@ -18,13 +18,13 @@ def luma(picture: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    picture : (h, w, 3) RGB in [0, 1]
+    picture : (h, w, 3) RGB, floats in [0, 1] or uint8
 
     Returns
     -------
     (h, w) in [16/255, 235/255], as the papers on super-resolution take it. Lesson 06.
     """
-    return color.rgb2ycbcr(picture)[..., 0] / 255
+    return color.rgb2ycbcr(_in_floats(picture))[..., 0] / 255
 
 
 def psnr(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = False) -> float:
@@ -32,7 +32,7 @@ def psnr(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = Fals
 
     Parameters
     ----------
-    truth, picture : (h, w, 3) RGB in [0, 1]
+    truth, picture : (h, w, 3) RGB, floats in [0, 1] or uint8
     border : pixels that are cut off on each side before
     y : measure on luma, which reads about 1.7 dB higher than RGB on photographs
 
@@ -42,7 +42,7 @@ def psnr(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = Fals
 
     Raises
     ------
-    ValueError : the shapes differ, or the border leaves nothing. Lesson 04.
+    ValueError : the shapes differ, the border leaves nothing, or one is no picture. Lesson 04.
     """
     both = _prepare(truth, picture, border, y)
     with np.errstate(divide="ignore"):  # equal pictures have no error: infinity
@@ -80,7 +80,7 @@ def mse(truth: np.ndarray, picture: np.ndarray) -> float:
 
     Parameters
     ----------
-    truth, picture : (h, w, 3) RGB in [0, 1]
+    truth, picture : (h, w, 3) RGB, floats in [0, 1] or uint8
 
     Returns
     -------
@@ -88,13 +88,14 @@ def mse(truth: np.ndarray, picture: np.ndarray) -> float:
 
     Raises
     ------
-    ValueError : the shapes differ. Lesson 04.
+    ValueError : the shapes differ, or one is no picture. Lesson 04.
     """
     return float(mean_squared_error(*_prepare(truth, picture, border=0, y=False)))
 
 
 def _prepare(truth, picture, border, y):
     """Round both pictures to 8 bits in double precision, and cut them; luma if asked."""
+    both = [_in_floats(p) for p in (truth, picture)]
     if truth.shape != picture.shape:
         raise ValueError(
             f"pictures of different shapes: truth {truth.shape}, picture {picture.shape}"
@@ -103,10 +104,19 @@ def _prepare(truth, picture, border, y):
     if min(height, width) <= 2 * border:
         raise ValueError(f"a border of {border} leaves nothing of a {height}×{width} picture")
     inside = np.s_[border : height - border, border : width - border]
-    both = [images.to_uint8(p) / 255 for p in (truth, picture)]
+    both = [images.to_uint8(p) / 255 for p in both]
     if y:
         both = [luma(p) for p in both]
     return [p[inside] for p in both]
+
+
+def _in_floats(picture):
+    """Take bytes, too, where a picture is measured."""
+    picture = np.asarray(picture)
+    if picture.dtype == np.uint8:
+        picture = images.to_float(picture)
+    images.check(picture)
+    return picture
 
 
 class Table(dict):

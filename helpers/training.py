@@ -73,7 +73,8 @@ class LiveCurve(keras.callbacks.Callback):
         self.handle = get_ipython() and display(self.figure, display_id=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        predicted = self.model.predict(self.lr, batch_size=16, verbose=0)
+        # An early epoch may overshoot far; NaN stays NaN, and is refused
+        predicted = self.model.predict(self.lr, batch_size=16, verbose=0).clip(0, 1)
         self.psnr[epoch + 1] = self.mean_psnr(predicted)
         logs["val_psnr"] = self.psnr[epoch + 1]
         if time.perf_counter() - self.drawn > 1:

@@ -46,15 +46,16 @@ def benchmark_networks(args: argparse.Namespace) -> int:
     override = {"scale": args.scale, "downscale": args.downscale, "size": args.square}
     models, expected = benchmark.expectation(args.names, **override)
     scale, size = expected["scale"], expected["size"]
-    usable, small, made = benchmark.pairs(Path(args.folder), **expected, fit=args.fit)
+    usable, left_out, made = benchmark.pairs(Path(args.folder), **expected, fit=args.fit)
     rows = benchmark.benchmark(usable, scale, models)
-    heading = f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}"
+    small = left_out.pop(benchmark.TOO_SMALL)
+    heading = f"{len(usable)} pictures ×{scale}, {len(small)} too small; inputs {made}"
     heading += f", {args.fit} to {size}×{size}" if size else ""
-    print(benchmark.table(rows, f"{heading}; border {scale} on Y"))
+    print(benchmark.table(rows, f"{heading}; border {scale} on Y", left_out))
     if args.json:
         with replacing(args.json) as part:
-            part.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    return 0
+            part.write_text(json.dumps(benchmark.finite(rows), indent=1), encoding="utf-8")
+    return 1 if left_out[benchmark.FAILED] else 0
 
 
 def restore_pictures(args: argparse.Namespace) -> int:
@@ -199,7 +200,9 @@ def main(argv: list[str] | None = None) -> int:
     command.set_defaults(run=restore_pictures)
 
     command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")
-    command.add_argument("folder", metavar="FOLDER", help="pictures, or *_HR and *_LR pairs")
+    command.add_argument(
+        "folder", metavar="FOLDER", help="pictures, or pairs such as *_HR and *_LR"
+    )
     command.add_argument(
         "--with", dest="names", metavar="NAME", nargs="+", default=[], help="weights"
     )

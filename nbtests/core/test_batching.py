@@ -96,7 +96,9 @@ def test_prepare_can_shrink_whole_squares_as_benchmark_does(tmp_path, picture):
         tmp_path / "raw", names, tmp_path / "out", method="area", scale=2, square_by="resize"
     )
     pairs = [(images.read(row["lr"]), images.read(row["hr"])) for row in rows]
-    for ours, theirs in zip(pairs[::5], measured, strict=True):  # the first of five is the centre
+    for ours, theirs in zip(
+        pairs[::5], measured.values(), strict=True
+    ):  # the first of five is the centre
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, atol=0.5 / 255 + 1e-6)
     assert len({row["top"] for row in rows[:5]}) > 1  # the others lie along the longer side
@@ -348,3 +350,27 @@ def test_what_cannot_be_drawn_is_refused(batch, patch):
     """Without an error at once, a batch larger than the set would be waited for for ever."""
     with pytest.raises(ValueError, match=str(patch or batch)):
         batching.batches(*pairs(), batch, patch=patch)
+
+
+LR, HR = pairs()
+WRONG = {
+    "int64": (LR.astype(np.int64), HR.astype(np.int64)),
+    "floats up to 255": (LR.astype(np.float32), HR.astype(np.float32)),
+    "one of them float": (LR, images.to_float(HR)),
+    "more targets": (LR[:3], HR),
+    "fewer targets": (LR, HR[:3]),
+    "sizes that do not divide": (LR, HR[:, :42, :42]),
+    "one side of another scale": (LR, HR[:, :, :24]),
+    "larger inputs": (HR, LR),
+    "grey": (LR[..., 0], HR[..., 0]),
+    "alpha": (LR.repeat(2, -1)[..., :4], HR.repeat(2, -1)[..., :4]),
+    "one picture": (LR[0], HR[0]),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_no_pair_is_refused(kind):
+    lr, hr = WRONG[kind]
+    words = rf"expected lr .* of uint8, got .*{lr.shape[0]}.* {lr.dtype} and .* {hr.dtype}"
+    with pytest.raises(ValueError, match=words):
+        batching.batches(lr, hr, 2)

@@ -1,3 +1,4 @@
+import inspect
 import io
 import os
 import tracemalloc
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
-from helpers import damage, images
+from helpers import adversarial, batching, damage, images, metrics, models, plots, tiles, training
+from helpers.app import photo, train
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
@@ -750,3 +752,155 @@ def test_crop_box_holds_its_box():
     square = images.crop_box(picture, images.Box(40, 60, 10, 10), margin=0.5)
     assert square.shape == (20, 20, 3)
     assert (square[5:15, 5:15] == 1).all()
+
+
+# What is no picture, for each function that takes one
+
+BOX = images.Box(2, 2, 8, 8)
+ESPCN = models.espcn(2)
+# Functions that need floats in [0, 1] of one picture
+STRICT = {
+    "images.write": lambda x: images.write("x.png", x),
+    "images.check": images.check,
+    "images.reduce": lambda x: images.reduce(x, 4),
+    "images.enlarge": lambda x: images.enlarge(x, 2),
+    "images.resize": lambda x: images.resize(x, (8, 8), "area"),
+    "images.faces": images.faces,
+    "damage.blocks": damage.blocks,
+    "damage.convolve": lambda x: damage.convolve(x, np.ones((1, 1), np.float32)),
+    "damage.blur": lambda x: damage.blur(x, 1),
+    "damage.motion": lambda x: damage.motion(x, 5, 0),
+    "damage.mosaic": lambda x: damage.mosaic(x, 4, BOX),
+    "damage.random_damage": lambda x: damage.random_damage(x, 0),
+    "damage.add_noise": lambda x: damage.add_noise(x, 0.1, 0),
+    "damage.jpeg": lambda x: damage.jpeg(x, 50),
+    "damage.small_noisy_jpeg": lambda x: damage.small_noisy_jpeg(x, 0),
+    "damage.camera": lambda x: damage.camera(x, 0),
+    "damage.night": damage.night,
+    "damage.autumn": damage.autumn,
+    "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
+    "tiles.apply": lambda x: tiles.apply(ESPCN, x, 2),
+    "plots.slider": lambda x: plots.slider(x, x, "alt"),
+    "photo.portrait": lambda x: photo.portrait(ESPCN, x, 2),
+    "photo.suggest": photo.suggest,
+    "photo.diagnose": photo.diagnose,
+    "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
+}
+# These take bytes, too
+MEASURING = {
+    "metrics.luma": metrics.luma,
+    "metrics.psnr": lambda x: metrics.psnr(x, x),
+    "metrics.ssim": lambda x: metrics.ssim(x, x),
+    "metrics.mse": lambda x: metrics.mse(x, x),
+    "metrics.Table": lambda x: metrics.Table({"a": (x, x)}).add("same", lambda lr: lr),
+}
+# These take floats in [0, 1] of more shapes, such as masks and grey pictures
+ANY_SHAPE = {
+    "images.to_uint8": images.to_uint8,
+    "images.rounded": images.rounded,
+    "images.check_values": images.check_values,
+    "plots.sheet": lambda x: plots.sheet({"a": x}, "title"),
+    "plots.compare": lambda x: plots.compare({"a": x}, "title"),
+    "plots.jpeg_uri": plots.jpeg_uri,
+}
+# These only cut, so that the values do not count
+CUTTING = {
+    "images.square_crop": images.square_crop,
+    "images.crop_to_multiple": lambda x: images.crop_to_multiple(x, 4),
+    "images.crop_box": lambda x: images.crop_box(x, BOX),
+}
+# These take bytes alone
+OF_BYTES = {
+    "images.to_float": images.to_float,
+    "batching.batches": lambda x: batching.batches(x[None], x[None], 1),
+    "adversarial.batches": lambda x: adversarial.batches(x[None], x[None], 16),
+    "adversarial.Scenes": lambda x: adversarial.Scenes(x[None], x[None]),
+    "training.LiveCurve": lambda x: training.LiveCurve(x[None], x[None], 30),
+}
+NAMES = {"picture", "pictures", "hr", "lr", "truth", "before", "a"}  # of parameters
+NOT_PICTURES = {  # paths, and tensors inside a network
+    "batching.prepare",
+    "train.train",
+    "adversarial.absolute_loss",
+    "adversarial.pixel_loss",
+    "adversarial.feature_loss",
+}
+INNER = {"tiles.laid", "tiles.pieces", "images.bleed"}  # called with what was checked before
+
+
+def good(h=48, w=48):
+    return images.to_float(data.chelsea()[:h, :w])
+
+
+VALUES = {
+    "0 to 255": lambda: good() * 255,
+    "NaN": lambda: np.where(np.arange(48)[:, None, None] == 7, np.nan, good()).astype(np.float32),
+    "infinite": lambda: np.where(good() > 0.5, np.inf, good()).astype(np.float32),
+    "-1 to 1": lambda: good() * 2 - 1.2,
+    "int64": lambda: (good() * 255).astype(np.int64),
+    "uint16": lambda: (good() * 65535).astype(np.uint16),
+    "bool": lambda: good() > 0.5,
+}
+SHAPES = {
+    "grey": lambda: good()[..., 0],
+    "alpha": lambda: np.concatenate([good(), good()[..., :1]], axis=-1),
+    "batch": lambda: good()[None],
+    "channels first": lambda: np.moveaxis(good(), -1, 0),
+    "empty": lambda: good()[:0],
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("name", [*STRICT, *MEASURING, *ANY_SHAPE])
+def test_values_outside_0_to_1_are_refused(name, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"expected floats in \[0, 1\], got \w+ from"):
+        (STRICT | MEASURING | ANY_SHAPE)[name](VALUES[kind]())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [*STRICT, *ANY_SHAPE])
+def test_bytes_are_refused_where_floats_are_worked_on(name):
+    with pytest.raises(ValueError, match=r"got uint8 from 0 to \d+; images\.to_float turns"):
+        (STRICT | ANY_SHAPE)[name](data.chelsea()[:48, :48])
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("name", [*STRICT, *MEASURING, *CUTTING])
+def test_other_shapes_are_refused(name, kind):
+    with pytest.raises(ValueError, match=r"expected one picture, \(height, width, 3\), got"):
+        (STRICT | MEASURING | CUTTING)[name](SHAPES[kind]())
+
+
+@pytest.mark.parametrize("kind", set(VALUES) | {"floats"})
+@pytest.mark.parametrize("name", OF_BYTES)
+def test_only_bytes_are_turned_into_floats(name, kind):
+    """images.to_float(images.to_float(x)) gave 0.0039 for white."""
+    with pytest.raises(ValueError, match=r"expected .*uint8.*, got"):
+        OF_BYTES[name](VALUES.get(kind, good)())
+
+
+@pytest.mark.parametrize("name", [*list(STRICT)[:-1], *MEASURING, *ANY_SHAPE])  # no training
+def test_a_network_s_slight_overshoot_passes(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture = good()
+    picture = 1.8 * (picture - picture.min()) / np.ptp(picture) - 0.4
+    if name == "photo.portrait":
+        with pytest.raises(ValueError, match="no face"):
+            STRICT[name](picture)
+    else:
+        (STRICT | MEASURING | ANY_SHAPE)[name](picture)
+
+
+def test_every_function_that_takes_a_picture_is_tested_here():
+    tested = {*STRICT, *MEASURING, *ANY_SHAPE, *CUTTING, *OF_BYTES}
+    modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
+    taking = set()
+    for module in [*modules, photo, train]:
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", "") == module.__name__
+            if not own or not callable(thing) or name.startswith("_"):
+                continue
+            if NAMES & set(inspect.signature(thing).parameters):
+                taking.add(f"{module.__name__.split('.')[-1]}.{name}")
+    assert taking - NOT_PICTURES - INNER <= tested

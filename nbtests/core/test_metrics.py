@@ -128,7 +128,7 @@ def test_values_are_rounded_and_clipped_before_they_are_measured():
     steps = np.random.default_rng(0).integers(0, 256, (16, 16, 3)) / 255
     below_half = np.random.default_rng(1).uniform(-0.49, 0.49, steps.shape) / 255
     assert metrics.psnr(steps, steps + below_half) == math.inf
-    assert metrics.psnr(np.ones((8, 8, 3)), np.full((8, 8, 3), 1.7)) == math.inf
+    assert metrics.psnr(np.ones((8, 8, 3)), np.full((8, 8, 3), 1.4)) == math.inf
 
 
 def test_different_shapes_are_refused(picture):
@@ -202,3 +202,27 @@ def test_a_table_times_one_picture_and_not_the_first_call(picture):
     row = metrics.Table(dict.fromkeys("abc", (picture, picture))).add("slow", slow_at_first)["slow"]
     assert len(calls) == 4
     assert 0 <= row.seconds < 0.1
+
+
+@pytest.mark.parametrize("score", [metrics.psnr, metrics.ssim, metrics.mse])
+def test_bytes_score_as_floats_do(score):
+    """Two pictures 5/255 apart are 34.15 dB apart, in whichever way they are held."""
+    truth = np.random.default_rng(0).integers(0, 251, (24, 24, 3), np.uint8)
+    picture = truth + np.uint8(5)
+    expected = score(images.to_float(truth), images.to_float(picture))
+    assert score(truth, picture) == expected
+    assert score(truth, images.to_float(picture)) == expected
+    assert metrics.psnr(truth, picture) == pytest.approx(34.15, abs=0.005)
+
+
+def test_luma_of_bytes():
+    truth = two_pictures(0)[0]
+    np.testing.assert_allclose(metrics.luma(truth), bt601(truth) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 200.0])
+def test_a_table_refuses_a_method_s_wrong_result(wrong, picture):
+    table = metrics.Table({"a": (picture, picture)})
+    with pytest.raises(ValueError, match=r"expected floats in \[0, 1\]"):
+        table.add("wrong", lambda lr: lr * wrong)
+    assert not table

@@ -1,0 +1,211 @@
+"""Which pictures of a folder belong together: targets, their low pictures, and results."""
+
+import re
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from helpers import images
+from helpers.app import photo
+
+# A word in a folder's name tells the side: DIV2K_train_HR, LR_bicubic, GTmod12, LRbicx4 …
+FOLDER = re.compile(
+    r"(?<![a-z])(?:(?P<high>hr|gt(?:mod\d+)?)|(?P<low>lr(?:bic)?|lq))(?=x\d|[^a-z]|$)",
+    re.IGNORECASE,
+)
+# … and so does the end of a file's name: 1_HR, 1-hr, 1_LRx4
+FILE = re.compile(r"[ ._-](?:(?P<high>hr)|(?P<low>lr))(?=(?:[ ._-]?x\d+)?$)", re.IGNORECASE)
+# The scale of a low picture: X4, 0001x4, and 0001x4m, 0001x4d and 0001x4w1 of DIV2K's harder tracks
+TIMES = re.compile(r"[ ._-]?x(\d+)(?:[mdw]\d?)?$", re.IGNORECASE)
+STANDARD = re.compile(r"SRF_(\d+)", re.IGNORECASE)  # the scale of both: img_001_SRF_4_HR
+RESULT = re.compile(r"_(?:x\d+|restored)$")  # how `restore` names a result beside its source
+
+
+class Found(NamedTuple):
+    """What `look` found in a folder."""
+
+    targets: list[Path]
+    low: dict[Path, Path]  # {target: its low picture}; empty where the folder holds no pair
+    left_out: dict[str, list[str]]  # {why: names}
+
+
+class Named(NamedTuple):
+    """What the names of a picture and of its folders tell."""
+
+    path: Path
+    side: str = ""  # "high" or "low"
+    place: tuple[str, ...] = ()  # its folders' names, without the side and the scale
+    variant: str = ""  # what follows the side in a folder's name, such as "_bicubic"
+    base: str = ""  # its own name, without the side and the scale
+    scale: int | None = None
+
+
+def look(folder: Path, scale: int) -> Found:
+    """Find a folder's targets and their low pictures by their names.
+
+    Pairs lie in one folder, as `1_HR.png` and `1_LR.png`, or in two, as `HR/0001.png` and
+    `LR_bicubic/X4/0001x4.png`. Where there is no pair, all but the low pictures are targets. What
+    `photo.restored_by` knows is no target, and neither is `a_x4.png` beside `a.png`.
+
+    Parameters
+    ----------
+    folder : of pictures
+    scale : how many times smaller the low pictures are
+
+    Returns
+    -------
+    The targets, their low pictures, and the names of what was left out, by reason.
+
+    Raises
+    ------
+    FileNotFoundError : there is no picture
+    ValueError : no picture is a target, or names leave open which pictures belong together.
+    """
+    paths = images.find(folder)
+    stems = {path.with_name(path.stem): path for path in paths}
+    results = [path for path in paths if _is_result(path, stems)]
+    others = sorted(set(paths).difference(results))
+    named = [_named(path, folder, stems) for path in others]
+    keys = {(n.place, n.base) for n in named if n.side != "low"}
+    named = [_without_scale(n, keys) for n in named]
+    here = [n for n in named if n.scale in (None, scale)]
+    low = _pairs(here)
+    left_out = {
+        "without a partner": [],
+        "named neither HR nor LR": [],
+        "of another scale": [n.path for n in named if n.scale not in (None, scale)],
+        "made by restore": results,
+    }
+    targets = sorted(low)
+    paired = set(low).union(low.values())
+    for n in here:
+        if n.path in paired:
+            continue
+        if not low and n.side != "low":
+            targets.append(n.path)
+        elif n.side:
+            left_out["without a partner"].append(n.path)
+        else:
+            left_out["named neither HR nor LR"].append(n.path)
+    if not targets:
+        counts = ", ".join(f"{len(found)} {why}" for why, found in left_out.items() if found)
+        raise ValueError(
+            f"no picture in {folder} is a target: {counts}; add originals, or give their --scale"
+        )
+    said = {why: [name_in(folder, p) for p in found] for why, found in left_out.items() if found}
+    return Found(targets, low, said)
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """A picture's name with the folders that it lies in."""
+    return path.relative_to(folder).as_posix()
+
+
+def _is_result(path: Path, stems: dict[Path, Path]) -> bool:
+    """Tell whether `restore` made a picture: by its label, or by its name beside its source."""
+    source = stems.get(path.with_name(RESULT.sub("", path.stem)))
+    if RESULT.search(path.stem) and source:
+        return not _is_smaller(path, source)
+    return bool(photo.restored_by(path))
+
+
+def _is_smaller(path: Path, other: Path) -> bool:
+    """Tell whether one picture is less wide than another; what cannot be opened is not."""
+    widths = []
+    for opened in (path, other):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # `images.read` decides what is too large
+                with Image.open(opened) as file:
+                    widths.append(file.width)
+        except Exception:  # Pillow raises errors of every class; reading will say what is wrong
+            return False
+    return widths[0] < widths[1]
+
+
+def _named(path: Path, folder: Path, stems: dict[Path, Path]) -> Named:
+    """Read the names of a picture and of its folders."""
+    parts = path.relative_to(folder).parent.parts
+    told = FILE.search(path.stem)
+    side = told.lastgroup if told else next(filter(None, map(_side, parts)), "")
+    base = path.stem[: told.start()] if told else path.stem
+    original = stems.get(path.with_name(TIMES.sub("", path.stem)))
+    if not side and TIMES.search(path.stem) and original and _is_smaller(path, original):
+        side = "low"
+    if not side:
+        return Named(path, "", parts, "", base)
+    tagged = path.stem[told.end() :] if told else ""
+    place, variant, times = _folders(parts)
+    times = STANDARD.search(base) or TIMES.search(tagged) or times
+    return Named(path, side, place, variant, base, int(times[1]) if times else None)
+
+
+def _side(part: str) -> str:
+    """The side that a folder's name tells, or nothing."""
+    told = FOLDER.search(part)
+    return told.lastgroup if told else ""
+
+
+def _folders(parts: tuple[str, ...]) -> tuple[tuple[str, ...], str, re.Match | None]:
+    """Take the side and the scale out of folders' names: (place, variant, the scale's match)."""
+    place = []
+    variant = ""
+    times = None
+    for part in parts:
+        told = FOLDER.search(part)
+        if told:
+            place.append(part[: told.start()])
+            variant = part[told.end() :]
+            times = TIMES.search(variant) or times
+            variant = TIMES.sub("", variant)
+        elif TIMES.fullmatch(part):
+            times = TIMES.fullmatch(part)
+        else:
+            place.append(part)
+    return tuple(filter(None, place)), variant, times
+
+
+def _without_scale(named: Named, keys: set) -> Named:
+    """Take the scale out of a low picture's own name, unless an original has the same name."""
+    times = TIMES.search(named.base)
+    if named.side != "low" or not times or (named.place, named.base) in keys:
+        return named
+    return named._replace(base=named.base[: times.start()], scale=int(times[1]))
+
+
+def _pairs(named: list[Named]) -> dict[Path, Path]:
+    """{target: its low picture}, by their names; those that tell their side choose first."""
+    lows = defaultdict(list)
+    for n in named:
+        if n.side == "low":
+            lows[n.place, n.base].append(n)
+    low = {}
+    taken = {}
+    for target in sorted(named, key=lambda n: n.side != "high"):
+        if target.side == "low":
+            continue
+        own = _candidates(target, lows[target.place, target.base])
+        if len(own) > 1:
+            raise ValueError(
+                f"{target.path} has {len(own)} low pictures, {own[0].path} and {own[1].path}; "
+                "name a folder that holds one of them"
+            )
+        if own and own[0].path in taken and target.side == "high":
+            raise ValueError(
+                f"{own[0].path} is the low picture of {taken[own[0].path]} and of {target.path}; "
+                "name a folder that holds one of them"
+            )
+        if own and own[0].path not in taken:
+            low[target.path] = own[0].path
+            taken[own[0].path] = target.path
+    return low
+
+
+def _candidates(target: Named, lows: list[Named]) -> list[Named]:
+    """The low pictures that a target's name allows, of the same variant where there is one."""
+    same = [n for n in lows if n.variant == target.variant]
+    alike = [n for n in lows if not n.variant or n.variant.startswith(target.variant)]
+    return same or alike
