@@ -88,30 +88,42 @@ def train_network(args: argparse.Namespace) -> int:
     from helpers import quiet
 
     with quiet():
-        from helpers import batching, images
-        from helpers.app import sources, train
+        from helpers.app import train
 
-    if pair := next((names for names in train.UNPAIRED if args.name in names), None):
-        if len(args.origin) != 1:
-            raise ValueError(
-                f"{args.name} is trained on one folder that holds both sets, A and B, each in its own"
-            )
-        print(*train.train_unpaired(pair, Path(args.origin[0]), args.steps), sep="\n")
-        return 0
+    for names in train.UNPAIRED:
+        if args.name in names:
+            if len(args.origin) != 1:
+                raise ValueError(
+                    f"{args.name} is trained on one folder that holds both sets, A and B, each in"
+                    " its own"
+                )
+            print(*train.train_unpaired(names, Path(args.origin[0]), args.steps), sep="\n")
+            return 0
+    pictures, low = training_pictures(args.name, args.origin)
+    print(train.train(args.name, pictures, args.steps, low))
+    return 0
+
+
+def training_pictures(name: str, folders: list[str]) -> tuple[dict, dict]:
+    """{picture: split} of all folders, and {picture: its damaged one} where the recipe has pairs."""
+    from helpers import images
+    from helpers.app import sources, train
+
     pictures, low = {}, {}
-    for folder in args.origin:
+    ending = train.RECIPES.get(name, {}).get("low")
+    for folder in folders:
         if (Path(folder) / "list_eval_partition.csv").exists():
-            pictures |= sources.celeba_splits(Path(folder))
-        elif ending := train.RECIPES.get(args.name, {}).get("low"):
-            low |= {hr: lr for lr, hr in sources.unsplash_pairs(folder) if lr.stem.endswith(ending)}
+            pictures |= sources.celeba_splits(folder)
+        elif ending:
+            for lr, hr in sources.unsplash_pairs(folder):
+                if lr.stem.endswith(ending):
+                    low[hr] = lr
             pictures |= dict.fromkeys(low)
         else:
             pictures |= dict.fromkeys(images.find(folder))
-    if None in pictures.values():  # no split of its own: deal by picture
-        parts = batching.split([str(path) for path in pictures], val=0.05, test=0.15 if low else 0)
-        pictures = {path: parts[str(path)] for path in pictures}
-    print(train.train(args.name, pictures, args.steps, low))
-    return 0
+    if None in pictures.values():
+        pictures = train.split(name, pictures, pairs=bool(low))
+    return pictures, low
 
 
 def write_cards(args: argparse.Namespace) -> int:
