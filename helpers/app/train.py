@@ -34,7 +34,7 @@ SHARE_OF_TEST = 0.15  # of pairs: a set of pairs has no test pictures elsewhere
 
 
 def load_recipes(path: Path) -> tuple[dict[str, dict], dict[tuple[str, str], dict]]:
-    """Read the recipes: {name: recipe}, and {(name, name back): recipe} of trainings without pairs."""
+    """Read the recipes by name, and those of trainings without pairs by both names."""
     recipes = tomllib.loads(path.read_text(encoding="utf-8"))
     unpaired = {}
     for recipe in recipes.pop("unpaired"):
@@ -376,7 +376,7 @@ def zero_shot(
 def _own_pairs(
     picture: np.ndarray, scale: int, side: int, seed: int, reduce: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
-    """100 squares of each of four sizes of the picture, reduced (400, side, side, 3) and as it is."""
+    """100 squares of each of four sizes of a picture, reduced (400, side, side, 3) and as it is."""
     random = np.random.default_rng(seed)
     small = []
     large = []
