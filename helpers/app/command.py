@@ -105,7 +105,7 @@ def train_network(args: argparse.Namespace) -> int:
 
 
 def training_pictures(name: str, folders: list[str]) -> tuple[dict, dict]:
-    """{picture: split} of all folders, and {picture: its damaged one} where the recipe has pairs."""
+    """{picture: split} of all folders, and {picture: its damaged one} for a recipe with pairs."""
     from helpers import images
     from helpers.app import sources, train
 
@@ -126,6 +126,23 @@ def training_pictures(name: str, folders: list[str]) -> tuple[dict, dict]:
     return pictures, low
 
 
+def write_figures(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
+    with quiet():
+        from helpers import training
+        from helpers.app import figures
+
+    folders = {}
+    for name in figures.SETS:
+        if given := getattr(args, name):
+            folders[name] = [Path(folder) for folder in given]
+    rows = figures.measure_all(folders, args.names, args.seconds)
+    figures.write(figures.table(rows, args.seconds), training.WEIGHTS / "README.md")
+    print(f"{len(rows)} rows in {training.WEIGHTS / 'README.md'}")
+    return 0
+
+
 def write_cards(args: argparse.Namespace) -> int:
     from helpers import quiet
 
@@ -144,7 +161,16 @@ def write_address(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 where a lesson failed, 2 for bad input, 130 after ctrl-C."""
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : the command's words, instead of the program's own
+
+    Returns
+    -------
+    the exit status: 0, 1 where a lesson failed, 2 for bad input, 130 after ctrl-C
+    """
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -231,6 +257,30 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--steps", type=int, help="instead of the recipe's number")
     command.set_defaults(run=train_network)
+
+    command = commands.add_parser(
+        "figures", help="measure the shipped networks, and write their table of figures"
+    )
+    for name, what in {
+        "set5": "Set5's *_HR and *_LR pictures",
+        "set14": "Set14's",
+        "photos": "photographs that no network was trained on",
+        "held-out": "the folders of a training whose recipe names pictures that it holds out",
+        "faces": "CelebA, or portraits of people who are in no training",
+        "dogs": "dogs that are in no training",
+        "pairs": "data/prepared/unet_photos/test, which a training lays out",
+    }.items():
+        command.add_argument(f"--{name}", metavar="FOLDER", nargs="+", help=what)
+    command.add_argument(
+        "--with", dest="names", metavar="NAME", nargs="+", default=[], help="these networks only"
+    )
+    command.add_argument(
+        "--no-seconds",
+        dest="seconds",
+        action="store_false",
+        help="leave the times out: the machine is busy",
+    )
+    command.set_defaults(run=write_figures)
 
     command = commands.add_parser("cards", help="write the recipes' cards into the shipped weights")
     command.set_defaults(run=write_cards)
