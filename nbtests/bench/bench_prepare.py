@@ -1,4 +1,6 @@
-"""10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench/bench_prepare.py [N]`."""
+"""10,000 pictures from a folder to pairs, on one process and on two: `python
+nbtests/bench/bench_prepare.py [N]`.
+"""
 
 import sys
 import tempfile
@@ -28,7 +30,9 @@ def draw(folder: Path, n: int) -> None:
 
 
 class Peak(threading.Thread):
-    """The largest resident memory of this process and its children, in MB, in each third of the time."""
+    """The largest resident memory of this process and its children, in MB, in each third of the
+    time.
+    """
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -51,10 +55,12 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     peak = Peak()
     peak.start()
     start = time.perf_counter()
-    spread = sources.spread
-    with mock.patch.object(
-        download, "spread", lambda call, items, desc: spread(call, items, desc, processes)
-    ):
+    parallel_map = sources.parallel_map
+
+    def limited(call, items, desc):
+        return parallel_map(call, items, desc, processes)
+
+    with mock.patch.object(sources, "parallel_map", limited):
         own = download.fetch("own", origin=raw, to=work / "own")
     with quiet():  # here, since the other processes import this file, and need no TensorFlow
         from helpers import batching
@@ -68,7 +74,8 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     third = max(1, len(peak.samples) // 3)
     early, late = max(peak.samples[:third]), max(peak.samples[-third:])
     print(
-        f"{processes} process(es): {n / seconds:.1f} pictures/s, memory {early:.0f} MB early, {late:.0f} MB late"
+        f"{processes} process(es): {n / seconds:.1f} pictures/s,"
+        f" memory {early:.0f} MB early, {late:.0f} MB late"
     )
     return seconds
 

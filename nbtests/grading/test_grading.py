@@ -1,8 +1,11 @@
-"""Grading submissions that fight back: no points they did not earn, no harm to the others, the grades untouched."""
+"""Grading submissions that fight back: no points they did not earn, no harm to the others, the
+grades untouched.
+"""
 
 import contextlib
 import copy
 import csv
+import hashlib
 import io
 import json
 import os
@@ -35,7 +38,8 @@ needs_sandbox = pytest.mark.skipif(
     sandbox.bubblewrap() is None, reason="bubblewrap is not installed, or does not work here"
 )
 
-# Each stands in the place of the exercise on PSNR, which therefore gets nothing; the other exercises are right.
+# Each stands in the place of the exercise on PSNR, which therefore gets nothing; the other
+# exercises are right.
 CELLS = {
     "endless cell": "while True:\n    pass",
     "endless function": "def psnr(truth, picture):\n    while True:\n        pass",
@@ -63,11 +67,26 @@ time.sleep(60)
     "polite exit": "raise SystemExit('passed')",
     "interrupt": "raise KeyboardInterrupt",
     "kill everything": "import os, signal\nos.kill(-1, signal.SIGKILL)",
-    "kill the parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(1, signal.SIGKILL)",
+    "kill the parent": """
+import os, signal
+os.kill(os.getppid(), signal.SIGKILL)
+os.kill(1, signal.SIGKILL)
+""",
     "closed pipes": "import os\nos.closerange(0, 200)",
     "segmentation fault": "import ctypes\nctypes.string_at(0)",
-    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
-    "thread bomb": "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(60,)).start()",
+    "fork bomb": """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+""",
+    "thread bomb": """
+import threading, time
+while True:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+""",
     "flood of output": "while True:\n    print('x' * 100_000)",
     "flood of the pipes": """
 import os
@@ -138,7 +157,10 @@ for number in range(3, 20):
     except OSError:
         pass
 """,
-    "forged points": 'print(\'{"tests": {"psnr_close": [100, ""]}}\')\nprint("# Graded 100 of 100")',
+    "forged points": """
+print('{"tests": {"psnr_close": [100, ""]}}')
+print("# Graded 100 of 100")
+""",
     "pickle in an array": """
 import numpy as np
 class Evil:
@@ -148,8 +170,17 @@ class Evil:
 def psnr(truth, picture):
     return np.array([Evil()], dtype=object)
 """,
-    "too large a result": "import numpy as np\ndef psnr(truth, picture):\n    return np.zeros(1 << 28, np.uint8)",
-    "a list in itself": "def psnr(truth, picture):\n    endless = []\n    endless.append(endless)\n    return endless",
+    "too large a result": """
+import numpy as np
+def psnr(truth, picture):
+    return np.zeros(1 << 28, np.uint8)
+""",
+    "a list in itself": """
+def psnr(truth, picture):
+    endless = []
+    endless.append(endless)
+    return endless
+""",
     "an error that errs": """
 class Strange(Exception):
     def __str__(self): raise Strange
@@ -183,7 +214,8 @@ wanted = ("grades.csv", "manual.csv", "results", "instructors", "source", "wrong
 wanted += (".git", "nbtests", "honest")
 found = []
 for folder, folders, names in os.walk("/"):
-    folders[:] = [n for n in folders if os.path.join(folder, n) not in ("/proc", "/usr", "PREFIX", "BASE")]
+    folders[:] = [n for n in folders
+                  if os.path.join(folder, n) not in ("/proc", "/usr", "PREFIX", "BASE")]
     found += [os.path.join(folder, n) for n in folders + names if n in wanted]
 print("found", found)
 handed_in, source = "PLACE/in/honest/", "ROOT/instructors/source/LESSON/"
@@ -209,7 +241,8 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", PORT)), (socket.AF_INET, 
     "writes into the course": """
 import helpers, pathlib, sys
 for path in (helpers.__file__, helpers.ROOT / "pyproject.toml", sys.executable, "/worker.py",
-             helpers.ROOT / "data/weights/espcn_photos_x4.md", helpers.ROOT / "data/raw/sample/chelsea.png"):
+             helpers.ROOT / "data/weights/espcn_photos_x4.md",
+             helpers.ROOT / "data/raw/sample/chelsea.png"):
     for way in ("write_bytes(b'')", "unlink()", "rename('/tmp/x')", "chmod(0o777)"):
         try:
             eval("pathlib.Path(path)." + way)
@@ -268,7 +301,9 @@ def hand_in(folder, name, content):
 
 
 def files(folder):
-    """Notebooks that are not what they should be, as bytes, and the points by machine that they have earned."""
+    """Notebooks that are not what they should be, as bytes, and the points by machine that they
+    have earned.
+    """
     good = nbformat.writes(notebook(honest())).encode()
     three = nbformat.writes(nbformat.convert(notebook(honest()), 3), version=3).encode()
     twice = notebook(honest())
@@ -356,7 +391,9 @@ def printed(to, name):
 
 @pytest.fixture(scope="module")
 def term(tmp_path_factory):
-    """Everybody hands in at once: two honest students, one of them graded by hand already, and all of the others."""
+    """Everybody hands in at once: two honest students, one of them graded by hand already, and all
+    of the others.
+    """
     root = tmp_path_factory.mktemp("term")
     folder, to = root / "in", root / "out"
     hand_in(
@@ -366,7 +403,8 @@ def term(tmp_path_factory):
     to.mkdir()
     digest = "0" * 8
     (to / "manual.csv").write_text(
-        f"student,lesson,exercise,of,points,comment,answer\nhonest,{LESSON},blur_explained,2,1.5,well seen,{digest}\n"
+        "student,lesson,exercise,of,points,comment,answer\n"
+        f"honest,{LESSON},blur_explained,2,1.5,well seen,{digest}\n"
         "gone,06_espcn,broken_picture,3,2,left the course,11111111\n",
         encoding="utf-8",
     )
@@ -691,6 +729,29 @@ def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkey
         "endless": "12",
         "exit": "12",
     }
+
+
+# the sandbox
+
+
+@pytest.mark.parametrize(
+    "processor, sha256",
+    [
+        ("x86_64", "3357544e3afdc33ab58ffdcd6ff3ae4c96257e9d537497efbb44e41544c5c68c"),
+        ("aarch64", "ae2043fcff84e959b2ae31479e853530a2662ad697d985e8fb7ff0edfe9f4a8a"),
+    ],
+)
+def test_the_filter_of_calls_is_this_program(monkeypatch, processor, sha256):
+    """The bytes that the kernel gets."""
+    monkeypatch.setattr(sandbox.platform, "machine", lambda: processor)
+    program = sandbox.call_filter()
+    assert len(program) == 8 * (5 + len(sandbox.REFUSED[processor]) + 2)
+    assert hashlib.sha256(program).hexdigest() == sha256
+
+
+def test_an_unknown_processor_has_no_filter(monkeypatch):
+    monkeypatch.setattr(sandbox.platform, "machine", lambda: "riscv64")
+    assert sandbox.call_filter() == b""
 
 
 # the pipe
