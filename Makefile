@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks student grade web lock address
+.PHONY: help run test check lint lab notebooks student grade web figures lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -38,6 +38,9 @@ grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder,
 
 web: .venv/locked  ## open the page that changes anybody's photograph, on this machine
 	$(RUN) web/serve.py
+
+figures: .venv/locked  ## measure the networks: make figures SETS="--set5 FOLDER --faces FOLDER", see python -m helpers figures -h
+	$(RUN) -m helpers figures $(SETS)
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv

@@ -1,4 +1,4 @@
-"""The exercise notebooks of `source/`, taken apart: what is given, what is asked, what is tested."""
+"""The exercise notebooks of `source/`: what is given, what is asked, what is tested."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ SOLUTION = re.compile(r"^.*BEGIN SOLUTION.*\n((?:.*\n)*?).*END SOLUTION.*$", re.
 
 
 class Test(NamedTuple):
-    """A graded cell: its id, points, the promise in its first line, and the code that holds the student to it."""
+    """A graded cell: its id and points, the promise in its first line, and its code."""
 
     id: str
     points: float
@@ -25,7 +25,7 @@ class Test(NamedTuple):
 
 
 class Manual(NamedTuple):
-    """A cell graded by hand: its id, points, the question above it, and the model answer with the rubric."""
+    """A cell graded by hand: its id and points, the question above it, and the model answer."""
 
     id: str
     points: float
@@ -106,61 +106,102 @@ def defined(code: str) -> dict[str, bool]:
 
 
 def read(path: Path) -> Lesson:
-    """A source notebook, taken apart. ValueError that names the cell where it breaks the rules of `README.md`."""
+    """Take a source notebook apart.
+
+    Parameters
+    ----------
+    path : the notebook
+
+    Returns
+    -------
+    the lesson
+
+    Raises
+    ------
+    ValueError : a cell breaks the rules of `README.md`; the message names it
+    """
     notebook = nbformat.read(path, as_version=4)
     given: list[str] = []
     exercises: list[Exercise] = []
     question = ""
     for cell in notebook.cells:
-        where, about = f"{path.name}, cell {cell.id}", cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "markdown" and not about:
-            if cell.source.startswith("## ") and cell.source[3].isdigit():
-                if not (match := HEADING.match(cell.source)):
-                    raise ValueError(
-                        f"{where}: a heading is '## 1 · Title', a blank line, '*3 points · 10 minutes*'"
-                    )
-                number, title, points, minutes = match.groups()
-                text = cell.source[match.end() :].strip()
-                exercises.append(
-                    Exercise(
-                        int(number), title, int(points), int(minutes), text, [], [], None, [], []
-                    )
-                )
+        where = f"{path.name}, cell {cell.id}"
+        if cell.cell_type == "markdown" and not cell.metadata.get("nbgrader"):
+            if _is_heading(cell):
+                exercises.append(_begin(cell, where))
                 question = ""
             else:
                 question = cell.source
-            continue
-        if not exercises:
-            if about:
-                raise ValueError(f"{where}: a graded cell before the first heading '## 1 · Title'")
+        elif exercises:
+            exercises[-1] = _with(exercises[-1], cell, question, where)
+        elif cell.metadata.get("nbgrader"):
+            raise ValueError(f"{where}: a graded cell before the first heading '## 1 · Title'")
+        else:
             given.append(cell.source)
-            continue
-        last = exercises[-1]
-        if about.get("solution") and about.get("grade"):
-            rubric = SOLUTION.search(cell.source)
-            last.manual.append(
-                Manual(about.grade_id, about.points, question, rubric[1].strip() if rubric else "")
-            )
-        elif about.get("solution"):
-            if last.solution:
-                raise ValueError(
-                    f"{where}: an exercise has one solution cell; make it a second exercise"
-                )
-            exercises[-1] = last._replace(solution=cell)
-        elif about.get("grade"):
-            promise = cell.source.split("\n", 1)[0].removeprefix("# Graded: ")
-            last.tests.append(Test(about.grade_id, about.points, promise, cell.source))
-        elif "wrapper" in cell.metadata.get("tags", []):
-            last.wrappers.append(cell.source)
-        elif not last.solution:
-            last.given.append(cell.source)
     for number, exercise in enumerate(exercises, 1):
-        points = sum(part.points for part in [*exercise.tests, *exercise.manual])
-        if (exercise.number, exercise.points) != (number, points):
-            raise ValueError(
-                f"{path.name}: the heading of exercise {number} says {exercise.number} and {exercise.points}"
-                f" points; its cells have {points}"
-            )
-        if exercise.tests and not exercise.solution:
-            raise ValueError(f"{path.name}: exercise {number} has tests and no solution cell")
+        _check(exercise, number, path)
     return Lesson(path.stem, path, given, exercises)
+
+
+def _is_heading(cell: nbformat.NotebookNode) -> bool:
+    """Whether an exercise begins with this cell of text."""
+    return cell.source.startswith("## ") and cell.source[3].isdigit()
+
+
+def _begin(cell: nbformat.NotebookNode, where: str) -> Exercise:
+    """The exercise that begins with a heading, without its cells."""
+    match = HEADING.match(cell.source)
+    if not match:
+        raise ValueError(
+            f"{where}: a heading is '## 1 · Title', a blank line, '*3 points · 10 minutes*'"
+        )
+    number, title, points, minutes = match.groups()
+    return Exercise(
+        number=int(number),
+        title=title,
+        points=int(points),
+        minutes=int(minutes),
+        text=cell.source[match.end() :].strip(),
+        given=[],
+        wrappers=[],
+        solution=None,
+        tests=[],
+        manual=[],
+    )
+
+
+def _with(exercise: Exercise, cell: nbformat.NotebookNode, question: str, where: str) -> Exercise:
+    """The exercise with one more cell of its own."""
+    about = cell.metadata.get("nbgrader", {})
+    solution = bool(about.get("solution"))
+    grade = bool(about.get("grade"))
+    if solution and grade:
+        found = SOLUTION.search(cell.source)
+        rubric = found[1].strip() if found else ""
+        exercise.manual.append(Manual(about.grade_id, about.points, question, rubric))
+    elif solution:
+        if exercise.solution:
+            raise ValueError(
+                f"{where}: an exercise has one solution cell; make it a second exercise"
+            )
+        return exercise._replace(solution=cell)
+    elif grade:
+        promise = cell.source.split("\n", 1)[0].removeprefix("# Graded: ")
+        exercise.tests.append(Test(about.grade_id, about.points, promise, cell.source))
+    elif "wrapper" in cell.metadata.get("tags", []):
+        exercise.wrappers.append(cell.source)
+    elif not exercise.solution:
+        exercise.given.append(cell.source)
+    return exercise
+
+
+def _check(exercise: Exercise, number: int, path: Path) -> None:
+    """ValueError where an exercise's heading and cells do not agree."""
+    points = sum(part.points for part in [*exercise.tests, *exercise.manual])
+    if (exercise.number, exercise.points) != (number, points):
+        raise ValueError(
+            f"{path.name}: the heading of exercise {number} says {exercise.number} and"
+            f" {exercise.points} points; its cells have {points}"
+        )
+    if exercise.tests and not exercise.solution:
+        raise ValueError(f"{path.name}: exercise {number} has tests and no solution cell")

@@ -9,18 +9,23 @@ from nbconvert.filters import markdown2html
 from instructors.exercises import Lesson
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto;
+  padding: 0 1rem; color: #222 }
 h2 { margin-top: 2.5rem } .points { color: #555; font-weight: normal; font-size: 1rem }
 h2 .points, li .points { white-space: nowrap }
-pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere }
+pre { background: #f4f4f4; padding: .8rem; overflow-x: auto;
+  white-space: pre-wrap; overflow-wrap: anywhere }
 details { color: #444 } .task { border-left: 3px solid #ddd; padding-left: 1rem }
-li { margin: .4rem 0 } .yes::marker { content: "✓  " } .no::marker { content: "✗  " } .no { color: #8a3b00 }
+li { margin: .4rem 0 } .yes::marker { content: "✓  " }
+.no::marker { content: "✗  " } .no { color: #8a3b00 }
 .said { white-space: pre-wrap; overflow-wrap: anywhere; display: block } img { max-width: 100% }
 """
 # No script runs on these pages, and nothing is fetched, whatever a student wrote.
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width"><title>{title}</title><style>{style}</style></head><body>
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>{style}</style></head><body>
 """
 
 
@@ -33,7 +38,18 @@ def _code(text: str) -> str:
 
 
 def page(lesson: Lesson, result: dict, row: dict) -> str:
-    """The feedback on one submission: what was asked, what was written, what holds, and the points."""
+    """The feedback on one submission.
+
+    Parameters
+    ----------
+    lesson : the lesson
+    result : of `grade.grade`
+    row : its row of `grades.csv`
+
+    Returns
+    -------
+    HTML: what was asked, what was written, what holds, and the points
+    """
     title = f"{result['student']}: {lesson.name}"
     parts = [HEAD.format(title=_text(title), style=STYLE), f"<h1>{_text(title)}</h1>"]
     waiting = f", and {row['waiting']} more to be given by hand" if row["waiting"] != "0" else ""
@@ -43,7 +59,8 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
         parts.append(
             f'<h2>{exercise.number} · {_text(exercise.title)} <span class="points">'
             f"{row[f'exercise {exercise.number}']} of {exercise.points} points</span></h2>"
-            f'<details class="task"><summary>what was asked</summary>{markdown2html(exercise.text)}</details>'
+            f'<details class="task"><summary>what was asked</summary>'
+            f"{markdown2html(exercise.text)}</details>"
         )
         if exercise.solution:
             parts.append(f"<pre>{_text(mark['written'])}</pre>")
@@ -51,7 +68,8 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
             parts.append(f'<p class="no">The cell itself ended with {_text(mark["error"])}')
         if mark["printed"].strip():
             parts.append(
-                f"<details><summary>what it printed</summary><pre>{_text(mark['printed'])}</pre></details>"
+                f"<details><summary>what it printed</summary>"
+                f"<pre>{_text(mark['printed'])}</pre></details>"
             )
         if exercise.tests:
             parts.append("<ul>")
@@ -73,7 +91,9 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
 
 
 def answers(results: list[dict], lesson: Callable) -> str:
-    """All answers that a person has to grade on one page, question by question, each beside its rubric."""
+    """All answers that a person has to grade on one page, question by question, each beside its
+    rubric.
+    """
     parts = [
         HEAD.format(title="To be graded by hand", style=STYLE),
         "<h1>To be graded by hand</h1>",
@@ -86,7 +106,8 @@ def answers(results: list[dict], lesson: Callable) -> str:
         for exercise in known.exercises:
             for cell in exercise.manual:
                 parts.append(
-                    f"<h2>{_text(name)} · {cell.id} <span class='points'>{cell.points:g} points</span></h2>"
+                    f"<h2>{_text(name)} · {cell.id}"
+                    f" <span class='points'>{cell.points:g} points</span></h2>"
                 )
                 parts.append(f"{markdown2html(exercise.text)}{markdown2html(cell.question)}")
                 parts.append(
@@ -98,7 +119,8 @@ def answers(results: list[dict], lesson: Callable) -> str:
                         if answer["answered"]:
                             given = answer.get("points") or "not yet graded"
                             parts.append(
-                                f"<h3>{_text(result['student'])} <span class='points'>{given}</span></h3>"
+                                f"<h3>{_text(result['student'])}"
+                                f" <span class='points'>{given}</span></h3>"
                             )
                             parts.append(f"<pre>{_text(answer['answer'])}</pre>")
     return "\n".join(parts) + "</body></html>\n"

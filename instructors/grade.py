@@ -31,10 +31,11 @@ MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
 MOST_EXERCISES = 5
 LARGEST = 512 << 20  # bytes of a notebook
 UNPROTECTED = """\
-WARNING: bubblewrap is not installed, or does not work here (Debian, Ubuntu: apt install bubblewrap).
-The tests stay out of reach of what is handed in, and time and memory are limited all the same, but a
-submission can now read and change every file that you can, this course's solutions and the grades among
-them, use the network, fill the disk, and leave programs behind. Grade like this only what you trust."""
+WARNING: bubblewrap is not installed, or does not work here (Debian, Ubuntu: apt install
+bubblewrap). The tests stay out of reach of what is handed in, and time and memory are limited all
+the same, but a submission can now read and change every file that you can, this course's solutions
+and the grades among them, use the network, fill the disk, and leave programs behind. Grade like
+this only what you trust."""
 
 
 class Submission(NamedTuple):
@@ -44,65 +45,81 @@ class Submission(NamedTuple):
 
 
 def find(folder: Path) -> tuple[list[Submission], list[str]]:
-    """The submissions in `folder`/<student>/<lesson>.ipynb, and what is left out there, with the reason.
+    """The submissions in `folder`/<student>/<lesson>.ipynb.
 
-    Raises FileNotFoundError and ValueError that say how the folder should look.
+    Parameters
+    ----------
+    folder : what was handed in
+
+    Returns
+    -------
+    the submissions, and a line for each notebook and student left out there, with the reason
+
+    Raises
+    ------
+    FileNotFoundError : there is no such folder
+    ValueError : no submission is in it
     """
     known = exercises.names()
     layout = f"expected {folder}/<student>/<lesson>.ipynb, such as {folder}/ada/{known[0]}.ipynb"
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; {layout}")
-    found, left_out = {}, []
+    found = {}
+    left_out = []
     notebooks = [path for path in folder.rglob("*") if path.suffix.lower() == ".ipynb"]
-    for path in sorted(
-        notebooks, key=lambda path: (path.stem not in known, path)
-    ):  # the well-named first
+    # The well-named come first, so that a copy of them is what is left out.
+    for path in sorted(notebooks, key=lambda path: (path.stem not in known, path)):
         inside = path.relative_to(folder)
-        named = [
-            name for name in known if name in path.stem.lower()
-        ]  # a browser adds "(1)", Colab "Copy of"
         if any(part.startswith(".") for part in inside.parts):
             continue
-        if any(
-            (folder / Path(*inside.parts[: n + 1])).is_symlink() for n in range(len(inside.parts))
-        ):
-            left_out.append(f"{inside}: a link, which is not followed")
-        elif not stat.S_ISREG(path.lstat().st_mode):
-            left_out.append(f"{inside}: not a file")
-        elif len(inside.parts) != 2:
-            left_out.append(f"{inside}: {layout}")
-        elif len(named) != 1:
-            left_out.append(
-                f"{inside}: no such lesson; name it as it was handed out, one of {', '.join(known)}"
-            )
-        elif (inside.parts[0], named[0]) in found:
-            left_out.append(
-                f"{inside}: {found[inside.parts[0], named[0]].path.name} is taken; leave one of the two there"
-            )
+        # A browser adds "(1)" to a name, and Colab "Copy of".
+        named = [name for name in known if name in path.stem.lower()]
+        reason = _objection(folder, inside, layout)
+        if not reason and len(named) != 1:
+            reason = f"no such lesson; name it as it was handed out, one of {', '.join(known)}"
+        place = inside.parts[0], named[0] if named else ""
+        if not reason and place in found:
+            reason = f"{found[place].path.name} is taken; leave one of the two there"
+        if reason:
+            left_out.append(f"{inside}: {reason}")
         else:
-            found[inside.parts[0], named[0]] = Submission(inside.parts[0], named[0], path)
-    for student in sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    ):
-        if not any(student in path.parents for path in notebooks):
-            left_out.append(
-                f"{student.name}: {'a link, which is not followed' if student.is_symlink() else 'no notebook in it'}"
-            )
+            found[place] = Submission(*place, path)
+    left_out += _without_notebook(folder, notebooks)
     if not found:
         raise ValueError("\n".join([f"no submission in {folder}; {layout}", *left_out[:10]]))
     return sorted(found.values()), left_out
+
+
+def _objection(folder: Path, inside: Path, layout: str) -> str:
+    """Why what lies at this place is not read; nothing where it is."""
+    places = [folder / Path(*inside.parts[: n + 1]) for n in range(len(inside.parts))]
+    if any(place.is_symlink() for place in places):
+        return "a link, which is not followed"
+    if not stat.S_ISREG((folder / inside).lstat().st_mode):
+        return "not a file"
+    if len(inside.parts) != 2:
+        return layout
+    return ""
+
+
+def _without_notebook(folder: Path, notebooks: list[Path]) -> list[str]:
+    """A line for each student's folder that holds none of the notebooks."""
+    lines = []
+    for student in sorted(folder.iterdir()):
+        if not student.is_dir() or student.name.startswith("."):
+            continue
+        if not any(student in path.parents for path in notebooks):
+            why = "a link, which is not followed" if student.is_symlink() else "no notebook in it"
+            lines.append(f"{student.name}: {why}")
+    return lines
 
 
 def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> str:
     """What a result depends on: the notebook, the source notebook, how it was graded."""
     digest = hashlib.sha256(f"{sandboxed} {seconds} {memory}".encode())
     here = Path(__file__).parent
-    for path in (
-        submission.path,
-        exercises.source(submission.lesson),
-        here / "marking.py",
-        here / "worker.py",
-    ):
+    source = exercises.source(submission.lesson)
+    for path in (submission.path, source, here / "marking.py", here / "worker.py"):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -114,19 +131,32 @@ def lesson(name: str) -> tuple[exercises.Lesson, dict[str, str]]:
     edition = exercises.STUDENT / f"{name}.ipynb"
     if not edition.exists():
         raise FileNotFoundError(f"there is no student edition {edition}; make student")
-    about = [
-        (c.metadata.get("nbgrader", {}), c.source)
-        for c in nbformat.read(edition, as_version=4).cells
-    ]
-    return exercises.read(exercises.source(name)), {
-        a.grade_id: text for a, text in about if a.get("solution")
-    }
+    solutions = {}
+    for cell in nbformat.read(edition, as_version=4).cells:
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("solution"):
+            solutions[about.grade_id] = cell.source
+    return exercises.read(exercises.source(name)), solutions
 
 
 def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> dict:
-    """Grade one submission. What is wrong with the notebook stands in its notes; nothing is raised for it."""
+    """Grade one submission; nothing is raised for what is wrong with the notebook.
+
+    Parameters
+    ----------
+    submission : of `find`
+    sandboxed : whether in bubblewrap
+    seconds : for one exercise
+    memory : bytes
+
+    Returns
+    -------
+    `student`, `lesson`, `sandboxed`, `key`, the `notes`, and of each exercise the `marks`
+    """
     known, edition = lesson(submission.lesson)
-    notes, cells = [], {}
+    notes = []
+    cells = {}
+    marks = []
     options = {"memory": memory, "sandboxed": sandboxed}
     try:
         if (size := submission.path.stat().st_size) > LARGEST:
@@ -135,43 +165,60 @@ def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) 
     except ValueError as error:
         notes.append(str(error))
     total = seconds * len(known.exercises)
-    marks = (
-        marking.mark(known, edition, cells, lambda: Process(total, **options), seconds)
-        if cells
-        else []
-    )
-    if not cells and not notes:
+    if cells:
+        marks = marking.mark(known, edition, cells, lambda: Process(total, **options), seconds)
+    elif not notes:
         notes.append(
-            "none of the lesson's cells is in this notebook; hand in the notebook that was handed out"
+            "none of the lesson's cells is in this notebook; hand in the notebook that was handed"
+            " out"
         )
     for mark in marks:
-        if mark.get("elsewhere"):
-            notes.append(f"exercise {mark['number']} stood in another cell than its own")
-        notes += [f"the cell of {name} is missing" for name in mark["manual"] if name not in cells]
-        for says in {
-            says
-            for points, says in mark["tests"].values()
-            if says.startswith(("ended: ", "its cell is"))
-        }:
-            notes.append(f"exercise {mark['number']} {says}")
-    result = {"student": submission.student, "lesson": submission.lesson, "sandboxed": sandboxed}
-    return result | {
+        notes += _notes(mark, cells)
+    return {
+        "student": submission.student,
+        "lesson": submission.lesson,
+        "sandboxed": sandboxed,
         "key": key(submission, sandboxed, seconds, memory),
         "notes": notes,
         "marks": marks,
     }
 
 
+def _notes(mark: dict, cells: dict[str, str]) -> list[str]:
+    """What an instructor should know of one exercise."""
+    number = mark["number"]
+    notes = []
+    if mark.get("elsewhere"):
+        notes.append(f"exercise {number} stood in another cell than its own")
+    notes += [f"the cell of {name} is missing" for name in mark["manual"] if name not in cells]
+    said = {says for _, says in mark["tests"].values()}
+    for says in said:
+        if says.startswith(("ended: ", "its cell is")):
+            notes.append(f"exercise {number} {says}")
+    return notes
+
+
 def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
-    """Grade submissions side by side, in processes that keep a lesson's libraries loaded from one to the next."""
+    """Grade side by side, in processes that keep a lesson's libraries from one to the next.
+
+    Parameters
+    ----------
+    todo : submissions
+    jobs : how many at a time
+    options : of `grade`
+
+    Yields
+    ------
+    results, in the order in which they are ready
+    """
     pending = list(todo)
-    # ctrl-C is for this process, which ends the others
-    how = {
+    # Ctrl-C is for this process, which ends the others.
+    pool_options = {
         "mp_context": multiprocessing.get_context("spawn"),
         "initializer": signal.signal,
         "initargs": (signal.SIGINT, signal.SIG_IGN),
     }
-    with ProcessPoolExecutor(jobs, **how) as pool:
+    with ProcessPoolExecutor(jobs, **pool_options) as pool:
         try:
             tasks = {
                 pool.submit(grade, submission, **options): submission for submission in pending
@@ -180,14 +227,12 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
                 result = task.result()
                 pending.remove(tasks[task])
                 yield result
-        except (
-            BrokenProcessPool
-        ):  # a process of ours: once more one by one below, to find the culprit
+        except BrokenProcessPool:  # a process of ours: once more one by one, to find the culprit
             pass
         finally:
             pool.shutdown(cancel_futures=True)
     for submission in pending:
-        with ProcessPoolExecutor(1, **how) as pool:
+        with ProcessPoolExecutor(1, **pool_options) as pool:
             try:
                 yield pool.submit(grade, submission, **options).result()
             except BrokenProcessPool:
@@ -202,7 +247,20 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
 
 
 def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
-    """What stands in `manual.csv`, by student, lesson and cell. ValueError that names the line where it is wrong."""
+    """What stands in `manual.csv`.
+
+    Parameters
+    ----------
+    path : the table, as a spreadsheet has saved it
+
+    Returns
+    -------
+    {(student, lesson, cell): row}
+
+    Raises
+    ------
+    ValueError : a line is wrong; the message names it
+    """
     if not path.exists():
         return {}
     try:
@@ -216,32 +274,24 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     if missing := set(MANUAL) - set(reader.fieldnames or []):
         raise ValueError(
-            f"{path}: the columns {', '.join(sorted(missing))} are missing in the first line; expected"
-            f" {','.join(MANUAL)}; or move the file away, and the same command writes an empty one"
+            f"{path}: the columns {', '.join(sorted(missing))} are missing in the first line;"
+            f" expected {','.join(MANUAL)}; or move the file away, and the same command writes an"
+            " empty one"
         )
     rows = {}
     for row in reader:
-        where, given = (
-            f"{path}, line {reader.line_num}",
-            (row["points"] or "").strip().replace(",", "."),
-        )
+        where = f"{path}, line {reader.line_num}"
+        given = (row["points"] or "").strip().replace(",", ".")
         place = row["student"], row["lesson"], row["exercise"]
         if not any(place) or (place in rows and not given):  # an empty row, a copied one
             continue
         if None in row:
             raise ValueError(
-                f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be in quotes"
+                f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be"
+                " in quotes"
             )
-        most = {cell.id: f"{cell.points:g}" for cell in answers(row["lesson"])}.get(
-            row["exercise"], row["of"]
-        )
-        try:
-            if given and not 0 <= float(given) <= float(most):
-                raise ValueError
-        except (ValueError, TypeError):
-            raise ValueError(
-                f"{where}: points are {given!r}; expected a number from 0 to {most}"
-            ) from None
+        most = _most(row)
+        _check_points(given, most, where)
         if place in rows and given and rows[place]["points"] not in ("", given):
             raise ValueError(
                 f"{where}: {', '.join(place)} stands here a second time with other points; keep one"
@@ -250,13 +300,30 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
     return rows
 
 
+def _most(row: dict) -> str:
+    """The points of a cell graded by hand, as the lesson says, else as the row does."""
+    for cell in answers(row["lesson"]):
+        if cell.id == row["exercise"]:
+            return f"{cell.points:g}"
+    return row["of"]
+
+
+def _check_points(given: str, most: str, where: str) -> None:
+    """ValueError where points are no number from 0 to `most`; none are given yet where empty."""
+    try:
+        wrong = given != "" and not 0 <= float(given) <= float(most)
+    except (ValueError, TypeError):
+        wrong = True
+    if wrong:
+        raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {most}")
+
+
 def answers(name: str) -> list[exercises.Manual]:
     """The cells of a lesson that are graded by hand; none where there is no such lesson."""
-    return (
-        [cell for e in lesson(name)[0].exercises for cell in e.manual]
-        if name in exercises.names()
-        else []
-    )
+    if name not in exercises.names():
+        return []
+    known, _ = lesson(name)
+    return [cell for exercise in known.exercises for cell in exercise.manual]
 
 
 def safe(text: str) -> str:
@@ -265,9 +332,19 @@ def safe(text: str) -> str:
 
 
 def write(results: list[dict], to: Path) -> list[dict]:
-    """Write `grades.csv`, `manual.csv` and the feedback; returns the rows of the first.
+    """Write `grades.csv`, `manual.csv` and the feedback.
 
-    Points given by hand are taken from `manual.csv` and kept there, also those of students who are not among `results`.
+    Points given by hand are taken from `manual.csv` and kept there, also those of students who are
+    not among the results.
+
+    Parameters
+    ----------
+    results : of `grade`
+    to : the folder
+
+    Returns
+    -------
+    the rows of `grades.csv`
     """
     from instructors import feedback  # which the processes that grade do not need
 
@@ -275,43 +352,7 @@ def write(results: list[dict], to: Path) -> list[dict]:
     rows = []
     for result in sorted(results, key=lambda r: (r["student"], r["lesson"])):
         known, _ = lesson(result["lesson"])
-        notes = list(result["notes"])
-        row = {"student": safe(result["student"]), "lesson": result["lesson"]}
-        row |= {f"exercise {n}": "" for n in range(1, MOST_EXERCISES + 1)}
-        machine, by_hand, waiting = 0.0, 0.0, 0.0
-        for exercise, mark in zip(known.exercises, result["marks"], strict=False):
-            points = sum(points for points, _ in mark["tests"].values())
-            machine += points
-            for cell in exercise.manual:
-                answer = mark["manual"][cell.id]
-                place = safe(result["student"]), result["lesson"], cell.id
-                entry = manual.get(place)
-                if not answer["answered"] and not (entry and entry["points"]):
-                    answer |= {"points": "0", "comment": "no answer"}
-                    continue
-                if entry is None:
-                    entry = manual[place] = dict(
-                        zip(
-                            MANUAL,
-                            [*place, f"{cell.points:g}", "", "", answer["hash"]],
-                            strict=True,
-                        )
-                    )
-                if entry["points"] and entry["answer"] != answer["hash"]:
-                    notes.append(f"{cell.id} was changed after it was graded by hand")
-                if not entry["points"]:
-                    entry["answer"] = answer["hash"]
-                    waiting += cell.points
-                answer |= {"points": entry["points"], "comment": entry["comment"]}
-                by_hand += float(entry["points"] or 0)
-                points += float(entry["points"] or 0)
-            row[f"exercise {exercise.number}"] = f"{points:g}"
-        row |= {"machine": f"{machine:g}", "by hand": f"{by_hand:g}", "waiting": f"{waiting:g}"}
-        row |= {
-            "total": f"{machine + by_hand:g}",
-            "of": f"{known.machine + known.manual:g}",
-            "notes": safe("; ".join(notes)),
-        }
+        row = _row(result, known, manual)
         rows.append(row)
         page = to / "feedback" / result["student"] / f"{result['lesson']}.html"
         with replacing(page) as part:
@@ -325,8 +366,83 @@ def write(results: list[dict], to: Path) -> list[dict]:
     return rows
 
 
+def _row(result: dict, known: exercises.Lesson, manual: dict) -> dict:
+    """A submission's row of `grades.csv`; what waits for a person is added to `manual`."""
+    notes = list(result["notes"])
+    row = {"student": safe(result["student"]), "lesson": result["lesson"]}
+    row |= {f"exercise {n}": "" for n in range(1, MOST_EXERCISES + 1)}
+    machine = 0.0
+    by_hand = 0.0
+    waiting = 0.0
+    for exercise, mark in zip(known.exercises, result["marks"], strict=False):
+        points = sum(points for points, _ in mark["tests"].values())
+        machine += points
+        for cell in exercise.manual:
+            place = safe(result["student"]), result["lesson"], cell.id
+            given, missing, note = _by_hand(cell, mark["manual"][cell.id], place, manual)
+            notes += note
+            waiting += missing
+            by_hand += given
+            points += given
+        row[f"exercise {exercise.number}"] = f"{points:g}"
+    return row | {
+        "machine": f"{machine:g}",
+        "by hand": f"{by_hand:g}",
+        "waiting": f"{waiting:g}",
+        "total": f"{machine + by_hand:g}",
+        "of": f"{known.machine + known.manual:g}",
+        "notes": safe("; ".join(notes)),
+    }
+
+
+def _by_hand(
+    cell: exercises.Manual, answer: dict, place: tuple[str, str, str], manual: dict
+) -> tuple[float, float, list[str]]:
+    """The points given for an answer, those that are still to be given, and what is to be noted."""
+    entry = manual.get(place)
+    if not answer["answered"] and not (entry and entry["points"]):
+        answer |= {"points": "0", "comment": "no answer"}
+        return 0.0, 0.0, []
+    if entry is None:
+        fields = [*place, f"{cell.points:g}", "", "", answer["hash"]]
+        entry = dict(zip(MANUAL, fields, strict=True))
+        manual[place] = entry
+    notes = []
+    if entry["points"] and entry["answer"] != answer["hash"]:
+        notes.append(f"{cell.id} was changed after it was graded by hand")
+    waiting = 0.0
+    if not entry["points"]:
+        entry["answer"] = answer["hash"]
+        waiting = cell.points
+    answer |= {"points": entry["points"], "comment": entry["comment"]}
+    return float(entry["points"] or 0), waiting, notes
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Grade a folder; returns the exit status: 0, or 2 for bad input."""
+    """Grade a folder; returns the exit status: 0, 2 for bad input, 130 after ctrl-C."""
+    args = _parser().parse_args(argv)
+    if os.name == "nt":
+        print(
+            "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        rows, left_out = _grade_folder(args)
+    except (ValueError, OSError, Failed) as error:
+        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "stopped; what was graded is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    _report(rows, left_out, args.to)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m instructors.grade", description=__doc__)
     parser.add_argument("folder", help="folder/<student>/<lesson>.ipynb")
     parser.add_argument(
@@ -345,80 +461,74 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, help="submissions at a time; as many as there are cores, and memory for"
     )
-    args = parser.parse_args(argv)
-    if os.name == "nt":
-        print(
-            "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",
-            file=sys.stderr,
-        )
-        return 2
+    return parser
+
+
+def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
+    """Grade what has changed; the rows of `grades.csv`, and what is left out."""
     memory = int(args.memory * 2**30)
     sandboxed = bubblewrap() is not None
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}
-    jobs = args.jobs or max(
-        1, min(os.cpu_count() or 1, psutil.virtual_memory().available // memory)
-    )
-    try:
-        if not args.folder:
-            raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
-        submissions, left_out = find(Path(args.folder))
-        manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
-        from helpers import download  # seconds, which a wrong folder need not wait for
+    room = psutil.virtual_memory().available // memory
+    jobs = args.jobs or max(1, min(os.cpu_count() or 1, room))
+    if not args.folder:
+        raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
+    submissions, left_out = find(Path(args.folder))
+    manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
+    from helpers import download  # seconds, which a wrong folder need not wait for
 
-        download.fetch("sample")
-        if not sandboxed:
-            print(UNPROTECTED, file=sys.stderr)
-        try:
-            Process(30, memory, sandboxed=sandboxed).close()
-        except Ended as ended:  # no student's fault
-            raise OSError(f"a process for submissions does not start here: {ended}") from None
-        results, todo = [], []
-        for submission in submissions:
-            place = args.to / "results" / submission.student / f"{submission.lesson}.json"
-            kept = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
-            if kept.get("key") == key(submission, **options):
-                results.append(kept)
-            else:
-                todo.append(submission)
-        with tqdm(
-            total=len(submissions), initial=len(results), desc="grading", unit="notebook"
-        ) as bar:
-            for result in grade_all(todo, jobs, **options) if todo else []:
-                place = args.to / "results" / result["student"] / f"{result['lesson']}.json"
-                with replacing(place) as part:
-                    part.write_text(json.dumps(result), encoding="utf-8")
-                results.append(result)
-                bar.update()
-        rows = write(results, args.to)
-    except (ValueError, OSError, Failed) as error:
-        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "stopped; what was graded is kept, and the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 130
+    download.fetch("sample")
+    if not sandboxed:
+        print(UNPROTECTED, file=sys.stderr)
+    try:
+        Process(30, memory, sandboxed=sandboxed).close()
+    except Ended as ended:  # no student's fault
+        raise OSError(f"a process for submissions does not start here: {ended}") from None
+    results = []
+    todo = []
+    for submission in submissions:
+        place = _place(args.to, submission.student, submission.lesson)
+        kept = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+        if kept.get("key") == key(submission, **options):
+            results.append(kept)
+        else:
+            todo.append(submission)
+    bar = tqdm(total=len(submissions), initial=len(results), desc="grading", unit="notebook")
+    with bar:
+        for result in grade_all(todo, jobs, **options) if todo else []:
+            with replacing(_place(args.to, result["student"], result["lesson"])) as part:
+                part.write_text(json.dumps(result), encoding="utf-8")
+            results.append(result)
+            bar.update()
+    return write(results, args.to), left_out
+
+
+def _place(to: Path, student: str, name: str) -> Path:
+    """Where a submission's result is kept."""
+    return to / "results" / student / f"{name}.json"
+
+
+def _report(rows: list[dict], left_out: list[str], to: Path) -> None:
+    """Print the grades, what is left out, and where everything lies."""
     width = max(len(row["student"]) for row in rows) + 2
     for row in rows[: shutil.get_terminal_size().lines * 4]:
         waits = f", {row['waiting']} to be given by hand" if row["waiting"] != "0" else ""
-        print(
-            f"{row['student']:<{width}}{row['lesson']:<22}{row['total']:>5} of {row['of']}{waits}  {row['notes']}"[
-                :200
-            ]
-        )
-    print(*(f"left out: {line}" for line in left_out), sep="\n", end="\n" * bool(left_out))
+        points = f"{row['total']:>5} of {row['of']}{waits}"
+        line = f"{row['student']:<{width}}{row['lesson']:<22}{points}  {row['notes']}"
+        print(line[:200])
+    for line in left_out:
+        print(f"left out: {line}")
     here = {(row["student"], row["lesson"]) for row in rows}
-    if others := sum(
-        bool(row["points"])
-        for place, row in manual_points(args.to / "manual.csv").items()
-        if place[:2] not in here
-    ):
+    others = 0
+    for (student, name, _), row in manual_points(to / "manual.csv").items():
+        if row["points"] and (student, name) not in here:
+            others += 1
+    if others:
         print(f"kept in manual.csv: points for submissions that are not here, {others} in all")
     print(
-        f"grades: {args.to / 'grades.csv'}; points by hand: {args.to / 'manual.csv'}; feedback: {args.to / 'feedback'}"
+        f"grades: {to / 'grades.csv'}; points by hand: {to / 'manual.csv'};"
+        f" feedback: {to / 'feedback'}"
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""One submission against its lesson: the student's cells in their sandbox, the tests here, a pipe between."""
+"""One submission against its lesson: the student's cells in their sandbox, the tests here, a pipe
+between.
+"""
 
 import ast
 import contextlib
@@ -42,7 +44,9 @@ def space(path: Path, number: int) -> dict[str, object]:
 
 
 def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, str]:
-    """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where there are none."""
+    """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where
+    there are none.
+    """
     wanted = {
         name: [word for words in DEFINES.findall(text) for word in words if word]
         for name, text in edition.items()
@@ -64,7 +68,7 @@ def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, s
 
 
 class Student:
-    """The student's process through all exercises: made when needed, made anew where one ended it."""
+    """The student's process through all exercises; it is made anew where one ended it."""
 
     def __init__(self, lesson: Lesson, start: Callable[[], Process], seconds: float):
         self.start, self.seconds, self.process = start, seconds, None
@@ -86,7 +90,10 @@ class Student:
         self.process = None
 
     def give(self) -> None:
-        """Run the cells that are owed. Failed where those at the top fail, before a student had a say."""
+        """Run the cells that are owed.
+
+        Failed where those at the top fail, before a student had a say.
+        """
         if self.process is None:
             self.process = self.start()
             self.process.within(START)
@@ -100,7 +107,9 @@ class Student:
                 self.process.ask({"do": "run", "source": self.ran[-1]})
 
     def test(self, lesson: Lesson, exercise: Exercise, source: str | None) -> dict:
-        """Run an exercise's solution and tests: each test's points, and what is to be said; what was printed."""
+        """Run an exercise's solution and tests: each test's points, and what is to be said; what
+        was printed.
+        """
         done = {test.id: (0, "not reached") for test in exercise.tests}
         result = {"tests": done, "printed": "", "error": ""}
         self.owed += [*exercise.given, *exercise.wrappers]
@@ -183,9 +192,11 @@ def mark(
     start: Callable[[], Process],
     seconds: float,
 ) -> list:
-    """Every exercise of a submission: points and words for each test, what was written, what waits for a person.
+    """Every exercise of a submission: points and words for each test, what was written, what waits
+    for a person.
 
-    `cells` are the submission's solution cells by id, `edition` those of the student edition: no answers.
+    `cells` are the submission's solution cells by id, `edition` those of the student edition: no
+    answers.
     """
     marks = []
     with Student(lesson, start, seconds) as student:

@@ -1,4 +1,6 @@
-"""nbgrader's settings, read by `make student`, and by nbgrader itself where it is started in this folder."""
+"""nbgrader's settings, read by `make student`, and by nbgrader itself where it is started in this
+folder.
+"""
 
 c = get_config()  # noqa: F821  it comes with traitlets
 

@@ -1,4 +1,7 @@
-"""The trusted side of the pipe: starts the student's process, holds it to its limits, and believes nothing it says."""
+"""The trusted side of the pipe.
+
+It starts the student's process, holds it to its limits, and believes nothing that it says.
+"""
 
 import contextlib
 import functools
@@ -24,19 +27,59 @@ DISK = 256 << 20  # bytes of the private /tmp, which is memory, and of one file 
 START = 180  # seconds for the cells that are given: a first import of TensorFlow from a slow disk
 COURSE = ("helpers", "pyproject.toml", "data/weights")  # what a submission may see of the course
 
-# System calls that are refused: memory that no limit counts (memfd_create, memfd_secret, shmget, io_uring_setup),
-# looking into other processes (ptrace, process_vm_readv, -writev), and what no lesson needs of the kernel (bpf,
-# perf_event_open, userfaultfd, keyctl, add_key, request_key, unshare, setns, mount). By Linux's own tables.
+# System calls that are refused, by Linux's own tables: those for memory that no limit counts, for
+# looking into other processes, and for what no lesson needs of the kernel.
 REFUSED = {
-    "x86_64": (
-        0xC000003E,
-        [319, 447, 29, 425, 101, 310, 311, 321, 298, 323, 250, 248, 249, 272, 308, 165],
-    ),
-    "aarch64": (
-        0xC00000B7,
-        [279, 447, 194, 425, 117, 270, 271, 280, 241, 282, 219, 217, 218, 97, 268, 40],
-    ),
+    "x86_64": {
+        319: "memfd_create",
+        447: "memfd_secret",
+        29: "shmget",
+        425: "io_uring_setup",
+        101: "ptrace",
+        310: "process_vm_readv",
+        311: "process_vm_writev",
+        321: "bpf",
+        298: "perf_event_open",
+        323: "userfaultfd",
+        250: "keyctl",
+        248: "add_key",
+        249: "request_key",
+        272: "unshare",
+        308: "setns",
+        165: "mount",
+    },
+    "aarch64": {
+        279: "memfd_create",
+        447: "memfd_secret",
+        194: "shmget",
+        425: "io_uring_setup",
+        117: "ptrace",
+        270: "process_vm_readv",
+        271: "process_vm_writev",
+        280: "bpf",
+        241: "perf_event_open",
+        282: "userfaultfd",
+        219: "keyctl",
+        217: "add_key",
+        218: "request_key",
+        97: "unshare",
+        268: "setns",
+        40: "mount",
+    },
 }
+
+# The language of the kernel's filter, from linux/filter.h, linux/seccomp.h and linux/audit.h
+LOAD = 0x20  # a word of what the kernel tells about a call
+IF_EQUAL = 0x15
+IF_AT_LEAST = 0x35
+RETURN = 0x06
+CALL_NUMBER = 0  # where the word stands
+PROCESSOR = 4
+PROCESSORS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32 = 0x40000000  # from here on: the numbers of a second table on x86_64
+ALLOW = 0x7FFF0000
+KILL = 0x80000000
+REFUSE = 0x00050001  # with EPERM, "operation not permitted"
 
 
 class Ended(BaseException):  # no test shall catch it
@@ -58,28 +101,43 @@ def bubblewrap() -> str | None:
 
 
 def call_filter() -> bytes:
-    """A seccomp program that answers the calls of `REFUSED` with EPERM; empty for processors that are not in it."""
-    if platform.machine() not in REFUSED:
+    """The program by which the kernel answers the calls of `REFUSED` with EPERM (seccomp).
+
+    Returns
+    -------
+    instructions of 8 bytes; empty for processors that are not in `REFUSED`
+    """
+    machine = platform.machine()
+    if machine not in REFUSED:
         return b""
-    processor, numbers = REFUSED[platform.machine()]
-    steps = [
-        (0x20, 0, 0, 4),
-        (0x15, 1, 0, processor),
-        (0x06, 0, 0, 0x80000000),
-    ]  # another processor's calls: killed
-    steps += [
-        (0x20, 0, 0, 0),
-        (0x35, len(numbers) + 1, 0, 0x40000000),
-    ]  # nor those of the x32 table
-    steps += [(0x15, len(numbers) - n, 0, number) for n, number in enumerate(numbers)]
-    steps += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]  # allowed; EPERM
-    return b"".join(struct.pack("HBBI", *step) for step in steps)
+    numbers = list(REFUSED[machine])
+    # An instruction: what to do, how many to skip where the condition holds, how many where it
+    # does not, and a value. The last one refuses.
+    program = [
+        (LOAD, 0, 0, PROCESSOR),
+        (IF_EQUAL, 1, 0, PROCESSORS[machine]),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, CALL_NUMBER),
+        (IF_AT_LEAST, len(numbers) + 1, 0, X32),
+    ]
+    for n, number in enumerate(numbers):
+        to_the_last = len(numbers) - n
+        program.append((IF_EQUAL, to_the_last, 0, number))
+    program.append((RETURN, 0, 0, ALLOW))
+    program.append((RETURN, 0, 0, REFUSE))
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 
 
 class Process:
-    """A worker in its sandbox. `seconds` of time by all cores, dealt out by `within`; `memory` in bytes.
+    """A worker in its sandbox; as a context manager it ends with everything that it started.
 
-    A context manager: leaving it ends the worker and everything that it started.
+    Parameters
+    ----------
+    seconds : time by all cores, dealt out by `within`
+    memory : bytes
+    submission : a notebook to take apart, instead of serving
+    sandboxed : whether bubblewrap stands around it
+    wanted : of `worker.submitted`
     """
 
     def __init__(
@@ -90,7 +148,8 @@ class Process:
         sandboxed: bool = True,
         wanted=None,
     ):
-        self.memory, self.reason = memory, ""
+        self.memory = memory
+        self.reason = ""
         self.folder = tempfile.TemporaryDirectory(prefix="grading-")
         inside = bubblewrap() if sandboxed else None
         limits = {
@@ -105,10 +164,11 @@ class Process:
         rules, end = os.pipe()
         os.write(end, call_filter())
         os.close(end)
+        command = [sys.executable, "-s", str(WORKER)]
+        if inside:
+            command = self.command(inside, submission, rules)
         self.child = subprocess.Popen(
-            self.command(inside, submission, rules)
-            if inside
-            else [sys.executable, "-s", str(WORKER)],
+            command,
             pass_fds=[rules] if inside else [],
             cwd=ROOT,
             env=self.environment(inside),
@@ -157,29 +217,18 @@ class Process:
         }
 
     def command(self, inside: str, submission: Path | None, rules: int) -> list[str]:
-        """The sandbox: no network, a small private /tmp to write to, and of the course what lessons need."""
+        """The sandbox: no network, a small private /tmp, and of the course what lessons need."""
         call = [inside, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         call += ["--seccomp", str(rules)] if call_filter() else []
-        call += [
-            "--uid",
-            "1000",
-            "--gid",
-            "1000",
-            "--hostname",
-            "student",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-        ]
+        call += ["--uid", "1000", "--gid", "1000", "--hostname", "student"]
+        call += ["--proc", "/proc", "--dev", "/dev"]
         for folder in ("/tmp", "/dev/shm", "/course/data/raw", "/course/data/prepared"):
             call += ["--size", str(DISK), "--tmpfs", folder]
         for folder in ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime"):
-            call += (
-                ["--symlink", str(Path(folder).readlink()), folder]
-                if Path(folder).is_symlink()
-                else ["--ro-bind-try", folder, folder]
-            )
+            if Path(folder).is_symlink():
+                call += ["--symlink", str(Path(folder).readlink()), folder]
+            else:
+                call += ["--ro-bind-try", folder, folder]
         here = str(Path(sys.executable).parent.parent)  # which may be a link to the environment
         for folder in dict.fromkeys((sys.base_prefix, sys.prefix, here)):
             if not folder.startswith("/usr"):
@@ -189,30 +238,20 @@ class Process:
         call += ["--ro-bind", str(WORKER), "/worker.py"]
         if submission:
             call += ["--ro-bind", str(submission), "/submission.ipynb"]
-        for picture in sorted(
-            (ROOT / "data" / "raw" / "sample").glob("*.png")
-        ):  # one by one: fetch writes beside them
+        # One by one, since fetch writes beside them
+        for picture in sorted((ROOT / "data" / "raw" / "sample").glob("*.png")):
             call += ["--ro-bind", str(picture), f"/course/data/raw/sample/{picture.name}"]
-        call += [
-            "--remount-ro",
-            "/dev",
-            "--remount-ro",
-            "/",
-            "--chdir",
-            "/course",
-            "--",
-            sys.executable,
-            "-s",
-            "/worker.py",
-        ]
+        call += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/course"]
+        call += ["--", sys.executable, "-s", "/worker.py"]
         return call
 
     def within(self, seconds: float) -> None:
-        """From now on, so much time for whatever is asked."""
-        self.deadline, self.seconds = time.monotonic() + seconds, seconds
+        """From now on there is so much time for whatever is asked."""
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
 
     def watch(self) -> None:
-        """End the worker where its processes together hold too much memory, or the machine runs out of it."""
+        """End the worker where its processes hold too much memory, or the machine has none left."""
         with contextlib.suppress(psutil.Error):
             outer = psutil.Process(self.child.pid)
             while outer.is_running() and not self.reason:
@@ -246,11 +285,13 @@ class Process:
             self.folder.cleanup()
 
     def ask(self, request: dict) -> object:
-        """Send a request and return the answer's value; Failed with the student's error, Ended where none comes."""
+        """Send a request and return the answer's value.
+
+        Failed with the student's error, Ended where no answer comes.
+        """
         try:
-            if select.select([self.child.stdout], [], [], 0)[
-                0
-            ]:  # its end, or what nobody asked for
+            readable, _, _ = select.select([self.child.stdout], [], [], 0)
+            if readable:  # its end, or what nobody asked for
                 self.read(1)
                 raise Ended("it answered what was not asked")
             message = encode(request)
@@ -277,11 +318,11 @@ class Process:
         return answer.get("value")
 
     def wait(self, pipe, write: bool = False) -> None:
+        """Wait until the pipe can be read, or written."""
         left = self.deadline - time.monotonic()
-        ready = left > 0 and any(
-            select.select([] if write else [pipe], [pipe] if write else [], [], left)
-        )
-        if not ready:
+        to_read = [] if write else [pipe]
+        to_write = [pipe] if write else []
+        if left <= 0 or not any(select.select(to_read, to_write, [], left)):
             raise Ended(f"it took longer than {self.seconds:.0f} seconds")
 
     def read(self, size: int) -> bytes:
@@ -304,5 +345,8 @@ class Process:
         except subprocess.TimeoutExpired:
             return "it closed its pipe"
         os.set_blocking(self.child.stderr.fileno(), False)
-        said = (os.read(self.child.stderr.fileno(), 2000) if not self.reason else None) or b""
-        return f"the process ended by itself (status {status}) {said.decode(errors='replace').strip()}".strip()
+        said = b""
+        if not self.reason:
+            said = os.read(self.child.stderr.fileno(), 2000) or b""
+        words = said.decode(errors="replace").strip()
+        return f"the process ended by itself (status {status}) {words}".strip()

@@ -1,4 +1,6 @@
-"""`make student`: the student editions, made from the source notebooks by nbgrader's own preprocessors."""
+"""`make student`: the student editions, made from the source notebooks by nbgrader's own
+preprocessors.
+"""
 
 import sys
 from pathlib import Path
@@ -53,7 +55,8 @@ def main(folder: Path = exercises.STUDENT) -> int:
         with replacing(to) as part:
             nbformat.write(edition(exercises.source(name)), part)
         lesson = exercises.read(exercises.source(name))
-        asked = f"{len(lesson.exercises)} exercises, {lesson.machine:g} points by machine, {lesson.manual:g} by hand"
+        points = f"{lesson.machine:g} points by machine, {lesson.manual:g} by hand"
+        asked = f"{len(lesson.exercises)} exercises, {points}"
         print(f"{to.name}: {asked}")
     return 0
 

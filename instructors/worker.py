@@ -1,7 +1,8 @@
-"""The student's side: runs a submission's cells inside the sandbox, and answers over a pipe with plain values only.
+"""The student's side: runs a submission's cells inside the sandbox and answers over a pipe.
 
-This file alone is laid into the sandbox. `encode` and `decode` are the language of the pipe, which the trusted side in
-`sandbox.py` speaks, too: JSON, and the bytes of arrays behind it. Nothing that comes over it is unpickled or evaluated.
+This file alone is laid into the sandbox. `encode` and `decode` are the language of the pipe, which
+the trusted side in `sandbox.py` speaks, too: JSON, and behind it the bytes of arrays. Only plain
+values cross it. Nothing that comes over it is unpickled or evaluated.
 """
 
 import contextlib
@@ -33,10 +34,21 @@ ADVICE = {
 
 
 def encode(value: object) -> bytes:
-    """A plain value as a message: None, truth values, numbers, strings, arrays, and lists, tuples, dicts of these.
+    """A plain value as a message.
 
-    Whatever numpy makes an array of numbers of is an array: a TensorFlow tensor, too. An iterator is a list. TypeError
-    for other things.
+    Parameters
+    ----------
+    value : None, truth values, numbers, strings, arrays, and lists, tuples, dicts of these. What
+        numpy makes an array of numbers of is an array: a TensorFlow tensor, too. An iterator, such
+        as a function with `yield` returns, is a list.
+
+    Returns
+    -------
+    the message
+
+    Raises
+    ------
+    TypeError : another kind of value, or too many bytes
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_flat(value, arrays)).encode()
@@ -49,34 +61,42 @@ def encode(value: object) -> bytes:
 
 
 def _flat(value: object, arrays: list[np.ndarray], depth: int = 0) -> object:
+    """A value as JSON takes it; its arrays go into `arrays`."""
     if depth > 20:
         raise TypeError("lists in lists in lists: more than 20 deep")
     if value is None or type(value) in (bool, int, float, str):
         return value
-    for kind in (list, tuple):
-        if isinstance(value, kind):
-            return {kind.__name__: [_flat(v, arrays, depth + 1) for v in value]}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_flat(item, arrays, depth + 1) for item in value]}
     if isinstance(value, dict):
         return {"dict": [[_flat(x, arrays, depth + 1) for x in pair] for pair in value.items()]}
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, Iterator):  # what a function with `yield` gives
+    if isinstance(value, Iterator):
         return _flat(list(value), arrays, depth)
+    return _flat_array(value, arrays, depth)
+
+
+def _flat_array(value: object, arrays: list[np.ndarray], depth: int) -> object:
+    """The same for a number or an array of any library."""
     array = np.asarray(value)
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind in "US":
         return _flat(array.tolist(), arrays, depth + 1)
-    if array.dtype.newbyteorder("<").str not in DTYPES and array.dtype.str not in DTYPES:
+    little = array.dtype.newbyteorder("<")
+    if little.str not in DTYPES and array.dtype.str not in DTYPES:
         raise TypeError(
             f"a {type(value).__name__} is not a number, a text, an array, or a list of these"
         )
     if isinstance(value, np.generic):
-        return value.item() if array.dtype.kind in "?biuf" else _flat(array, arrays, depth + 1)
-    arrays.append(
-        np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")).reshape(array.shape))
-    )
-    return {"array": [arrays[-1].dtype.str, list(array.shape)]}
+        if array.dtype.kind in "?biuf":
+            return value.item()
+        return _flat(array, arrays, depth + 1)
+    shape = array.shape
+    arrays.append(np.ascontiguousarray(array.astype(little).reshape(shape)))
+    return {"array": [arrays[-1].dtype.str, list(shape)]}
 
 
 def decode(text: bytes, raw: bytes) -> object:
@@ -91,26 +111,14 @@ def decode(text: bytes, raw: bytes) -> object:
 
 
 def _deep(node: object, raw: bytes, at: int) -> tuple[object, int]:
+    """The value of a node, and where the bytes of the next array begin."""
+    if isinstance(node, list):
+        raise ValueError("a bare list")
     if not isinstance(node, dict):
-        if isinstance(node, list):
-            raise ValueError("a bare list")
         return node, at
     ((kind, content),) = node.items()
     if kind == "array":
-        dtype, shape = content
-        if (
-            dtype not in DTYPES
-            or len(shape) > 16
-            or not all(type(n) is int and n >= 0 for n in shape)
-        ):
-            raise ValueError("a strange array")
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if size > len(raw) - at:
-            raise ValueError("too few bytes")
-        count = math.prod(shape)
-        return np.frombuffer(raw, dtype, count, at).reshape(shape).copy() if count else np.zeros(
-            shape, dtype
-        ), at + size
+        return _array(content, raw, at)
     if kind not in ("list", "tuple", "dict") or not isinstance(content, list):
         raise ValueError(f"a strange {kind!r:.20}")
     values = []
@@ -121,6 +129,22 @@ def _deep(node: object, raw: bytes, at: int) -> tuple[object, int]:
     if kind == "dict":
         return dict(zip(values[::2], values[1::2], strict=True)), at
     return (values if kind == "list" else tuple(values)), at
+
+
+def _array(content: object, raw: bytes, at: int) -> tuple[np.ndarray, int]:
+    """The array that begins at byte `at`, and where the next one begins."""
+    dtype, shape = content
+    if dtype not in DTYPES or len(shape) > 16:
+        raise ValueError("a strange array")
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError("a strange array")
+    count = math.prod(shape)
+    size = count * np.dtype(dtype).itemsize
+    if size > len(raw) - at:
+        raise ValueError("too few bytes")
+    if count == 0:
+        return np.zeros(shape, dtype), at
+    return np.frombuffer(raw, dtype, count, at).reshape(shape).copy(), at + size
 
 
 class Printed(io.TextIOBase):
@@ -135,7 +159,10 @@ class Printed(io.TextIOBase):
 
 
 class Shell:
-    """The IPython of a solution cell: code behind `%time` and `%%time` runs, all other magic and `!` do nothing."""
+    """The IPython of a solution cell.
+
+    Code behind `%time` and `%%time` runs; all other magic and `!` do nothing.
+    """
 
     def __init__(self, space: dict[str, object]):
         self.space = space
@@ -159,9 +186,8 @@ def run(source: str, space: dict[str, object]) -> None:
     try:
         code = compile(source, "<cell>", "exec")
     except SyntaxError as error:
-        from IPython.core.inputtransformer2 import (
-            TransformerManager,
-        )  # half a second, seldom needed
+        # It takes half a second, and is seldom needed.
+        from IPython.core.inputtransformer2 import TransformerManager
 
         try:
             code = compile(TransformerManager().transform_cell(source), "<cell>", "exec")
@@ -171,7 +197,7 @@ def run(source: str, space: dict[str, object]) -> None:
 
 
 def complaint(error: BaseException) -> str:
-    """A student's error in two lines: where in the own cell, what, and what to do about the usual ones."""
+    """A student's error in two lines: where, what, and what to do about the usual ones."""
     own = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
@@ -180,7 +206,8 @@ def complaint(error: BaseException) -> str:
     where = f" (line {own[-1]} of your cell)" if own else ""
     with contextlib.suppress(BaseException):
         if type(error) is SyntaxError and error.filename == "<cell>":
-            return f"SyntaxError: {error.msg} (line {error.lineno} of your cell) {str(error.text or '').strip()[:100]}"
+            line = str(error.text or "").strip()[:100]
+            return f"SyntaxError: {error.msg} (line {error.lineno} of your cell) {line}"
         if own and type(error) in ADVICE:
             where += f"; {ADVICE[type(error)]}"
         return f"{type(error).__name__}: {str(error)[:500]}{where}"
@@ -190,39 +217,50 @@ def complaint(error: BaseException) -> str:
 def serve(receive: Callable[[], dict], send: Callable[[bytes], None]) -> None:
     """Answer requests until the pipe ends: `run` a cell, `call` a name, give a name's `value`.
 
-    `mark` and `forget` are for the course's own tests: back to the names that there were at the mark.
+    `mark` and `forget` are for the course's own tests: back to the names that there were at the
+    mark.
+
+    Parameters
+    ----------
+    receive : gives the next request, or None at the end
+    send : takes an answer's bytes
     """
     space: dict[str, object] = {"__name__": "__main__", "display": print}
     shell = Shell(space)
     space["get_ipython"] = lambda: shell
     marked = dict(space)
     while request := receive():
-        printed, answer = Printed(), {}
+        printed = Printed()
+        answer = {}
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 match request["do"]:
                     case "mark":
                         marked = dict(space)
                     case "forget":
-                        space.clear()  # the same dictionary: functions of earlier cells look names up in it
+                        # The same dictionary: functions of earlier cells look names up in it.
+                        space.clear()
                         space.update(marked)
                     case "run":
                         run(request["source"], space)
-                    case _ if request["name"] not in space:
-                        known = f"{request['name']} is not defined"
-                        raise NameError(
-                            f"{known}: your cell gives it another name, or ended with an error before"
-                        )
                     case "call":
-                        answer["value"] = space[request["name"]](
-                            *request["args"], **request["kwargs"]
-                        )
-                    case "value":
-                        answer["value"] = space[request["name"]]
+                        function = _named(request["name"], space)
+                        answer["value"] = function(*request["args"], **request["kwargs"])
+                    case _:
+                        answer["value"] = _named(request["name"], space)
                 encoded = encode(answer | {"printed": printed.text})
         except BaseException as error:  # SystemExit of a cell, too
             encoded = encode({"error": complaint(error), "printed": str(printed.text)})
         send(encoded)
+
+
+def _named(name: str, space: dict[str, object]) -> object:
+    """What the student's cells call so."""
+    if name not in space:
+        raise NameError(
+            f"{name} is not defined: your cell gives it another name, or ended with an error before"
+        )
+    return space[name]
 
 
 def limit(most: dict[str, int]) -> None:
@@ -237,11 +275,38 @@ def limit(most: dict[str, int]) -> None:
 
 
 def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
-    """The sources of a notebook's nbgrader solution cells by id. A cell that stands there twice is joined in order.
+    """The sources of a notebook's solution cells.
 
-    A code cell that has no id, because it was made anew or an editor dropped its metadata, and defines one of the names
-    `wanted` for an id stands under `ELSEWHERE` and this id. Raises ValueError in words for what is no such notebook.
+    Parameters
+    ----------
+    path : the notebook
+    wanted : {id of a solution cell: the names that it defines}
+
+    Returns
+    -------
+    {nbgrader's id: source}. A cell that stands there twice is joined in order. A code cell that has
+    no id, because it was made anew or an editor dropped its metadata, and defines one of the names
+    `wanted` for an id stands under `ELSEWHERE` and this id.
+
+    Raises
+    ------
+    ValueError : this is no such notebook, or a cell is too long
     """
+    cells: dict[str, str] = {}
+    for cell in _cells(path):
+        with contextlib.suppress(KeyError, TypeError, AttributeError):
+            source = cell["source"]
+            if not isinstance(source, str):
+                source = "".join(source)
+            for place in _places(cell, source, wanted):
+                cells[place] = f"{cells[place]}\n{source}" if place in cells else source
+    if long := [name for name, source in cells.items() if len(source) > LONGEST]:
+        raise ValueError(f"a cell of more than {LONGEST:,} characters: {long[0]:.50}; write less")
+    return cells
+
+
+def _cells(path: str) -> list:
+    """The cells of a notebook; ValueError in words for what is no notebook."""
     with Path(path).open(encoding="utf-8-sig") as file:
         try:
             notebook = json.load(file)
@@ -252,30 +317,29 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         version = notebook.get("nbformat") if isinstance(notebook, dict) else None
         raise ValueError(
-            f"the notebook has no cells (nbformat {version!r:.20}); open it in Jupyter and save it anew"
+            f"the notebook has no cells (nbformat {version!r:.20}); open it in Jupyter and save it"
+            " anew"
         )
-    cells: dict[str, str] = {}
-    for cell in notebook["cells"]:
-        with contextlib.suppress(KeyError, TypeError, AttributeError):
-            about, source = cell["metadata"].get("nbgrader"), cell["source"]
-            source = source if isinstance(source, str) else "".join(source)
-            places = []
-            if not about and cell["cell_type"] == "code":
-                found = {word for words in DEFINES.findall(source) for word in words}
-                places = [
-                    ELSEWHERE + name for name, names in wanted.items() if found.intersection(names)
-                ]
-            elif about and about["solution"] is True and isinstance(about["grade_id"], str):
-                places = [about["grade_id"]]
-            for place in places if about or len(source) < LONGEST // 10 else []:
-                cells[place] = f"{cells[place]}\n{source}" if place in cells else source
-    if long := [name for name, source in cells.items() if len(source) > LONGEST]:
-        raise ValueError(f"a cell of more than {LONGEST:,} characters: {long[0]:.50}; write less")
-    return cells
+    return notebook["cells"]
+
+
+def _places(cell: dict, source: str, wanted: dict[str, list[str]]) -> list[str]:
+    """Under which names a cell is kept; none where it is no solution."""
+    about = cell["metadata"].get("nbgrader")
+    if about:
+        if about["solution"] is True and isinstance(about["grade_id"], str):
+            return [about["grade_id"]]
+        return []
+    if cell["cell_type"] != "code" or len(source) >= LONGEST // 10:
+        return []
+    found = {word for words in DEFINES.findall(source) for word in words}
+    return [ELSEWHERE + name for name, names in wanted.items() if found.intersection(names)]
 
 
 def main() -> None:
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    """Speak over the standard pipes, which nothing else in this process may use."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)

@@ -1,4 +1,6 @@
-"""Django's commands, such as `python web/manage.py expire` and `python web/manage.py check --deploy`."""
+"""Django's commands, such as `python web/manage.py expire` and `python web/manage.py check
+--deploy`.
+"""
 
 import os
 import sys

@@ -1,4 +1,7 @@
-"""The page on a real server: `make web`, or `python web/serve.py [--host 127.0.0.1] [--port 8000]`."""
+"""The page on a real server.
+
+`make web`, or `python web/serve.py [--host 127.0.0.1] [--port 8000]`.
+"""
 
 import argparse
 import os
@@ -12,7 +15,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
 
 
 def main() -> int:
-    """Bring database and static files up to date, then serve until ctrl-C. Exit status 2 where it cannot."""
+    """Bring database and static files up to date, then serve until ctrl-C.
+
+    Exit status 2 where it cannot.
+    """
     parser = argparse.ArgumentParser(prog="python web/serve.py", description=__doc__)
     parser.add_argument(
         "--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS"
@@ -64,7 +70,8 @@ def main() -> int:
         f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True
     )
     options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
-    # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was wrong
+    # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was
+    # wrong
     options["max_request_body_size"] = 4 * settings.MOST_BYTES
     if proxy := os.environ.get("TRUSTED_PROXY"):
         headers = {"x-forwarded-for", "x-forwarded-proto"}

@@ -1,14 +1,18 @@
 """Settings of the page, all from the environment; without any it serves this machine alone.
 
-ALLOWED_HOSTS       host names, comma-separated: makes the page public, behind TLS; without it, loopback only
+ALLOWED_HOSTS       host names, comma-separated: makes the page public, behind TLS; without it,
+                    loopback only
 DJANGO_SECRET_KEY   needed where it is public; else one is drawn and kept in the work folder
-DATABASE_URL        any database of Django's, such as postgres://user:password@host/name, else SQLite;
-                    its driver you install: psycopg[binary] for PostgreSQL, mysqlclient for MySQL and MariaDB
+DATABASE_URL        any database of Django's, such as postgres://user:password@host/name, else
+                    SQLite; its driver you install: psycopg[binary] for PostgreSQL, mysqlclient for
+                    MySQL and MariaDB
 WEB_FOLDER          the work folder: database, pictures, collected static files; build/web without
 WEB_UPLOADS         uploads that one address may make of one process in a minute; 20 without
-TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed (`serve.py`)
+TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed
+                    (`serve.py`)
 
-A proxy on the same machine, TRUSTED_PROXY=127.0.0.1: of Caddy, which fetches its certificate itself, all of it is
+A proxy on the same machine, TRUSTED_PROXY=127.0.0.1: of Caddy, which fetches its certificate
+itself, all of it is
 
     pictures.example.org
     reverse_proxy 127.0.0.1:8000
@@ -95,7 +99,9 @@ TEMPLATES = [
 
 
 def _database(address: str) -> dict:
-    """The database of this address, if it is one and its driver is installed; else ImproperlyConfigured in words."""
+    """The database of this address, if it is one and its driver is installed; else
+    ImproperlyConfigured in words.
+    """
     try:
         found = dj_database_url.parse(address, conn_health_checks=True)
     except ValueError:
@@ -107,7 +113,8 @@ def _database(address: str) -> dict:
     except (ImproperlyConfigured, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ImproperlyConfigured(
-            f"DATABASE_URL needs a driver that is not installed ({reason}); install it beside the course: "
+            f"DATABASE_URL needs a driver that is not installed ({reason}); install it beside"
+            " the course: "
             "pip install 'psycopg[binary]' for PostgreSQL, mysqlclient for MySQL and MariaDB"
         ) from None
     return found

@@ -91,29 +91,58 @@ def train_network(args: argparse.Namespace) -> int:
     from helpers import quiet
 
     with quiet():
-        from helpers import batching, images
-        from helpers.app import sources, train
+        from helpers.app import train
 
-    if pair := next((names for names in train.UNPAIRED if args.name in names), None):
-        if len(args.origin) != 1:
-            raise ValueError(
-                f"{args.name} is trained on one folder that holds both sets, A and B, each in its own"
-            )
-        print(*train.train_unpaired(pair, Path(args.origin[0]), args.steps), sep="\n")
-        return 0
+    for names in train.UNPAIRED:
+        if args.name in names:
+            if len(args.origin) != 1:
+                raise ValueError(
+                    f"{args.name} is trained on one folder that holds both sets, A and B, each in"
+                    " its own"
+                )
+            print(*train.train_unpaired(names, Path(args.origin[0]), args.steps), sep="\n")
+            return 0
+    pictures, low = training_pictures(args.name, args.origin)
+    print(train.train(args.name, pictures, args.steps, low))
+    return 0
+
+
+def training_pictures(name: str, folders: list[str]) -> tuple[dict, dict]:
+    """{picture: split} of all folders, and {picture: its damaged one} for a recipe with pairs."""
+    from helpers import images
+    from helpers.app import sources, train
+
     pictures, low = {}, {}
-    for folder in args.origin:
+    ending = train.RECIPES.get(name, {}).get("low")
+    for folder in folders:
         if (Path(folder) / "list_eval_partition.csv").exists():
-            pictures |= sources.celeba_splits(Path(folder))
-        elif ending := train.RECIPES.get(args.name, {}).get("low"):
-            low |= {hr: lr for lr, hr in sources.unsplash_pairs(folder) if lr.stem.endswith(ending)}
+            pictures |= sources.celeba_splits(folder)
+        elif ending:
+            for lr, hr in sources.unsplash_pairs(folder):
+                if lr.stem.endswith(ending):
+                    low[hr] = lr
             pictures |= dict.fromkeys(low)
         else:
             pictures |= dict.fromkeys(images.find(folder))
-    if None in pictures.values():  # no split of its own: deal by picture
-        parts = batching.split([str(path) for path in pictures], val=0.05, test=0.15 if low else 0)
-        pictures = {path: parts[str(path)] for path in pictures}
-    print(train.train(args.name, pictures, args.steps, low))
+    if None in pictures.values():
+        pictures = train.split(name, pictures, pairs=bool(low))
+    return pictures, low
+
+
+def write_figures(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
+    with quiet():
+        from helpers import training
+        from helpers.app import figures
+
+    folders = {}
+    for name in figures.SETS:
+        if given := getattr(args, name):
+            folders[name] = [Path(folder) for folder in given]
+    rows = figures.measure_all(folders, args.names, args.seconds)
+    figures.write(figures.table(rows, args.seconds), training.WEIGHTS / "README.md")
+    print(f"{len(rows)} rows in {training.WEIGHTS / 'README.md'}")
     return 0
 
 
@@ -135,7 +164,16 @@ def write_address(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 where a lesson failed, 2 for bad input, 130 after ctrl-C."""
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : the command's words, instead of the program's own
+
+    Returns
+    -------
+    the exit status: 0, 1 where a lesson failed, 2 for bad input, 130 after ctrl-C
+    """
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -224,6 +262,30 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--steps", type=int, help="instead of the recipe's number")
     command.set_defaults(run=train_network)
+
+    command = commands.add_parser(
+        "figures", help="measure the shipped networks, and write their table of figures"
+    )
+    for name, what in {
+        "set5": "Set5's *_HR and *_LR pictures",
+        "set14": "Set14's",
+        "photos": "photographs that no network was trained on",
+        "held-out": "the folders of a training whose recipe names pictures that it holds out",
+        "faces": "CelebA, or portraits of people who are in no training",
+        "dogs": "dogs that are in no training",
+        "pairs": "data/prepared/unet_photos/test, which a training lays out",
+    }.items():
+        command.add_argument(f"--{name}", metavar="FOLDER", nargs="+", help=what)
+    command.add_argument(
+        "--with", dest="names", metavar="NAME", nargs="+", default=[], help="these networks only"
+    )
+    command.add_argument(
+        "--no-seconds",
+        dest="seconds",
+        action="store_false",
+        help="leave the times out: the machine is busy",
+    )
+    command.set_defaults(run=write_figures)
 
     command = commands.add_parser("cards", help="write the recipes' cards into the shipped weights")
     command.set_defaults(run=write_cards)

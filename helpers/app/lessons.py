@@ -20,23 +20,40 @@ from helpers.plots import RESULT
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
-QUIET = [
-    "--log-level=ERROR"
-]  # kernels warn of TCP without encryption; these never leave the machine
+# Kernels warn of TCP without encryption; these never leave the machine.
+QUIET = ["--log-level=ERROR"]
+PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
+GITHUB = "https://github.com/"
 
 
 def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) -> int:
-    """Execute lessons through papermill into `build/`, or back into `notebooks/`; returns the exit status.
+    """Execute lessons through papermill into `build/`, or back into `notebooks/`.
 
-    A failing lesson is named with its cell and does not stop the others. A lesson that ran well before, in this
-    profile and with the same sources, is not run again, unless `again` or `in_place` ask for it: so a run that was
-    stopped goes on with the lesson in which it stopped. Ends with a table and `build/report.html`. Raises ValueError
-    for a lesson that does not exist.
+    A failing lesson is named with its cell and does not stop the others. A lesson that ran well
+    before, in this profile and with the same sources, is not run again: so a run that was stopped
+    goes on with the lesson in which it stopped. Ends with a table and `build/report.html`.
+
+    Parameters
+    ----------
+    numbers : such as "02"; without any, all lessons
+    profile : "smoke", "quick" or "full"
+    in_place : write the outputs into `notebooks/`; then every lesson is run
+    again : run also what ran well before
+
+    Returns
+    -------
+    the exit status: 0, or 1 where a lesson failed
+
+    Raises
+    ------
+    ValueError : there is no such lesson
+    FileExistsError : `build` is a file
     """
-    chosen = [
-        p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if not numbers or p.stem[:2] in numbers
-    ]
-    if unknown := set(numbers) - {p.stem[:2] for p in chosen}:
+    chosen = []
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+        if not numbers or path.stem[:2] in numbers:
+            chosen.append(path)
+    if unknown := set(numbers) - {path.stem[:2] for path in chosen}:
         raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}")
     if BUILD.exists() and not BUILD.is_dir():
         raise FileExistsError(f"{BUILD} is a file where a folder is needed; rename or remove it")
@@ -45,12 +62,7 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
     for path in chosen:
         state = _state(path, profile)
         row = None if again or in_place else _finished(path, state)
-        if row is None:
-            row = _execute(path, in_place)
-            if not row["failed"]:
-                with replacing(BUILD / f"{path.stem}.json") as part:
-                    part.write_text(json.dumps(row | {"state": state}), encoding="utf-8")
-        rows.append(row)
+        rows.append(row or _run_one(path, in_place, state))
     _report(rows, profile)
     for row in rows:
         before = "   (finished before; --again runs it anew)" if "state" in row else ""
@@ -59,25 +71,35 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
     return int(any(row["failed"] for row in rows))
 
 
+def _run_one(path: Path, in_place: bool, state: str) -> dict:
+    """Execute a lesson, and note where it ran well."""
+    row = _execute(path, in_place)
+    if not row["failed"]:
+        with replacing(BUILD / f"{path.stem}.json") as part:
+            part.write_text(json.dumps(row | {"state": state}), encoding="utf-8")
+    return row
+
+
 def _state(path: Path, profile: str) -> str:
-    """A hash of all that a lesson's result depends on: its cells, the course's code and weights, and the profile."""
+    """A hash of what a result depends on: cells, profile, the course's code and weights."""
     digest = hashlib.sha256(profile.encode())
     try:
         cells = nbformat.read(path, as_version=4).cells
         digest.update("\0".join(cell.source for cell in cells).encode())
-    except Exception:  # no notebook, which papermill will say
+    except Exception:  # it is no notebook, which papermill will say
         digest.update(path.read_bytes())
-    for source in sorted(
-        [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "data" / "weights").glob("*.safetensors")]
-    ):
+    code = (ROOT / "helpers").rglob("*.py")
+    weights = (ROOT / "data" / "weights").glob("*.safetensors")
+    for source in sorted([*code, *weights]):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
 def _finished(path: Path, state: str) -> dict | None:
-    """What an earlier run recorded of this lesson, where it was in the same state and its pages are still there."""
+    """What an earlier run noted of this lesson in the same state; None without its pages."""
     record = BUILD / f"{path.stem}.json"
-    if not all(file.exists() for file in (record, BUILD / path.name, BUILD / f"{path.stem}.html")):
+    pages = (BUILD / path.name, BUILD / f"{path.stem}.html")
+    if not all(file.exists() for file in (record, *pages)):
         return None
     try:
         row = json.loads(record.read_text(encoding="utf-8"))
@@ -87,15 +109,44 @@ def _finished(path: Path, state: str) -> dict | None:
 
 
 def _execute(path: Path, in_place: bool) -> dict:
-    (BUILD / f"{path.stem}.json").unlink(
-        missing_ok=True
-    )  # from here on the earlier result does not count
-    executed, started, outcome = BUILD / path.name, time.perf_counter(), ""
+    """Execute a lesson; a row of the report."""
+    # From here on the earlier result does not count.
+    (BUILD / f"{path.stem}.json").unlink(missing_ok=True)
+    executed = BUILD / path.name
+    started = time.perf_counter()
+    outcome = _papermill(path, executed)
+    row = {
+        "lesson": path.stem,
+        "seconds": time.perf_counter() - started,
+        "failed": bool(outcome),
+        "image": None,
+        "alt": "",
+    }
+    notebook = nbformat.read(executed, as_version=4)
+    if result := recorded(notebook):
+        bundle, entry = result
+        row["image"] = bundle["image/png"]
+        row["alt"] = entry["alt"]
+        outcome = outcome or entry["text"]
+        # The title shows it.
+        notebook.cells[0]["attachments"] = {"result.png": {"image/png": row["image"]}}
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    with replacing(executed.with_suffix(".html")) as part:
+        part.write_text(page, encoding="utf-8")
+    if in_place and not row["failed"]:
+        _write_back(notebook, path, row["image"])
+    row["outcome"] = " ".join(outcome.split()) or "—"
+    return row
+
+
+def _papermill(path: Path, executed: Path) -> str:
+    """Execute a notebook into another; returns in words why it failed, or nothing."""
     options = {
         "kernel_name": "python3",
         "extra_arguments": QUIET,
         "progress_bar": {"desc": path.stem},
     }
+    outcome = ""
     with replacing(executed) as part:
         try:
             papermill.execute_notebook(path, part, cwd=NOTEBOOKS, **options)
@@ -103,43 +154,30 @@ def _execute(path: Path, in_place: bool) -> dict:
             outcome = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}"
         except OSError:  # the disk's, which the next lesson would meet, too
             raise
-        except (
-            Exception
-        ) as error:  # a kernel that dies raises whatever it likes; the other lessons go on
+        except Exception as error:  # of any kind where a kernel dies; the other lessons go on
             outcome = f"FAILED: {type(error).__name__}: {error}"
         if not part.exists():
             nbformat.write(nbformat.v4.new_notebook(), part)
-    failed = bool(outcome)
-    row = {
-        "lesson": path.stem,
-        "seconds": time.perf_counter() - started,
-        "failed": failed,
-        "image": None,
-        "alt": "",
-    }
-    notebook = nbformat.read(executed, as_version=4)
-    if result := recorded(notebook):
-        bundle, entry = result
-        row |= {"image": bundle["image/png"], "alt": entry["alt"]}
-        outcome = outcome or entry["text"]
-        notebook.cells[0]["attachments"] = {
-            "result.png": {"image/png": row["image"]}
-        }  # what the title shows
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    with replacing(executed.with_suffix(".html")) as part:
-        part.write_text(page, encoding="utf-8")
-    if in_place and not failed:
-        if path.stem == "06_espcn":  # README's picture
-            with replacing(path.with_suffix(".png")) as part:
-                part.write_bytes(base64.b64decode(row["image"]))
-        _clean(notebook)
-        with replacing(path) as part:
-            nbformat.write(notebook, part)
-    return row | {"outcome": " ".join(outcome.split()) or "—"}
+    return outcome
+
+
+def _write_back(notebook: nbformat.NotebookNode, path: Path, image: str | None) -> None:
+    """Write an executed lesson in the place of its source, and lesson 06's picture for README."""
+    if path.stem == "06_espcn":
+        with replacing(path.with_suffix(".png")) as part:
+            part.write_bytes(base64.b64decode(image))
+    _clean(notebook)
+    with replacing(path) as part:
+        nbformat.write(notebook, part)
 
 
 def recorded(notebook: nbformat.NotebookNode) -> tuple[dict, dict] | None:
-    """What `plots.record` left in an executed notebook: its outputs by type, and the entry."""
+    """What `plots.record` left in an executed notebook.
+
+    Returns
+    -------
+    the outputs by their type, and the entry; None where there is none
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if RESULT in output.get("data", {}):
@@ -149,25 +187,24 @@ def recorded(notebook: nbformat.NotebookNode) -> tuple[dict, dict] | None:
 
 def _clean(notebook: nbformat.NotebookNode) -> None:
     """Keep what a reader sees: no timings, no papermill, one kernel name."""
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata = nbformat.from_dict(
-        {"kernelspec": kernel, "language_info": {"name": "python"}}
-    )
+    language = {"name": "python"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": PYTHON, "language_info": language})
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict(
-            {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
-        )
-        if "outputs" in cell:  # a progress bar is a widget, dead in a stored notebook
-            cell.outputs = [
-                o
-                for o in cell.outputs
-                if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
-            ]
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
+
+
+def _is_widget(output: dict) -> bool:
+    """Whether an output is a widget, such as a progress bar, which is dead in a stored notebook."""
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 
 def _report(rows: list[dict], profile: str) -> None:
     """`build/report.html`: every lesson's before and after on one page that needs nothing else."""
-    lines, figures = [], []
+    lines = []
+    figures = []
     for row in rows:
         link = f'<a href="{row["lesson"]}.html">{row["lesson"]}</a>'
         state = ' class="failed"' if row["failed"] else ""
@@ -179,9 +216,11 @@ def _report(rows: list[dict], profile: str) -> None:
             figures.append(
                 f'<h2>{link}</h2><img src="{source}" alt="{html.escape(row["alt"], quote=True)}">'
             )
-    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Image restoration: report</title>
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<title>Image restoration: report</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
+padding: 0 1rem; color: #222 }}
 table {{ border-collapse: collapse }} td, th {{ padding: .3rem 1.2rem .3rem 0; text-align: left;
 border-bottom: 1px solid #ddd; vertical-align: top }} td:nth-child(2) {{ text-align: right }}
 img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
@@ -194,19 +233,32 @@ img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
 
 
 def readdress(url: str) -> int:
-    """Replace the address of `pyproject.toml` by `url` wherever it stands; returns the number of files changed."""
-    url = url.removesuffix("/").removesuffix(
-        ".git"
-    )  # as it is copied from a browser or a clone command
+    """Replace the address of `pyproject.toml` wherever it stands.
+
+    Parameters
+    ----------
+    url : https://github.com/OWNER/NAME, also as a browser or a clone command has it
+
+    Returns
+    -------
+    how many files changed
+
+    Raises
+    ------
+    ValueError : another kind of address
+    """
+    url = url.removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
-        raise ValueError(f"{url!r} is not an address like https://github.com/OWNER/NAME")
+        raise ValueError(f"{url!r} is not an address like {GITHUB}OWNER/NAME")
     pyproject = ROOT / "pyproject.toml"
-    old = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-    old, new = (address.removeprefix("https://github.com/") for address in (old, url))
-    changed = 0
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    old = project["urls"]["Repository"].removeprefix(GITHUB)
+    new = url.removeprefix(GITHUB)
     instructors = ROOT / "instructors"  # a copy for students may lack it
-    sources = [*instructors.glob("README.md"), *instructors.rglob("*.ipynb")]
-    for path in [pyproject, ROOT / "README.md", *NOTEBOOKS.rglob("*.ipynb"), *sources]:
+    paths = [pyproject, ROOT / "README.md", *NOTEBOOKS.rglob("*.ipynb")]
+    paths += [*instructors.glob("README.md"), *instructors.rglob("*.ipynb")]
+    changed = 0
+    for path in paths:
         text = path.read_text(encoding="utf-8")
         if old in text:
             with replacing(path) as part:

@@ -1,9 +1,13 @@
-"""A blind survey: which of two pictures do you prefer? Asked in the notebook, or on a page that needs nothing else."""
+"""A blind survey: which of two pictures do you prefer?
+
+It is asked in the notebook, or on a page that needs nothing else.
+"""
 
 import base64
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from itertools import combinations
@@ -31,9 +35,23 @@ class Question(NamedTuple):
 
 
 def questions(pictures: Pictures, seed: int = 0) -> list[Question]:
-    """Each two methods on each scene, in an order and on sides that `seed` draws.
+    """Each two methods on each scene, in an order and on sides that a seed draws.
 
-    ValueError where a scene has fewer than two pictures, or pictures of different shapes, which would tell them apart.
+    Parameters
+    ----------
+    pictures : {scene: {method: (h, w, 3) in [0, 1]}}
+    seed : a whole number
+
+    Returns
+    -------
+    the questions
+
+    Raises
+    ------
+    ValueError : a scene has fewer than two pictures, or pictures of different shapes, which would
+        tell them apart
+
+    Lesson 09.
     """
     for scene, made in pictures.items():
         if len(made) < 2 or len({np.shape(p) for p in made.values()}) != 1:
@@ -41,19 +59,33 @@ def questions(pictures: Pictures, seed: int = 0) -> list[Question]:
                 f"scene {scene}: two pictures at least are needed, and all of one shape"
             )
     draw = np.random.default_rng(seed).permutation
-    asked = [
-        Question(s, *draw(two).tolist())
-        for s, made in pictures.items()
-        for two in combinations(made, 2)
-    ]
+    asked = []
+    for scene, made in pictures.items():
+        for pair in combinations(made, 2):
+            left, right = draw(pair).tolist()
+            asked.append(Question(scene, left, right))
     return [asked[k] for k in draw(len(asked))]
 
 
 def wilson(won: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval for a share, from 0 to 1: `won` of `of` answers; (0, 1) without answers.
+    """Wilson's 95 % interval for a share.
 
-    Unlike share ± 1.96·√(share·(1 − share)/of) it never leaves [0, 1], and is not empty at none or all.
-    ValueError where `won` is not in 0 … `of`. Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    Unlike share ± 1.96·√(share·(1 − share)/of) it never leaves [0, 1], and it is not empty at none
+    or all. Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+
+    Parameters
+    ----------
+    won, of : `won` of `of` answers
+
+    Returns
+    -------
+    both ends, from 0 to 1; (0, 1) without answers
+
+    Raises
+    ------
+    ValueError : `won` is not in 0 … `of`
+
+    Lesson 09.
     """
     if not 0 <= won <= of:
         raise ValueError(f"{won} of {of} answers; expected 0 to {of}")
@@ -64,47 +96,86 @@ def wilson(won: int, of: int) -> tuple[float, float]:
 
 
 def tally(asked: Sequence[Question], answers: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """{method: (how often it was preferred, how often it was shown)}, best first; `answers` are "A" and "B"."""
-    answered = list(zip(asked, answers, strict=False))
-    won, shown = (
-        [q.a if x == "A" else q.b for q, x in answered],
-        [m for q, _ in answered for m in q[1:]],
-    )
-    counts = {m: (won.count(m), shown.count(m)) for m in sorted({m for q in asked for m in q[1:]})}
-    return dict(sorted(counts.items(), key=lambda item: -item[1][0] / max(1, item[1][1])))
+    """Count how often each method was preferred.
+
+    Parameters
+    ----------
+    asked : the questions
+    answers : "A" or "B" for each of the first questions
+
+    Returns
+    -------
+    {method: (how often it was preferred, how often it was shown)}, best first
+
+    Lesson 09.
+    """
+    won = Counter()
+    shown = Counter()
+    for question, answer in zip(asked, answers, strict=False):
+        won[question.a if answer == "A" else question.b] += 1
+        shown.update([question.a, question.b])
+    methods = sorted({method for question in asked for method in (question.a, question.b)})
+    methods.sort(key=lambda method: won[method] / max(1, shown[method]), reverse=True)
+    return {method: (won[method], shown[method]) for method in methods}
 
 
 def chart(counts: Mapping[str, tuple[int, int]], title: str) -> Figure:
-    """How often each method of `tally` was preferred, % of its pairs, with 95 % intervals of Wilson."""
-    share = {m: 100 * won / max(1, of) for m, (won, of) in counts.items()}
+    """Bars: how often each method was preferred, with 95 % intervals of Wilson.
+
+    Parameters
+    ----------
+    counts : of `tally`
+    title : what the figure says
+
+    Returns
+    -------
+    the figure; its axis is in % of a method's pairs
+
+    Lesson 09.
+    """
+    share = {method: 100 * won / max(1, of) for method, (won, of) in counts.items()}
     figure = plots.bars(
         share, title, "preferred, % of its pairs; half is chance", ours=share, digits=0
     )
     (ax,) = figure.axes
-    for text, (y, m) in zip(ax.texts, enumerate(share), strict=True):
-        text.set_text("{} of {}".format(*counts[m]))
+    for y, (method, text) in enumerate(zip(share, ax.texts, strict=True)):
+        won, of = counts[method]
+        text.set_text(f"{won} of {of}")
         text.xy = 101, y  # clear of its interval
-        ax.plot([100 * end for end in wilson(*counts[m])], [y, y], "|-", color=plots.BLACK)
+        ends = [100 * end for end in wilson(won, of)]
+        ax.plot(ends, [y, y], "|-", color=plots.BLACK)
     ax.axvline(50, color=plots.GREY, linestyle="--")
     ax.set_xlim(0, 115)
     return figure
 
 
 def _survey(asked: Sequence[Question]) -> str:
+    """A number that other questions do not have."""
     return f"{zlib.crc32(json.dumps(asked).encode()):08x}"
 
 
 def read(path: str | os.PathLike, asked: Sequence[Question]) -> list[str]:
-    """The answers kept in `path`, "A" or "B" for each of the first questions; none where there is no such file.
+    """Read the answers that are kept in a file.
 
-    ValueError that names the file where it is damaged, or answers other questions.
+    Parameters
+    ----------
+    path : written by `save`, or downloaded from `page`
+    asked : the questions
+
+    Returns
+    -------
+    "A" or "B" for each of the first questions; none where there is no such file
+
+    Raises
+    ------
+    ValueError : the file is damaged, or answers other questions
+
+    Lesson 09.
     """
     try:
         kept = json.loads(Path(path).read_text(encoding="utf-8"))
-        survey, answers = (
-            kept["survey"],
-            [{"A": "A", "B": "B"}[answer] for answer in kept["answers"]],
-        )
+        survey = kept["survey"]
+        answers = [{"A": "A", "B": "B"}[answer] for answer in kept["answers"]]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
@@ -121,43 +192,63 @@ def read(path: str | os.PathLike, asked: Sequence[Question]) -> list[str]:
 def save(
     path: str | os.PathLike, asked: Sequence[Question], answers: Sequence[str], note: str = ""
 ) -> None:
-    """Write `answers` to `path` as JSON, whole or not at all; `note` says in words where they come from."""
+    """Write the answers as JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : the file
+    asked : the questions
+    answers : "A" or "B" for each of the first questions
+    note : says in words where they come from
+
+    Lesson 09.
+    """
+    kept = {"survey": _survey(asked), "note": note, "answers": answers}
     with replacing(path) as part:
-        part.write_text(
-            json.dumps({"survey": _survey(asked), "note": note, "answers": answers}),
-            encoding="utf-8",
-        )
+        part.write_text(json.dumps(kept), encoding="utf-8")
 
 
 def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
-    """The survey as an ipywidgets box: A, B and Undo, saved to `path` after each click; it goes on where it stopped.
+    """The survey as an ipywidgets box: A, B and Undo; it goes on where it stopped.
 
-    When all is answered it shows the `chart`. Raises what `questions` and `read` do.
+    When everything is answered it shows the `chart`.
+
+    Parameters
+    ----------
+    pictures, seed : of `questions`
+    path : where the answers are saved after each click
+
+    Returns
+    -------
+    the box
+
+    Raises
+    ------
+    ValueError : as `questions` and `read`
+
+    Lesson 09.
     """
     from ipywidgets import HTML, Button, HBox, IntProgress, Output, VBox
 
     asked = questions(pictures, seed)
     answers = read(path, asked)
     buttons = [Button(description=name, tooltip=tip) for name, tip in BUTTONS.items()]
-    progress, view, result = IntProgress(max=len(asked)), HTML(), Output()
+    progress = IntProgress(max=len(asked))
+    view = HTML()
+    result = Output()
 
     def draw():
-        done, over, shown = len(answers), len(answers) == len(asked), []
-        progress.value, progress.description = done, f"{done} of {len(asked)}"
-        for side, method in zip("AB", () if over else asked[done][1:], strict=False):
-            uri = plots.jpeg_uri(pictures[asked[done].scene][method])
-            shown.append(
-                f'<figure>{side}<br><img src="{uri}" alt="Picture {side} of pair {done + 1}"></figure>'
-            )
-        view.value = f'<div style="display:flex">{"".join(shown)}</div>'
+        done = len(answers)
+        over = done == len(asked)
+        progress.value = done
+        progress.description = f"{done} of {len(asked)}"
+        view.value = _pair(pictures, None if over else asked[done], done + 1)
         for button in buttons:
-            button.disabled = not done if button.description == "Undo" else over
+            button.disabled = done == 0 if button.description == "Undo" else over
         if over:
+            counts = tally(asked, answers)
             with result:
-                plots.show(
-                    chart(tally(asked, answers), "Your answers"),
-                    f"Preferred, shown: {tally(asked, answers)}",
-                )
+                plots.show(chart(counts, "Your answers"), f"Preferred, shown: {counts}")
 
     @result.capture(clear_output=True)  # an error is seen there
     def click(button):
@@ -172,16 +263,48 @@ def widget(pictures: Pictures, path: str | os.PathLike, seed: int = 0):
     return VBox([progress, view, HBox(buttons), result])
 
 
-def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
-    """The survey as one HTML file without anything from elsewhere; it offers its answers as a file for `read`.
+def _pair(pictures: Pictures, question: Question | None, number: int) -> str:
+    """HTML that shows both pictures of a question, and names neither method."""
+    shown = []
+    if question:
+        for side, method in {"A": question.a, "B": question.b}.items():
+            uri = plots.jpeg_uri(pictures[question.scene][method])
+            picture = f'<img src="{uri}" alt="Picture {side} of pair {number}">'
+            shown.append(f"<figure>{side}<br>{picture}</figure>")
+    return f'<div style="display:flex">{"".join(shown)}</div>'
 
-    Keys A, B, ← and →; kept in the browser after each answer. Which method made what is coded until the end.
+
+def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
+    """Write the survey as one HTML file that needs nothing from elsewhere.
+
+    Keys A, B, ← and → work, too. The browser keeps each answer, and the page offers them as a file
+    for `read`. Which method made which picture is coded until the end.
+
+    Parameters
+    ----------
+    pictures, seed : of `questions`
+    path : the file
+
+    Returns
+    -------
+    its path
+
+    Lesson 09.
     """
     asked = questions(pictures, seed)
-    made = list(dict.fromkeys((q.scene, method) for q in asked for method in q[1:]))
-    data = {"survey": _survey(asked), "pictures": [plots.jpeg_uri(pictures[s][m]) for s, m in made]}
-    data["pairs"] = [[made.index((q.scene, method)) for method in q[1:]] for q in asked]
-    data["key"] = base64.b64encode(json.dumps([q[1:] for q in asked]).encode()).decode()
+    places = {}  # of each picture in the page, by scene and method
+    pairs = []
+    for question in asked:
+        left = places.setdefault((question.scene, question.a), len(places))
+        right = places.setdefault((question.scene, question.b), len(places))
+        pairs.append([left, right])
+    key = json.dumps([[question.a, question.b] for question in asked])
+    data = {
+        "survey": _survey(asked),
+        "pictures": [plots.jpeg_uri(pictures[scene][method]) for scene, method in places],
+        "pairs": pairs,
+        "key": base64.b64encode(key.encode()).decode(),
+    }
     template = Path(__file__).with_name("preference.html").read_text(encoding="utf-8")
     with replacing(path) as part:
         part.write_text(template.replace("DATA", json.dumps(data)), encoding="utf-8")
@@ -189,9 +312,16 @@ def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
 
 
 def clickable() -> bool:
-    """Whether somebody can click here: JupyterLab, Notebook 7, VS Code and Colab; not papermill, nbval or a script."""
+    """Whether somebody can click here.
+
+    Returns
+    -------
+    True in JupyterLab, Notebook 7, VS Code and Colab; False in papermill, nbval or a script
+
+    Lesson 09.
+    """
     kernel = getattr(get_ipython(), "kernel", None)
-    told = kernel and (
-        on_colab() or "cellId" in kernel.get_parent().get("metadata", {})
-    )  # only front ends name a cell
-    return bool(told and find_spec("ipywidgets"))
+    if kernel is None or find_spec("ipywidgets") is None:
+        return False
+    # Only front ends name a cell.
+    return on_colab() or "cellId" in kernel.get_parent().get("metadata", {})

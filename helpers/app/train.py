@@ -1,9 +1,13 @@
-"""How each shipped network was trained: `python -m helpers train NAME --from FOLDER…` makes it again."""
+"""How each shipped network was trained: `python -m helpers train NAME --from FOLDER…`.
+
+What differs from network to network stands in `recipes.toml`.
+"""
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,240 +29,125 @@ from helpers import (
 from helpers.app import unpaired
 from helpers.files import replacing
 
-REPAIR = {"task": "repair", "scale": 1, "downscale": None, "damage": "blocks", "size": None}
-DEBLUR = {"task": "deblur", "scale": 1, "downscale": None, "damage": "random_damage", "size": 96}
-CAE = {
-    "cut": {"size": 96, "per_picture": 4, "square_by": "resize"},
-    "batches": {"batch": 8, "turn": False, "damage": damage.random_damage},
-    "loss": "mae",
-    "rate": 1e-3,
-    "steps": 7_000,
-}
-SIZES = {"scale": 2, "c": 3, "d": 6, "g": 32, "g0": 32, "upsampling": "subpixel", "skip": "bicubic"}
-TWICE = {"builder": "rdn", "arguments": SIZES, "scale": 2, "downscale": "bicubic", "size": None}
-FOUR = TWICE | {"arguments": SIZES | {"scale": 4}, "scale": 4, "task": "enlarge", "damage": None}
-RDN = {"cut": {"size": 192, "per_picture": 8}, "loss": "mae", "rate": 1e-3, "steps": 8_000}
-RECIPES = {
-    "deconv_dogs_x2": {
-        "card": {
-            "builder": "deconv_cnn",
-            "arguments": {"skip": "bicubic", "activation": "leaky_relu"},
-            "task": "enlarge",
-            "scale": 2,
-            "downscale": "area",
-            "damage": None,
-            "size": 32,
-        },
-        "cut": {"size": 32, "per_picture": 8, "square_by": "resize"},
-        "batches": {"batch": 64},
-        "loss": "mae",
-        "rate": 2e-2,
-        "steps": 20_000,
-    },
-    "unet_photos": {
-        "card": {"builder": "unet", "arguments": {"width": 16, "dropout": 0.0}, **REPAIR},
-        "low": "_4",
-        "cut": {"size": 96, "per_picture": 64},
-        "batches": {"batch": 8},
-        "loss": "mae",
-        "rate": 1e-3,
-        "steps": 9_000,
-    },
-    "cae_faces": {"card": {"builder": "cae", "arguments": {}, **DEBLUR}, **CAE},
-    "cae_faces_no_skips": {
-        "card": {"builder": "cae", "arguments": {"skips": False}, **DEBLUR},
-        **CAE,
-    },
-    "espcn_photos_x4": {
-        "card": {
-            "builder": "espcn",
-            "arguments": {"scale": 4, "skip": "bicubic", "activation": "leaky_relu"},
-            "task": "enlarge",
-            "scale": 4,
-            "downscale": "bicubic",
-            "damage": None,
-            "size": None,
-        },
-        "cut": {"size": 192, "per_picture": 8},
-        "batches": {"batch": 16, "patch": 40},
-        "loss": "mae",
-        "rate": 1e-3,
-        "steps": 40_000,
-    },
-    "espcn_faces_x4": {
-        "card": {
-            "builder": "espcn",
-            "arguments": {"scale": 4, "skip": "bicubic", "activation": "leaky_relu"},
-            "task": "enlarge",
-            "scale": 4,
-            "downscale": "pyramid",
-            "damage": None,
-            "size": 176,
-        },
-        "cut": {"size": 176, "per_picture": 8},
-        "batches": {"batch": 16, "turn": False},
-        "loss": "mse",
-        "rate": 2e-3,
-        "steps": 24_000,
-    },
-    "rdn_photos_x2": {
-        "card": {**TWICE, "task": "enlarge", "damage": None},
-        "batches": {"batch": 16, "patch": 32},
-        **RDN,
-    },
-    "rdn_noise_cancel_x2": {
-        "card": {**TWICE, "task": "noise-cancel", "damage": "small_noisy_jpeg"},
-        "batches": {"batch": 16, "patch": 32, "damage": damage.small_noisy_jpeg},
-        **RDN,
-        "steps": 12_000,
-    },
-    "rdn_photos_x4": {
-        "card": FOUR,
-        "batches": {"batch": 16, "patch": 32},
-        **RDN,
-        "start": "rdn_photos_x2",
-        "steps": 3_000,
-    },
-    "photos_clean": {
-        "card": {
-            "builder": "restorer",
-            "arguments": {},
-            "task": "repair",
-            "scale": 1,
-            "downscale": None,
-            "damage": "camera",
-            "size": None,
-        },
-        "cut": {"size": 256, "per_picture": 12},
-        "batches": {"batch": 8, "patch": 96, "damage": damage.camera},
-        "loss": "mae",
-        "rate": 1e-3,
-        "steps": 40_000,
-    },
-    "srgan_photos_x4": {
-        "card": FOUR,
-        "batches": {"batch": 8, "patch": 32},
-        "cut": RDN["cut"],
-        "start": "rdn_photos_x4",
-        "against": {"width": 32, "strided": 2},
-        "share": 0.7,
-        "rate": 2e-4,
-        "steps": 2_000,
-    },
-}
+CARD = ["builder", "arguments", "task", "scale", "downscale", "damage", "size"]
+SHARE_OF_VALIDATION = 0.05
+SHARE_OF_TEST = 0.15  # of pairs: a set of pairs has no test pictures elsewhere
 
-CHANGE = {
-    "builder": "resnet_generator",
-    "task": "change",
-    "scale": 1,
-    "downscale": None,
-    "size": None,
-}
-for name in ("spring_to_autumn", "autumn_to_spring"):
-    RECIPES[name] = {
-        "card": CHANGE
-        | {"builder": "cae", "arguments": {"latent": 64, "width": 16}}
-        | {"damage": None if name == "spring_to_autumn" else "autumn"},
-        "method": "autumn",
-        "swap": name == "spring_to_autumn",
-        "cut": {"size": 128, "per_picture": 2, "square_by": "resize"},
-        "batches": {"batch": 4, "turn": False},
-        "loss": "mae",
-        "rate": 1e-3,
-        "steps": 1_500,
-    }
 
-# Two generators from one training without pairs: A → B, B → A
-UNPAIRED = {
-    ("summer_to_winter", "winter_to_summer"): {
-        "arguments": {"width": 24, "blocks": 6},
-        "losses": {"cycle": 3, "identity": 0},
-        "steps": 12_000,
-    },
-    ("day_to_night", "night_to_day"): {
-        "arguments": {"width": 24, "blocks": 9},
-        "losses": {"cycle": 10, "identity": 0.5},
-        "steps": 2_500,
-    },
-}
+def load_recipes(path: Path) -> tuple[dict[str, dict], dict[tuple[str, str], dict]]:
+    """Read the recipes by name, and those of trainings without pairs by both names."""
+    recipes = tomllib.loads(path.read_text(encoding="utf-8"))
+    both_ways = {}
+    for recipe in recipes.pop("unpaired"):
+        names = tuple(recipe.pop("names"))
+        both_ways[names] = recipe
+    for recipe in recipes.values():
+        recipe["card"] = {key: recipe["card"].get(key) for key in CARD}
+        if recipe["card"]["damage"] in damage.DRAWN:
+            recipe["batches"]["damage"] = damage.DRAWN[recipe["card"]["damage"]]
+    return recipes, both_ways
+
+
+RECIPES, UNPAIRED = load_recipes(Path(__file__).with_name("recipes.toml"))
+
+
+def split(name: str, pictures: Collection[Path], pairs: bool = False) -> dict[Path, str]:
+    """Deal pictures that come without a split into "train", "val" and "test", as a recipe says.
+
+    Parameters
+    ----------
+    name : the recipe. Its `held_out` names are "test", and with `val_every` each so many-th of the
+        other pictures, sorted by path, is "val"; otherwise a seed deals them by `batching.split`
+    pictures : their paths
+    pairs : whether each picture has a damaged twin; then some are held out as "test", too
+
+    Returns
+    -------
+    {path: "train", "val" or "test"}
+
+    Raises
+    ------
+    ValueError : fewer than three pictures
+    """
+    recipe = RECIPES.get(name, {})
+    if "val_every" not in recipe:
+        parts = batching.split(
+            [str(path) for path in pictures],
+            val=SHARE_OF_VALIDATION,
+            test=SHARE_OF_TEST if pairs else 0,
+        )
+        return {path: parts[str(path)] for path in pictures}
+    rest = sorted(path for path in pictures if path.name not in recipe["held_out"])
+    parts = dict.fromkeys(pictures, "test") | dict.fromkeys(rest, "train")
+    for path in rest[recipe["val_first"] :: recipe["val_every"]]:
+        parts[path] = "val"
+    return {path: parts[path] for path in sorted(pictures)}
 
 
 def train(
     name: str, pictures: Mapping[Path, str], steps: int | None = None, low: dict | None = None
 ) -> Path:
-    """Train the recipe `name` on `pictures` ({path: split}) and write its weights; returns their path.
+    """Train a recipe and write its weights; a training that was killed goes on.
 
-    Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. Killed and started
-    again it goes on. The checkpoint is chosen on the validation pictures alone; with a discriminator ("against")
-    it is the last, and "share" of the way there from the start ships (network interpolation, Wang et al. 2018,
-    arXiv:1809.00219), which takes off most of a grid. "start" names the weights to begin with. `steps` overrides
-    the recipe's.
-    A recipe that repairs needs `low`, {picture: its damaged one}; for it the test pictures are laid out in
-    data/prepared/NAME/test as `benchmark` reads them.
-    Raises ValueError for an unknown name, where `low` is lacking, and where an unfinished training
-    was begun with other pictures; and what `start_from` does.
+    Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. The validation
+    pictures alone choose the state that ships. With a discriminator it is the last state, and
+    `share` of the way there from the start ships (network interpolation, Wang et al. 2018,
+    arXiv:1809.00219), which takes off most of a grid.
+
+    Parameters
+    ----------
+    name : a key of `RECIPES`
+    pictures : {path: "train", "val" or "test"}; what the recipe holds out is "test" in any case
+    steps : batches, instead of the recipe's number
+    low : {picture: its damaged one}, for a recipe that repairs; the test pairs are laid out in
+        data/prepared/NAME/test as `benchmark` reads them
+
+    Returns
+    -------
+    path of the weights
+
+    Raises
+    ------
+    ValueError : an unknown name; `low` is missing; a training was begun with other pictures; and
+        what `start_from` raises
     """
     if name not in RECIPES:
-        raise ValueError(
-            f"no recipe {name!r}; there are {', '.join([*RECIPES, *sum(UNPAIRED, ())])}"
-        )
-    recipe, card = RECIPES[name], RECIPES[name]["card"]
+        known = [*RECIPES, *sum(UNPAIRED, ())]
+        raise ValueError(f"no recipe {name!r}; there are {', '.join(known)}")
+    recipe = RECIPES[name]
+    card = recipe["card"]
     if "low" in recipe and not low:
         raise ValueError(f"{name} is trained on pairs of pictures, as fetch unsplash brings them")
+    held_out = recipe.get("held_out", [])
+    parts = dict(pictures)
+    for path in parts:
+        if Path(path).name in held_out:
+            parts[path] = "test"
+
+    opponent = None
     with _mixed():
         model = getattr(models, card["builder"])(**card["arguments"])
-        opponent = models.patch_discriminator(**recipe["against"]) if "against" in recipe else None
+        if "against" in recipe:
+            opponent = models.patch_discriminator(**recipe["against"])
     if "start" in recipe:
         start_from(model, recipe["start"])
     began = model.get_weights()
-    prepared, work = ROOT / "data/prepared" / name, training_folder(name)
-    begun, chosen = (
-        work / "pictures.json",
-        {str(path): part for path, part in pictures.items() if part != "test"},
-    )
-    _check_begun(begun, chosen)
-    if not (begun.exists() and (prepared / "manifest.csv").exists()):
-        paths = {Path(path): part for path, part in chosen.items()}
-        method = recipe.get("method") or card["damage"] or card["downscale"]
-        batching.prepare(
-            paths, prepared, scale=card["scale"], method=method, low=low, **recipe["cut"]
-        )
-        for high in [path for path in low or {} if pictures[path] == "test"]:
-            for side, path in {"HR": high, "LR": low[high]}.items():
-                with replacing(prepared / "test" / f"{high.stem}_{side}{path.suffix}") as part:
-                    shutil.copyfile(path, part)
-        _write(begun, chosen)
-    rows = batching.read_manifest(prepared)
-    sides = ("hr", "lr") if recipe.get("swap") else ("lr", "hr")
-    lr, hr = (batching.load([r for r in rows if r["split"] == "train"], side) for side in sides)
-    val = [r for r in rows if r["split"] == "val"]
-    val = val[:: max(1, len(val) // 100)]
-    val_lr, val_hr = (batching.load(val, side) for side in sides)
-    pairs = zip(images.to_float(val_lr), images.to_float(val_hr), strict=True)
-    baseline = float(
-        np.mean([metrics.psnr(h, images.enlarge(low, card["scale"])) for low, h in pairs])
-    )
-
-    steps = steps or recipe["steps"]
-    rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500
-    )
-    # two networks' gradients differ in size by orders, so that a common norm would hold back the smaller
-    clip = {"clipnorm": 0.05} if opponent else {"epsilon": 1e-6, "global_clipnorm": 0.05}
-    trained = adversarial.SRGAN(model, opponent) if opponent else model
-    trained.compile(keras.optimizers.Adam(rate, **clip), recipe.get("loss"))
+    work = training_folder(name)
+    rows = _prepare(name, parts, work, low)
+    lr, hr = _load(recipe, [row for row in rows if row["split"] == "train"])
+    val = [row for row in rows if row["split"] == "val"]
+    val_lr, val_hr = _load(recipe, val[:: max(1, len(val) // 100)])
 
     def data(step):
         return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
 
-    curve = training.LiveCurve(val_lr, val_hr, baseline, name)
+    steps = steps or recipe["steps"]
     epoch = min(500, steps)
+    trained = _compiled(recipe, model, opponent, steps)
+    curve = training.LiveCurve(val_lr, val_hr, _baseline(val_lr, val_hr, card["scale"]), name)
     training.fit(trained, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
     if opponent:
-        share = recipe["share"]
-        model.set_weights(
-            [(1 - share) * a + share * b for a, b in zip(began, model.get_weights(), strict=True)]
-        )
+        model.set_weights(_between(began, model.get_weights(), recipe["share"]))
     else:
         (best,) = work.glob("best-*.weights.h5")
         model.load_weights(best)
@@ -302,14 +191,94 @@ def start_from(model: keras.Model, name: str) -> keras.Model:
     return model
 
 
-def rewrite_cards() -> list[str]:
-    """Write each recipe's card anew into its shipped weights; returns the names.
+def _prepare(name: str, parts: dict[Path, str], work: Path, low: dict | None) -> list[dict]:
+    """Cut the pictures into data/prepared/NAME, unless an unfinished training has; the manifest."""
+    recipe = RECIPES[name]
+    card = recipe["card"]
+    prepared = ROOT / "data/prepared" / name
+    begun = work / "pictures.json"
+    used = {path: part for path, part in parts.items() if part != "test"}
+    chosen = {str(path): part for path, part in used.items()}
+    _check_begun(begun, chosen)
+    if begun.exists() and (prepared / "manifest.csv").exists():
+        return batching.read_manifest(prepared)
+    paths = {Path(path): part for path, part in used.items()}
+    method = recipe.get("method") or card["damage"] or card["downscale"]
+    rows = batching.prepare(
+        paths, prepared, scale=card["scale"], method=method, low=low, **recipe["cut"]
+    )
+    for high in low or {}:
+        if parts[high] == "test":
+            _copy_pair(high, low[high], prepared / "test")
+    _write(begun, chosen)
+    return rows
 
-    The arrays stay as they are. A recipe whose weights are not there yet is passed over.
+
+def _copy_pair(high: Path, low: Path, folder: Path) -> None:
+    """Copy a picture and its damaged twin under the names that `benchmark` knows."""
+    for side, path in {"HR": high, "LR": low}.items():
+        with replacing(folder / f"{high.stem}_{side}{path.suffix}") as part:
+            shutil.copyfile(path, part)
+
+
+def _load(recipe: dict, rows: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets (n, h, w, 3) uint8 of these rows of a manifest."""
+    lr = batching.load(rows, "lr")
+    hr = batching.load(rows, "hr")
+    if recipe.get("swap"):
+        return hr, lr
+    return lr, hr
+
+
+def _baseline(lr: np.ndarray, hr: np.ndarray, scale: int) -> float:
+    """Mean PSNR-RGB in dB of the inputs (n, h, w, 3) uint8, enlarged by bicubic."""
+    scores = []
+    for low, high in zip(images.to_float(lr), images.to_float(hr), strict=True):
+        scores.append(metrics.psnr(high, images.enlarge(low, scale)))
+    return float(np.mean(scores))
+
+
+def _compiled(
+    recipe: dict, model: keras.Model, opponent: keras.Model | None, steps: int
+) -> keras.Model:
+    """The network, alone or against a discriminator, with its optimiser."""
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, warmup_target=recipe["rate"], warmup_steps=500
+    )
+    if opponent is None:
+        optimizer = keras.optimizers.Adam(rate, epsilon=1e-6, global_clipnorm=0.05)
+        model.compile(optimizer, recipe["loss"])
+        return model
+    # The gradients of two networks differ by orders: a common norm would hold back the smaller.
+    trained = adversarial.SRGAN(model, opponent)
+    trained.compile(keras.optimizers.Adam(rate, clipnorm=0.05))
+    return trained
+
+
+def _between(start: list, end: list, share: float) -> list[np.ndarray]:
+    """Arrays that lie `share` of the way from `start` to `end`."""
+    return [(1 - share) * a + share * b for a, b in zip(start, end, strict=True)]
+
+
+def _unpaired_card(recipe: dict) -> dict:
+    """The card of both generators of a training without pairs."""
+    card = {"builder": "resnet_generator", "task": "change", "scale": 1}
+    card |= {"arguments": recipe["arguments"]}
+    return {key: card.get(key) for key in CARD}
+
+
+def rewrite_cards() -> list[str]:
+    """Write each recipe's card anew into its shipped weights, whose arrays stay as they are.
+
+    A recipe whose weights are not there is passed over.
+
+    Returns
+    -------
+    the names of the weights
     """
     cards = {name: recipe["card"] for name, recipe in RECIPES.items()}
     for names, recipe in UNPAIRED.items():
-        cards |= dict.fromkeys(names, CHANGE | {"arguments": recipe["arguments"], "damage": None})
+        cards |= dict.fromkeys(names, _unpaired_card(recipe))
     written = []
     for name, card in cards.items():
         with suppress(FileNotFoundError):
@@ -332,27 +301,44 @@ def _mixed() -> Iterator[None]:
 
 
 def _check_begun(begun: Path, chosen: dict) -> None:
+    """ValueError where `begun` says that an unfinished training uses other pictures."""
     if begun.exists() and json.loads(begun.read_text(encoding="utf-8")) != chosen:
         raise ValueError(
-            f"{begun.parent} holds a training begun with other pictures; delete or move it to start anew"
+            f"{begun.parent} holds a training begun with other pictures; delete or move it to"
+            " start anew"
         )
 
 
 def _write(begun: Path, chosen: dict) -> None:
+    """Note which pictures a training uses."""
     with replacing(begun) as part:
         part.write_text(json.dumps(chosen), encoding="utf-8")
 
 
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
-    """Train both generators of `UNPAIRED[names]` on the two sets in `folder`, laid out for `unpaired.sets`.
+    """Train two generators, there and back, on two sets without pairs; a killed training goes on.
 
-    In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. Killed and started again it
-    goes on; what becomes of six held-out scenes is written beside the checkpoint after each epoch of 500 steps.
-    What is kept in the end is each weight's moving average (decay 0.999 a step), as the single states swing.
-    Returns the paths of both files of weights. Raises what `unpaired.sets` does, and ValueError where an
-    unfinished training was begun with other pictures.
+    In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. What becomes
+    of six held-out scenes is written beside the checkpoint after each epoch of 500 steps. What is
+    kept is each weight's moving average (decay 0.999 a step), as the single states swing.
+
+    Parameters
+    ----------
+    names : a key of `UNPAIRED`: the generator from A to B, and the one back
+    folder : both sets, laid out for `unpaired.sets`
+    steps : batches, instead of the recipe's number
+
+    Returns
+    -------
+    paths of both files of weights
+
+    Raises
+    ------
+    ValueError : a training was begun with other pictures; and what `unpaired.sets` raises
     """
-    recipe, size, work = UNPAIRED[names], 128, training_folder(names[0])
+    recipe = UNPAIRED[names]
+    size = 128
+    work = training_folder(names[0])
     steps = steps or recipe["steps"]
     paths = unpaired.sets(folder)
     chosen = {part: [str(path) for path in found] for part, found in paths.items()}
@@ -373,7 +359,7 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     epoch = min(500, steps)
     scenes = adversarial.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
-    card = CHANGE | {"arguments": recipe["arguments"], "damage": None}
+    card = _unpaired_card(recipe)
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
 
 
@@ -385,13 +371,29 @@ def zero_shot(
     seed: int = 0,
     reduce: Callable = images.reduce,
 ) -> keras.Model:
-    """A network that enlarges `picture`, (h, w, 3) in [0, 1], learned from it alone: no original, no other picture.
+    """Learn to enlarge a picture from it alone: no original, no other picture.
 
-    "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to undo `reduce` on the
-    picture and on smaller copies of it, and is then used one size up: `tiles.apply(zero_shot(picture), picture)`.
-    `reduce(picture, scale)` is Pillow's bicubic, unless you know how yours became small. It trains `steps` steps on 8
-    squares, or `seconds`, whichever ends first, with a bar; the rate falls to zero until then. ValueError for less than
-    16·scale pixels on a side.
+    "Zero-shot" super-resolution (Shocher et al. 2018, arXiv:1712.06087): `models.espcn` learns to
+    undo `reduce` on the picture and on smaller copies of it, and is then used one size up:
+    `tiles.apply(zero_shot(picture), picture)`. It trains on 8 squares a step.
+
+    Parameters
+    ----------
+    picture : (h, w, 3) in [0, 1], at least 16·scale pixels on a side
+    scale : how many times larger
+    steps, seconds : training ends with the first that is reached; the rate falls to zero until then
+    seed : of the first weights and the squares
+    reduce : reduce(picture, scale), the way in which your picture became small
+
+    Returns
+    -------
+    the network, (1, h, w, 3) → (1, h·scale, w·scale, 3)
+
+    Raises
+    ------
+    ValueError : the picture is too small
+
+    Lesson 10.
     """
     images.check(picture)
     if min(picture.shape[:2]) < 16 * scale:
@@ -399,29 +401,41 @@ def zero_shot(
             f"{picture.shape[:2]} pixels are too few to learn ×{scale} from; give a larger picture"
         )
     keras.utils.set_random_seed(seed)
-    model, random, pairs = (
-        models.espcn(scale, "bicubic", "leaky_relu"),
-        np.random.default_rng(seed),
-        [],
-    )
+    model = models.espcn(scale, "bicubic", "leaky_relu")
     side = min(48, min(picture.shape[:2]) // 2 // scale)
-    for share in (1, 0.8, 0.65, 0.5):
-        hr = images.resize(picture, tuple(round(n * share) for n in picture.shape[:2]), "bicubic")
-        hr = images.crop_to_multiple(hr, scale)
-        lr = reduce(hr, scale)
-        for top, left in random.integers(np.array(lr.shape[:2]) - side + 1, size=(100, 2)):
-            corners = (
-                p[top * k :, left * k :][: side * k, : side * k] for p, k in ((lr, 1), (hr, scale))
-            )
-            pairs.append([images.to_uint8(square) for square in corners])
+    small, large = _own_pairs(picture, scale, side, seed, reduce)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), "mae")
-    data = batching.batches(
-        *map(np.stack, zip(*pairs, strict=True)), 8, patch=min(32, side), seed=seed
-    )
+    data = batching.batches(small, large, 8, patch=min(32, side), seed=seed)
     start = time.perf_counter()
     for step, batch in enumerate(tqdm(data.take(steps), "zero-shot", steps, leave=False)):
-        if (done := max(step / steps, (time.perf_counter() - start) / seconds)) >= 1:
+        spent = (time.perf_counter() - start) / seconds
+        done = max(step / steps, spent)
+        if done >= 1:
             break
         model.optimizer.learning_rate = 1e-3 * (0.5 + 0.5 * np.cos(np.pi * done))
         model.train_on_batch(*batch)
     return model
+
+
+def _own_pairs(
+    picture: np.ndarray, scale: int, side: int, seed: int, reduce: Callable
+) -> tuple[np.ndarray, np.ndarray]:
+    """100 squares of each of four sizes of a picture, reduced (400, side, side, 3) and as it is."""
+    random = np.random.default_rng(seed)
+    small = []
+    large = []
+    for share in (1, 0.8, 0.65, 0.5):
+        height = round(picture.shape[0] * share)
+        width = round(picture.shape[1] * share)
+        hr = images.crop_to_multiple(images.resize(picture, (height, width), "bicubic"), scale)
+        lr = reduce(hr, scale)
+        room = np.array(lr.shape[:2]) - side
+        for top, left in random.integers(room + 1, size=(100, 2)):
+            small.append(images.to_uint8(_square(lr, top, left, side)))
+            large.append(images.to_uint8(_square(hr, top * scale, left * scale, side * scale)))
+    return np.stack(small), np.stack(large)
+
+
+def _square(picture: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """The square of `side` pixels at this place."""
+    return picture[top : top + side, left : left + side]

@@ -10,7 +10,9 @@ from helpers.app import command
 
 
 def fails(done, *words):
-    """Exit status 2, and on stderr one line "error: …" that holds `words`, and nothing from Python itself."""
+    """Exit status 2, and on stderr one line "error: …" that holds `words`, and nothing from Python
+    itself.
+    """
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1, done.stderr

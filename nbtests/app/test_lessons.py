@@ -39,7 +39,9 @@ def notebook(cells):
 
 
 def execute(root, sources, *arguments):
-    """`lessons.run` on a course of these notebooks under `root`: its status, what it printed, and the folders."""
+    """`lessons.run` on a course of these notebooks under `root`: its status, what it printed, and
+    the folders.
+    """
     course = SimpleNamespace(notebooks=root / "notebooks", build=root / "build", sources=sources)
     course.notebooks.mkdir()
     for name, cells in sources.items():
@@ -60,7 +62,9 @@ def execute(root, sources, *arguments):
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    """A lesson that fails, one that kills its kernel, one that is no notebook, and last a good one; in place."""
+    """A lesson that fails, one that kills its kernel, one that is no notebook, and last a good one;
+    in place.
+    """
     root = tmp_path_factory.mktemp("mixed")
     (root / "build").mkdir()
     old = new_notebook(cells=[new_markdown_cell("#"), new_code_cell(outputs=[recorded_output()])])

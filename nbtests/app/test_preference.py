@@ -1,4 +1,6 @@
-"""The blind survey: what is asked, that it is blind, that no answer is lost, and what the answers say."""
+"""The blind survey: what is asked, that it is blind, that no answer is lost, and what the answers
+say.
+"""
 
 import json
 import os

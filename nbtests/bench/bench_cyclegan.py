@@ -1,10 +1,12 @@
-"""How long one training step of CycleGAN takes, ours against the structure of TensorFlow's tutorial.
+"""How long one training step of CycleGAN takes, ours against the structure of TensorFlow's
+tutorial.
 
-    .venv/bin/python nbtests/bench/bench_cyclegan.py [--width 16] [--size 128] [--batch 1] [--rounds 7]
+    .venv/bin/python nbtests/bench/bench_cyclegan.py [--width 16] [--size 128] [--batch 1] \\
+        [--rounds 7]
 
-The tutorial runs all forward passes in one `tf.function` under one persistent tape and asks it for four
-gradients; ours asks once for both generators. Both have the same networks, the
-same weights and the same batches, and take turns; the ratio is of medians. The losses are compared. Not a test.
+The tutorial runs all forward passes in one `tf.function` under one persistent tape and asks it for
+four gradients; ours asks once for both generators. Both have the same networks, the same weights
+and the same batches, and take turns; the ratio is of medians. The losses are compared. Not a test.
 """
 
 import argparse

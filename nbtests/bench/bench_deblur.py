@@ -1,9 +1,11 @@
-"""Methods without a network against the shipped autoencoders, on portraits with the course's damage.
+"""Methods without a network against the shipped autoencoders, on portraits with the course's
+damage.
 
-`python nbtests/bench/bench_deblur.py data/raw/celeba` tunes each method on validation portraits, for each kind of
-damage its own value, and prints one table on the test portraits. The estimated kernel is the candidate under which the
-damaged picture's spectrum is most likely (Whittle), given the mean spectrum of undamaged training portraits; a mosaic
-shows by its blocks. With the true kernel a mosaic's is the mean over all places.
+`python nbtests/bench/bench_deblur.py data/raw/celeba` tunes each method on validation portraits,
+for each kind of damage its own value, and prints one table on the test portraits. The estimated
+kernel is the candidate under which the damaged picture's spectrum is most likely (Whittle), given
+the mean spectrum of undamaged training portraits; a mosaic shows by its blocks. With the true
+kernel a mosaic's is the mean over all places.
 """
 
 import sys
@@ -26,7 +28,7 @@ TRANSFER = np.stack([np.abs(np.fft.fft2(damage.kernel(c), (SIDE, SIDE))) ** 2 fo
 
 
 def portraits(paths):
-    """(target, damaged, damage) of each path, as `benchmark --square 96 --fit resize` makes them."""
+    """(target, damaged, damage) of each path, by `benchmark --square 96 --fit resize`."""
     for path in paths:
         hr = images.square_crop(images.read(path))
         if hr.shape[0] >= SIDE:
@@ -45,7 +47,9 @@ def spectrum(picture):
 
 
 def estimate(damaged, undamaged):
-    """The damage that most likely made the picture: blocks if it consists of them, else the likeliest candidate."""
+    """The damage that most likely made the picture: blocks if it consists of them, else the
+    likeliest candidate.
+    """
     for block in (6, 5, 4, 3):
         if np.abs(damage.mosaic(damaged, block) - damaged).max() < 0.01:
             return damage.Damage("mosaic", block)
@@ -62,7 +66,9 @@ def sharpen(picture, how, tuned):
 
 
 def bordered(method):
-    """`method(picture, kernel, tuned)` with a mirrored border: it thinks the picture periodic, or black outside."""
+    """`method(picture, kernel, tuned)` with a mirrored border: it thinks the picture periodic, or
+    black outside.
+    """
 
     def on(picture, how, tuned):
         wide = np.pad(picture, [(BORDER, BORDER)] * 2 + [(0, 0)], "symmetric").astype(float)
@@ -85,7 +91,9 @@ def wiener(wide, kernel, balance):
 
 
 def with_bicubic(picture, how, tuned):
-    """Richardson-Lucy, but a mosaic's blocks are the pixels of a small picture, which bicubic enlarges."""
+    """Richardson-Lucy, but a mosaic's blocks are the pixels of a small picture, which bicubic
+    enlarges.
+    """
     if how.kind != "mosaic":
         return richardson_lucy(picture, how, tuned)
     whole = np.pad(picture, [(0, -SIDE % how.size)] * 2 + [(0, 0)], "edge")
@@ -139,10 +147,12 @@ def main(folder):
         [a.kind == b.kind for a, b in zip(hows["estimated"][1], hows["true"][1], strict=True)]
     )
     print(
-        f"{len(test)} test portraits, {len(val)} for tuning; kind of damage estimated rightly {right:.0%}"
+        f"{len(test)} test portraits, {len(val)} for tuning;"
+        f" kind of damage estimated rightly {right:.0%}"
     )
     print(
-        f"{'method':<29}{'kernel':<11}{'PSNR':>7}{''.join(f'{k:>8}' for k in KINDS)}{'s/picture':>10}  tuned"
+        f"{'method':<29}{'kernel':<11}{'PSNR':>7}{''.join(f'{k:>8}' for k in KINDS)}"
+        f"{'s/picture':>10}  tuned"
     )
     nothing = dict.fromkeys(KINDS)
     row("damaged", "", lambda lr, *_: lr, test, hows["true"][1], nothing)

@@ -1,4 +1,6 @@
-"""How long grading takes: 30 submissions of one lesson, each exercise solved, or solved wrongly, or not at all."""
+"""How long grading takes: 30 submissions of one lesson, each exercise solved, or solved wrongly, or
+not at all.
+"""
 
 import argparse
 import contextlib
@@ -35,7 +37,9 @@ peak = 0
 
 
 def watch(pid: int) -> None:
-    """The most that all processes below `pid` held together; pages that several share count once for each."""
+    """The most that all processes below `pid` held together; pages that several share count once
+    for each.
+    """
     global peak
     with contextlib.suppress(psutil.Error):
         while True:
@@ -92,7 +96,8 @@ print(
     f"{args.students} submissions of {args.lesson}, {args.jobs} at a time on {os.cpu_count()} cores"
 )
 print(
-    f"{seconds / 60:.1f} minutes, {seconds / args.students:.1f} s each; unchanged, once more: {again:.0f} s"
+    f"{seconds / 60:.1f} minutes, {seconds / args.students:.1f} s each;"
+    f" unchanged, once more: {again:.0f} s"
 )
 print(f"peak memory {peak / 2**30:.1f} GB")
 print(f"load of the machine when it ended: {os.getloadavg()[0]:.1f}")

@@ -1,8 +1,11 @@
-"""What `restore` does with a reader's own files: hostile folders, a film's plumbing, an aged portrait and its seam.
+"""What `restore` does with a reader's own files: hostile folders, a film's plumbing, an aged
+portrait and its seam.
 
-    .venv/bin/python nbtests/bench/bench_own.py [--pictures 500] [--frames 60] [--seconds 30] [--photos FOLDER]
+    .venv/bin/python nbtests/bench/bench_own.py [--pictures 500] [--frames 60] \\
+        [--seconds 30] [--photos FOLDER]
 
-Memory and time of large pictures: `nbtests/bench/bench_restore.py`. Not a test: nothing here is asserted.
+Memory and time of large pictures: `nbtests/bench/bench_restore.py`. Not a test: nothing here is
+asserted.
 """
 
 import argparse
@@ -59,9 +62,11 @@ def hostile(count: int, folder: Path) -> None:
         )
         said = sum(line.startswith("error: ") for line in done.stderr.splitlines())
         print(
-            f"hostile{again}: {count} files, {good} of them good; {done.stdout.splitlines()[-1]}; {said} named, "
+            f"hostile{again}: {count} files, {good} of them good;"
+            f" {done.stdout.splitlines()[-1]}; {said} named, "
             f"exit status {done.returncode}, tracebacks {done.stderr.count('Traceback')}, "
-            f"{len(list((folder / 'out').rglob('*.*')))} results, {time.perf_counter() - start:.0f} s"
+            f"{len(list((folder / 'out').rglob('*.*')))} results,"
+            f" {time.perf_counter() - start:.0f} s"
         )
 
 
@@ -75,7 +80,9 @@ def whole(path: Path) -> bool:
 
 
 def plumbing(frames: int, folder: Path) -> None:
-    """Seconds of a film ×2 without the network's own, beside a plain loop over PyAV and Pillow, same encoder."""
+    """Seconds of a film ×2 without the network's own, beside a plain loop over PyAV and Pillow,
+    same encoder.
+    """
     source = folder / "film.mp4"
     with av.open(str(source), "w") as out:
         stream = out.add_stream("libx264", rate=25, options={"crf": "18"})
@@ -119,9 +126,13 @@ def plumbing(frames: int, folder: Path) -> None:
             taken = np.array([time.perf_counter(), time.process_time()]) - start - spent
             best[name] = np.minimum(best.get(name, np.inf), taken)
     print(
-        f"film: {frames} frames 640×360 → 1280×720; ours without the network {best['ours'][0]:.2f} s "
-        f"({best['ours'][1]:.2f} s of CPU), plain {best['plain'][0]:.2f} s ({best['plain'][1]:.2f}); overhead "
-        f"{best['ours'][0] / best['plain'][0] - 1:+.0%} (of CPU {best['ours'][1] / best['plain'][1] - 1:+.0%})"
+        f"film: {frames} frames 640×360 → 1280×720;"
+        f" ours without the network {best['ours'][0]:.2f} s "
+        f"({best['ours'][1]:.2f} s of CPU),"
+        f" plain {best['plain'][0]:.2f} s ({best['plain'][1]:.2f});"
+        f" overhead "
+        f"{best['ours'][0] / best['plain'][0] - 1:+.0%}"
+        f" (of CPU {best['ours'][1] / best['plain'][1] - 1:+.0%})"
     )
     flicker = film.flicker(film.frames(source), film.frames(folder / "ours.mp4"))
     print(f"film: flicker of the result against its enlarged source {flicker:+.4f} of [0, 1]")
@@ -139,7 +150,9 @@ def aged(picture: np.ndarray, seed: int) -> np.ndarray:
 
 
 def portraits() -> None:
-    """PSNR and SSIM of the aged astronaut's face, before and after; then the seam of three ways to put it back."""
+    """PSNR and SSIM of the aged astronaut's face, before and after; then the seam of three ways to
+    put it back.
+    """
     grey = np.repeat(ASTRONAUT.mean(axis=-1, keepdims=True), 3, axis=-1)
     box = images.faces(ASTRONAUT)[0]
     model, _ = training.load_weights("cae_faces")
@@ -153,10 +166,12 @@ def portraits() -> None:
         gains.append(np.subtract(scores[1], scores[0]))
         (psnr, ssim), (better, more) = scores
         print(
-            f"aged {seed}, {damage.draw(seed).kind:<7} {psnr:.2f} → {better:.2f} dB, SSIM {ssim:.3f} → {more:.3f}"
+            f"aged {seed}, {damage.draw(seed).kind:<7} {psnr:.2f} → {better:.2f} dB,"
+            f" SSIM {ssim:.3f} → {more:.3f}"
         )
     print(
-        f"aged: mean gain of the face {np.mean(gains, axis=0)[0]:+.2f} dB, SSIM {np.mean(gains, axis=0)[1]:+.3f}"
+        f"aged: mean gain of the face {np.mean(gains, axis=0)[0]:+.2f} dB,"
+        f" SSIM {np.mean(gains, axis=0)[1]:+.3f}"
     )
     small, (faces, _) = (
         images.reduce(ASTRONAUT, 4, "pyramid"),
@@ -170,7 +185,8 @@ def portraits() -> None:
     }.items():
         truth, face = (images.crop_box(p, box) for p in (ASTRONAUT, sr))
         print(
-            f"face ×4 {name:<28}{metrics.psnr(truth, face):.2f} dB, SSIM {metrics.ssim(truth, face):.3f}"
+            f"face ×4 {name:<28}{metrics.psnr(truth, face):.2f} dB,"
+            f" SSIM {metrics.ssim(truth, face):.3f}"
         )
 
     damaged = damage.blur(ASTRONAUT, 2)
@@ -193,7 +209,8 @@ def portraits() -> None:
             *(images.crop_box(p, images.faces(damaged)[0]) for p in (ASTRONAUT, result))
         )
         print(
-            f"seam, {name:<10}{255 * seam(result, damaged, hard, square):+.2f} steps of 255; face {face:.2f} dB"
+            f"seam, {name:<10}{255 * seam(result, damaged, hard, square):+.2f} steps of 255;"
+            f" face {face:.2f} dB"
         )
 
 
@@ -215,9 +232,11 @@ def alone(seconds: float) -> None:
 
 
 def seam(result: np.ndarray, before: np.ndarray, pasted: np.ndarray, square: images.Box) -> float:
-    """How much higher than in both joined pictures the steps between neighbours are on the square's worst ring.
+    """How much higher than in both joined pictures the steps between neighbours are on the square's
+    worst ring.
 
-    Not on its border alone: a mask that falls within a pixel is zero there, and its seam lies one pixel further in.
+    Not on its border alone: a mask that falls within a pixel is zero there, and its seam lies one
+    pixel further in.
     """
     top, left, n, _ = square
     outer = np.s_[top - 1 : top + n + 1, left - 1 : left + n + 1]
@@ -227,14 +246,18 @@ def seam(result: np.ndarray, before: np.ndarray, pasted: np.ndarray, square: ima
 
 
 def rings(part: np.ndarray) -> list[np.ndarray]:
-    """Steps between neighbours across each ring of a square (n, n, 3), from its border inwards, pixel by pixel."""
+    """Steps between neighbours across each ring of a square (n, n, 3), from its border inwards,
+    pixel by pixel.
+    """
     sides, n = [np.rot90(part, k) for k in range(4)], len(part)
     steps = [[np.abs(s[d + 1] - s[d])[d + 1 : n - d - 1] for s in sides] for d in range(n // 4)]
     return [np.concatenate(step).mean(axis=-1) for step in steps]
 
 
 def suggestions(folder: Path) -> None:
-    """`photo.suggest` on photographs halved, then blurred or moved: dB that it gains, with and without a face."""
+    """`photo.suggest` on photographs halved, then blurred or moved: dB that it gains, with and
+    without a face.
+    """
     model, _ = training.load_weights("cae_faces")
     damages = {"blur": lambda p: damage.blur(p, 1.5), "motion": lambda p: damage.motion(p, 7, 30)}
     gains, crisp, paths = [], [], images.find(folder)
@@ -254,8 +277,10 @@ def suggestions(folder: Path) -> None:
             )
     named, with_face, always = np.mean(gains, axis=0)
     print(
-        f"suggested: {len(gains)} blurred or moved pictures, {named:+.2f} dB by cae_faces where it is suggested, "
-        f"{with_face:+.2f} if only with a face, {always:+.2f} on all; {sum(crisp)} of {len(crisp)} crisp ones"
+        f"suggested: {len(gains)} blurred or moved pictures, {named:+.2f} dB by cae_faces where"
+        f" it is suggested, "
+        f"{with_face:+.2f} if only with a face, {always:+.2f} on all;"
+        f" {sum(crisp)} of {len(crisp)} crisp ones"
     )
 
 

@@ -1,4 +1,6 @@
-"""10,000 pictures from a folder to pairs, on one process and on two: `python nbtests/bench/bench_prepare.py [N]`."""
+"""10,000 pictures from a folder to pairs, on one process and on two: `python
+nbtests/bench/bench_prepare.py [N]`.
+"""
 
 import os
 import sys
@@ -27,7 +29,9 @@ def draw(folder: Path, n: int) -> None:
 
 
 class Peak(threading.Thread):
-    """The largest resident memory of this process and its children, in MB, in each third of the time."""
+    """The largest resident memory of this process and its children, in MB, in each third of the
+    time.
+    """
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -64,7 +68,8 @@ def measure(raw: Path, work: Path, processes: int, n: int) -> float:
     third = max(1, len(peak.samples) // 3)
     early, late = max(peak.samples[:third]), max(peak.samples[-third:])
     print(
-        f"{processes} process(es): {n / seconds:.1f} pictures/s, memory {early:.0f} MB early, {late:.0f} MB late"
+        f"{processes} process(es): {n / seconds:.1f} pictures/s,"
+        f" memory {early:.0f} MB early, {late:.0f} MB late"
     )
     return seconds
 

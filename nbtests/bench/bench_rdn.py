@@ -3,10 +3,11 @@
     .venv/bin/python nbtests/bench/bench_rdn.py Set5 --rdn rdn-C3-D10-G64-G064-x2.hdf5 \\
         --rrdn rrdn-C4-D3-G32-G032-T10-x4.hdf5
 
-Set5 is a folder with the HR pictures, whose inputs are made by Pillow's bicubic; the weights are the reader's own
-copies of idealo's, `.hdf5` or `.npz`. Expected are 36.03 dB PSNR-Y at ×2 (bicubic 33.68) and 30.09 at ×4 (28.43). Then,
-with or without weights, parameters, receptive radius and seconds of small networks with random weights for 256×256 →
-512×512: warm, the median of seven. Not a test: nothing here is asserted.
+Set5 is a folder with the HR pictures, whose inputs are made by Pillow's bicubic; the weights are
+the reader's own copies of idealo's, `.hdf5` or `.npz`. Expected are 36.03 dB PSNR-Y at ×2 (bicubic
+33.68) and 30.09 at ×4 (28.43). Then, with or without weights, parameters, receptive radius and
+seconds of small networks with random weights for 256×256 → 512×512: warm, the median of seven. Not
+a test: nothing here is asserted.
 """
 
 import argparse
@@ -40,7 +41,9 @@ SMALL = [
 
 
 def published(name: str, pictures: Path, weights: Path) -> str:
-    """The protocol's table of a published network on the HR files of `pictures`, not on `_LR` files beside them."""
+    """The protocol's table of a published network on the HR files of `pictures`, not on `_LR` files
+    beside them.
+    """
     build, scale = PUBLISHED[name]
     model = training.load_published(build(), weights)
     with tempfile.TemporaryDirectory() as folder:
@@ -81,5 +84,6 @@ if __name__ == "__main__":
     print("  C   D   G  G0  parameters  radius  s for 512×512")
     for sizes in SMALL:
         model = models.rdn(2, *sizes, upsampling="subpixel", skip="bicubic")
-        numbers = f"{model.count_params():>12,}{tiles.receptive_radius(model):>8}{seconds(model, lr):>15.3f}"
+        radius = tiles.receptive_radius(model)
+        numbers = f"{model.count_params():>12,}{radius:>8}{seconds(model, lr):>15.3f}"
         print("".join(f"{n:>3} " for n in sizes)[:-1] + numbers, flush=True)

@@ -1,12 +1,14 @@
-"""Does the U-Net earn its 1,965,987 parameters? What repairs low pictures in blocks, beside ESPCN with 71,840.
+"""Does the U-Net earn its 1,965,987 parameters? What repairs low pictures in blocks, beside ESPCN
+with 71,840.
 
     .venv/bin/python -m helpers train unet_photos --from data/raw/unsplash
     .venv/bin/python nbtests/bench/bench_repair.py [--steps 9000]
 
-The low pictures are blocks of 4×4, so the mean of each block is the small picture they come from, and a network
-that enlarges it repairs them, too. It is trained here on the squares that the first command has prepared, with the
-same loss, rate, schedule and number of pictures seen, and both are measured on the test pictures.
-Killed and started again it goes on. Not a test: nothing here is asserted.
+The low pictures are blocks of 4×4, so the mean of each block is the small picture they come from,
+and a network that enlarges it repairs them, too. It is trained here on the squares that the first
+command has prepared, with the same loss, rate, schedule and number of pictures seen, and both are
+measured on the test pictures. Killed and started again it goes on. Not a test: nothing here is
+asserted.
 """
 
 import argparse
@@ -30,20 +32,24 @@ PREPARED = ROOT / "data/prepared/unet_photos"
 
 
 def repairing(enlarging, name: str):
-    """A network (b, h, w, 3) → the same shape: the mean of each block of 4×4, then `enlarging` by 4."""
+    """A network (b, h, w, 3) → the same shape: the mean of each block of 4×4, then `enlarging` by
+    4.
+    """
     low = keras.Input((None, None, 3), name="low")
     return keras.Model(low, enlarging(layers.AveragePooling2D(4, name="small")(low)), name=name)
 
 
 def load(split: str):
-    """The squares of one split as (low, high), uint8; of the validation's at most about 100, as `train` does."""
+    """The squares of one split as (low, high), uint8; of the validation's at most about 100, as
+    `train` does.
+    """
     rows = [row for row in batching.read_manifest(PREPARED) if row["split"] == split]
     rows = rows[:: max(1, len(rows) // 100)] if split == "val" else rows
     return [batching.load(rows, side) for side in ("lr", "hr")]
 
 
 def train(steps: int):
-    """The competitor, trained as `train.train` trains the U-Net; its best checkpoint on validation."""
+    """The competitor, trained as `train.train` trains the U-Net: its best state on validation."""
     lr, hr = load("train")
     val_lr, val_hr = load("val")
     keras.utils.set_random_seed(0)
@@ -87,5 +93,6 @@ if __name__ == "__main__":
     counts = "parameters: " + ", ".join(
         f"{name} {model.count_params():,}" for name, model in compared.items()
     )
-    heading = f"{len(usable)} pictures, low as the set has them; espcn trained for {steps:,} steps; {counts}"
+    heading = f"{len(usable)} pictures, low as the set has them"
+    heading += f"; espcn trained for {steps:,} steps; {counts}"
     print(benchmark.table(benchmark.benchmark(usable, 1, compared), heading))

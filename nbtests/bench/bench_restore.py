@@ -1,11 +1,13 @@
-"""How long, and with how much memory, `restore` takes for a large picture, beside Pillow and ONNX Runtime.
+"""How long, and with how much memory, `restore` takes for a large picture, beside Pillow and ONNX
+Runtime.
 
     .venv/bin/pip install onnx onnxruntime
     .venv/bin/python nbtests/bench/bench_restore.py [--megapixels 12]
-    .venv/bin/python nbtests/bench/bench_restore.py --megapixels 48 --with unet_photos --methods restore
+    .venv/bin/python nbtests/bench/bench_restore.py --megapixels 48 --with unet_photos \\
+        --methods restore
 
-Each method runs in a process of its own, so that its peak memory is its own; the times are of the same run.
-Not a test: nothing here is asserted.
+Each method runs in a process of its own, so that its peak memory is its own; the times are of the
+same run. Not a test: nothing here is asserted.
 """
 
 import argparse

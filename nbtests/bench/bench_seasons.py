@@ -1,12 +1,15 @@
-"""Does a generated winter pass for a winter? Both directions, measured by a classifier that saw no generator.
+"""Does a generated winter pass for a winter? Both directions, measured by a classifier that saw no
+generator.
 
-    .venv/bin/python nbtests/bench/bench_seasons.py FOLDER [--with summer_to_winter winter_to_summer]
+    .venv/bin/python nbtests/bench/bench_seasons.py FOLDER \\
+        [--with summer_to_winter winter_to_summer]
 
-FOLDER holds trainA (summer), trainB (winter) and, if there are, testA and testB; else a fifth of the scenes is held
-out. The classifier, and a second one that sees only luma, learn from the training pictures, with colour jitter, and
-are kept in data/prepared/seasons: train them before any generator. Then for the held-out pictures the share that
-each takes for the target season, and the SSIM of luma to the picture that went in: for real target pictures, the
-pictures unchanged, a transfer of channel means and deviations, and the networks. Not a test.
+FOLDER holds trainA (summer), trainB (winter) and, if there are, testA and testB; else a fifth of
+the scenes is held out. The classifier, and a second one that sees only luma, learn from the
+training pictures, with colour jitter, and are kept in data/prepared/seasons: train them before any
+generator. Then for the held-out pictures the share that each takes for the target season, and the
+SSIM of luma to the picture that went in: for real target pictures, the pictures unchanged, a
+transfer of channel means and deviations, and the networks. Not a test.
 """
 
 import argparse
@@ -53,7 +56,9 @@ def network() -> keras.Model:
 
 
 def jittered(x):
-    """Brightness, contrast, saturation and hue drawn anew, so that a tint alone tells nothing; flipped, shifted."""
+    """Brightness, contrast, saturation and hue drawn anew, so that a tint alone tells nothing;
+    flipped, shifted.
+    """
     x = tf.image.random_crop(tf.pad(x, [[8, 8], [8, 8], [0, 0]], "REFLECT"), x.shape)
     x = tf.image.random_flip_left_right(x)
     x = tf.image.random_saturation(tf.image.random_hue(x, 0.06), 0.6, 1.4)
@@ -62,7 +67,9 @@ def jittered(x):
 
 
 def described(picture: np.ndarray) -> np.ndarray:
-    """Numbers about a picture: histograms of colour and of texture by height, roughness by brightness, HOG."""
+    """Numbers about a picture: histograms of colour and of texture by height, roughness by
+    brightness, HOG.
+    """
     rgb = images.to_uint8(picture)
     lab, hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
     grey, size = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), len(rgb)
@@ -95,9 +102,12 @@ def described(picture: np.ndarray) -> np.ndarray:
 
 
 class Classifier:
-    """A probability of winter: the mean of a small CNN's, of two kinds of trees' and of an SVM's. Trained once.
+    """A probability of winter: the mean of a small CNN's, of two kinds of trees' and of an SVM's.
 
-    The CNN sees pixels, the others `described` pictures; together they are right more often than each.
+    Trained once.
+
+    The CNN sees pixels, the others `described` pictures; together they are right more often than
+    each.
     """
 
     def __init__(self, summer: np.ndarray, winter: np.ndarray, luma: bool):
@@ -169,7 +179,9 @@ class Classifier:
 
 
 def transferred(pictures: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Means and deviations of each channel brought from the whole set `source` to the whole set `target`."""
+    """Means and deviations of each channel brought from the whole set `source` to the whole set
+    `target`.
+    """
     (m, s), (to_m, to_s) = (
         ((x / 255).mean((0, 1, 2)), (x / 255).std((0, 1, 2))) for x in (source, target)
     )
@@ -227,7 +239,8 @@ def main() -> None:
                 else np.nan
             )
             print(
-                f"| {name} | {hit(result, False, winter):.3f} | {hit(result, True, winter):.3f} | {same:.3f} |",
+                f"| {name} | {hit(result, False, winter):.3f}"
+                f" | {hit(result, True, winter):.3f} | {same:.3f} |",
                 flush=True,
             )
 

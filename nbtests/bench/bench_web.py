@@ -1,4 +1,7 @@
-"""The page's figures on this machine, by its real server: PYTHONPATH=. .venv/bin/python nbtests/bench/bench_web.py"""
+"""The page's figures on this machine, by its real server.
+
+PYTHONPATH=. .venv/bin/python nbtests/bench/bench_web.py
+"""
 
 import argparse
 import sqlite3
@@ -17,7 +20,9 @@ from nbtests.web import kit
 
 
 def latency(server: kit.Server, runs: int) -> list[float]:
-    """Seconds from the first byte sent until the result is on the visitor's side, 256×256, one visitor."""
+    """Seconds from the first byte sent until the result is on the visitor's side, 256×256, one
+    visitor.
+    """
     visitor, picture, seconds = kit.Visitor(server.address), kit.photograph(256), []
     for k in range(runs + 1):
         start = time.perf_counter()
@@ -30,7 +35,9 @@ def latency(server: kit.Server, runs: int) -> list[float]:
 
 
 def load(server: kit.Server, clients: int, seconds: float) -> dict:
-    """`clients` visitors who send, wait, look and send again, and one who reads static pages meanwhile."""
+    """`clients` visitors who send, wait, look and send again, and one who reads static pages
+    meanwhile.
+    """
     picture, end = kit.photograph(256), time.monotonic() + seconds
     statuses, accepted, pages, wrong, memory = Counter(), [], [], [], []
     process = psutil.Process(server.process.pid)
@@ -86,7 +93,9 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
 
 
 def killed(server: kit.Server) -> tuple[Counter, bool]:
-    """SIGKILL while one job runs and others wait; the states after the restart, and whether all is consistent."""
+    """SIGKILL while one job runs and others wait; the states after the restart, and whether all is
+    consistent.
+    """
     states = Counter(kit.killed_at_work(server, 4))
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         whole = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -172,7 +181,8 @@ def main() -> int:
         ended = whole and set(states) <= {"done", "failed"}
         bar(
             ended,
-            f"SIGKILL in the middle of a job: then {dict(states)}, database and files consistent: {whole}",
+            f"SIGKILL in the middle of a job: then {dict(states)},"
+            f" database and files consistent: {whole}",
         )
         taken = refused(server)
         sent = len(kit.hostile())

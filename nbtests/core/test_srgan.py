@@ -206,7 +206,8 @@ def test_the_body_of_another_scale_is_taken_and_its_head_is_not(tiny, tmp_path):
 def test_the_twins_are_one_network():
     card = train.RECIPES["srgan_photos_x4"]["card"]
     assert card == train.RECIPES["rdn_photos_x4"]["card"]
+    twice = train.RECIPES["rdn_photos_x2"]["card"]["arguments"]
     assert (
         models.rdn(**card["arguments"]).count_params()
-        == models.rdn(**train.SIZES).count_params() + 36 * 289
+        == models.rdn(**twice).count_params() + 36 * 289
     )

@@ -343,8 +343,9 @@ def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch, eager):
 
 @pytest.mark.parametrize("name", ["rdn_photos_x2", "rdn_noise_cancel_x2"])
 def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch, eager):
-    assert models.rdn(**train.SIZES).count_params() <= 600_000
-    small = {"card": {"arguments": train.SIZES | {"c": 2, "d": 2, "g": 4, "g0": 4}}}
+    arguments = train.RECIPES[name]["card"]["arguments"]
+    assert models.rdn(**arguments).count_params() <= 600_000
+    small = {"card": {"arguments": arguments | {"c": 2, "d": 2, "g": 4, "g0": 4}}}
     small |= {"cut": {"size": 64, "per_picture": 2}, "batches": {"batch": 2, "patch": 16}}
     card, rows = trained_small(name, toy, monkeypatch, **small)
     assert (card["scale"], card["downscale"]) == (2, "bicubic")

@@ -1,4 +1,4 @@
-"""Every lesson's exercises: the student edition, the points of right, wrong and missing solutions."""
+"""Every lesson's exercises: the student edition, and points of right, wrong and no solutions."""
 
 import contextlib
 import io
@@ -61,7 +61,9 @@ def wrong(lesson, exercise):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """What `make student` makes now; in its own process, for nbgrader brings setuptools' own packages into sight."""
+    """What `make student` makes now; in its own process, for nbgrader brings setuptools' own
+    packages into sight.
+    """
     folder = tmp_path_factory.mktemp("made")
     call = [sys.executable, "-m", "instructors.student", str(folder)]
     subprocess.run(
@@ -197,7 +199,9 @@ def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL")
 def test_points_of_right_wrong_and_missing_solutions(lesson):
-    """All in one process, which forgets each solution before the next: a shortcut of this test, not of grading."""
+    """All in one process, which forgets each solution before the next: a shortcut of this test, not
+    of grading.
+    """
     edition = grade.lesson(lesson.name)[1]
     with marking.Student(lesson, lambda: Process(600 * DRAWS, memory=4 << 30), seconds=60) as one:
 

@@ -6,6 +6,7 @@ They get no points that they did not earn, do the others no harm, and leave the 
 import contextlib
 import copy
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -765,6 +766,29 @@ def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkey
         "endless": "12",
         "exit": "12",
     }
+
+
+# the sandbox
+
+
+@pytest.mark.parametrize(
+    "processor, sha256",
+    [
+        ("x86_64", "3357544e3afdc33ab58ffdcd6ff3ae4c96257e9d537497efbb44e41544c5c68c"),
+        ("aarch64", "ae2043fcff84e959b2ae31479e853530a2662ad697d985e8fb7ff0edfe9f4a8a"),
+    ],
+)
+def test_the_filter_of_calls_is_this_program(monkeypatch, processor, sha256):
+    """The bytes that the kernel gets."""
+    monkeypatch.setattr(sandbox.platform, "machine", lambda: processor)
+    program = sandbox.call_filter()
+    assert len(program) == 8 * (5 + len(sandbox.REFUSED[processor]) + 2)
+    assert hashlib.sha256(program).hexdigest() == sha256
+
+
+def test_an_unknown_processor_has_no_filter(monkeypatch):
+    monkeypatch.setattr(sandbox.platform, "machine", lambda: "riscv64")
+    assert sandbox.call_filter() == b""
 
 
 # the pipe

@@ -1,4 +1,6 @@
-"""From what somebody sends to a square picture: everything that can be wrong is refused here, in words."""
+"""From what somebody sends to a square picture: everything that can be wrong is refused here, in
+words.
+"""
 
 import math
 import tempfile
@@ -16,7 +18,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from helpers import images
 from helpers.app import deep
 
-# By content, as Pillow calls it, with the suffixes that the file dialog offers. SVG is a program, and not there
+# By content, as Pillow calls it, with the suffixes that the file dialog offers. SVG is a program,
+# and not there
 KINDS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -26,12 +29,15 @@ KINDS = {
 }
 ACCEPT = ",".join(suffix for suffixes in KINDS.values() for suffix in suffixes)
 SMALLEST = 16
-# One at a time and always the same thread: 50 megapixels are a gigabyte on their way, which each thread would keep
+# One at a time and always the same thread: 50 megapixels are a gigabyte on their way, which each
+# thread would keep
 decoder = ThreadPoolExecutor(1)
 
 
 class Refused(ValueError):
-    """An upload that is not taken, in words for its sender, and the HTTP status that says so to machines."""
+    """An upload that is not taken, in words for its sender, and the HTTP status that says so to
+    machines.
+    """
 
     def __init__(self, words: str, status: int = 415):
         super().__init__(words)
@@ -59,8 +65,8 @@ def path_in_name() -> Refused:
 def check(data: bytes) -> None:
     """Refuse what can be seen before a pixel is decoded: size, kind and pixels.
 
-    The content alone counts. What else a file holds, a program or a false name, is left behind: of each picture the
-    pixels are kept, in a file of the page's own.
+    The content alone counts. What else a file holds, a program or a false name, is left behind: of
+    each picture the pixels are kept, in a file of the page's own.
     """
     if not data:
         raise Refused(_("The file is empty. Choose another one."))
@@ -99,7 +105,8 @@ def damaged() -> Refused:
 
 
 def decode(data: bytes, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright, in sRGB: pixels only.
+    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright, in sRGB:
+    pixels only.
 
     Refused as `check` says.
     """
@@ -140,7 +147,8 @@ def _srgb(picture: np.ndarray, profile: bytes | None) -> np.ndarray:
 def square(
     picture: np.ndarray, left: float | None, top: float | None, side: float | None
 ) -> np.ndarray:
-    """The square that somebody chose: `left` and `top` of 1 of width and height, `side` of 1 of the shorter side.
+    """The square that somebody chose: `left` and `top` of 1 of width and height, `side` of 1 of the
+    shorter side.
 
     Where one is None, the middle. Shifted and cut to lie inside; a view.
     """

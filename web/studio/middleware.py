@@ -35,7 +35,9 @@ class Parser(MultiPartParser):
 
 
 class UploadGuard:
-    """Refuses a body that says it is too large; counts while another is read; notes why in `request.refused`."""
+    """Refuses a body that says it is too large; counts while another is read; notes why in
+    `request.refused`.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response

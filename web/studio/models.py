@@ -16,7 +16,9 @@ def token() -> str:
 
 
 def owner_of(cookie: str) -> str:
-    """What the database keeps of an owner's cookie: who reads the database cannot make the cookie from it."""
+    """What the database keeps of an owner's cookie: who reads the database cannot make the cookie
+    from it.
+    """
     return sha256(cookie.encode()).hexdigest()
 
 
@@ -77,7 +79,9 @@ class Job(models.Model):
         return self.created + timedelta(hours=settings.HOURS)
 
     def delete(self, *args, **kwargs):
-        """The row first: a file without a row is found by `expire`, a row without its file would be a broken page."""
+        """The row first: a file without a row is found by `expire`, a row without its file would be
+        a broken page.
+        """
         done = super().delete(*args, **kwargs)
         for path in (self.before, self.after):
             path.unlink(missing_ok=True)
@@ -85,13 +89,16 @@ class Job(models.Model):
 
 
 def expire() -> int:
-    """Delete what is older than `settings.HOURS`, and files that belong to no row; returns how many rows went."""
+    """Delete what is older than `settings.HOURS`, and files that belong to no row; returns how many
+    rows went.
+    """
     now = timezone.now()
     old = Job.objects.filter(created__lte=now - timedelta(hours=settings.HOURS))
     gone = sum(bool(job.delete()[0]) for job in old)
     if settings.PICTURES.is_dir():
         for path in settings.PICTURES.iterdir():
-            # A file is a little older than its row; what an upload left behind, killed on its way, is older than that
+            # A file is a little older than its row; what an upload left behind, killed on its way,
+            # is older than that
             left = now.timestamp() - path.stat().st_mtime > 600
             if left and not Job.objects.filter(stem=path.name.rsplit("-", 1)[0]).exists():
                 path.unlink(missing_ok=True)

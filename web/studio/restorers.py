@@ -12,7 +12,9 @@ CLEAN = "rdn_noise_cancel_x2"
 
 
 class Task(NamedTuple):
-    """One thing to do: its networks in their order, the square they get, and how one plays with the result."""
+    """One thing to do: its networks in their order, the square they get, and how one plays with the
+    result.
+    """
 
     label: str
     before: str  # what the picture shows, for its caption
@@ -86,14 +88,19 @@ TASKS = {
 
 
 def fit(picture: np.ndarray, side: int, exactly: bool = True) -> np.ndarray:
-    """A square (n, n, 3) at `side` × `side`; not `exactly`, a smaller one stays as it is. Bicubic, antialiased."""
+    """A square (n, n, 3) at `side` × `side`; not `exactly`, a smaller one stays as it is.
+
+    Bicubic, antialiased.
+    """
     if picture.shape[0] == side or (picture.shape[0] < side and not exactly):
         return picture
     return images.resize(picture, (side, side), "bicubic")
 
 
 class Networks:
-    """The networks of all tasks, loaded once and each called once, so that nobody's picture waits for that."""
+    """The networks of all tasks, loaded once and each called once, so that nobody's picture waits
+    for that.
+    """
 
     def __init__(self):
         with quiet():  # TensorFlow's greeting
@@ -107,7 +114,9 @@ class Networks:
     def change(
         self, picture: np.ndarray, task: str, done: Callable[[int], None] = lambda n: None
     ) -> np.ndarray:
-        """A square (n, n, 3) in [0, 1], as `fit` made it for `task`, changed; `done(n)` after the n-th network."""
+        """A square (n, n, 3) in [0, 1], as `fit` made it for `task`, changed; `done(n)` after the
+        n-th network.
+        """
         picture = fit(picture, TASKS[task].given, TASKS[task].exactly)
         for n, name in enumerate(TASKS[task].networks, 1):
             model, _ = self.loaded[name]

@@ -1,4 +1,6 @@
-"""Pictures for who has none at hand: photographs of scikit-image and scikit-learn, and damaged ones made from them."""
+"""Pictures for who has none at hand: photographs of scikit-image and scikit-learn, and damaged ones
+made from them.
+"""
 
 from functools import cache
 from typing import NamedTuple
@@ -29,7 +31,9 @@ SAMPLES = {
 
 
 def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
-    """A sample from its photograph: the part that suits its task, or the damage that makes it worth repairing."""
+    """A sample from its photograph: the part that suits its task, or the damage that makes it worth
+    repairing.
+    """
     if name == "trees":
         return picture[-240:, :240]
     if name == "coffee":
@@ -58,6 +62,8 @@ def picture(name: str) -> np.ndarray:
 
 
 def credits() -> list[tuple[str, str, str, str]]:
-    """Of each sample: what it shows, who made the photograph, under which licence, and the package that holds it."""
+    """Of each sample: what it shows, who made the photograph, under which licence, and the package
+    that holds it.
+    """
     made = {name: download.SAMPLE[sample.source] for name, sample in SAMPLES.items()}
     return [(SAMPLES[name].label, p.author, p.licence, p.package) for name, p in made.items()]

@@ -1,4 +1,6 @@
-"""The pages. A picture is shown to whoever holds its owner's cookie, or its share link; to others it is not there."""
+"""The pages. A picture is shown to whoever holds its owner's cookie, or its share link; to others
+it is not there.
+"""
 
 import ipaddress
 import secrets
@@ -34,7 +36,9 @@ def _owner(request: HttpRequest) -> str:
 
 
 def _mine(request: HttpRequest, key: str) -> Job:
-    """The job of this key, if it is the asker's and not expired; Http404 tells nothing about which it was."""
+    """The job of this key, if it is the asker's and not expired; Http404 tells nothing about which
+    it was.
+    """
     job = Job.objects.kept().filter(key=key, owner=_owner(request)).first()
     if job is None:
         raise Http404
@@ -91,7 +95,9 @@ def _for_script(request: HttpRequest) -> bool:
 def problem(
     request: HttpRequest, status: int, title: str, words: str, wait: int = 0
 ) -> HttpResponse:
-    """A page that says what was wrong and what to do, or the same as JSON for the page's own script."""
+    """A page that says what was wrong and what to do, or the same as JSON for the page's own
+    script.
+    """
     if _for_script(request):
         response = JsonResponse({"error": words, "wait": wait}, status=status)
     else:
@@ -119,14 +125,16 @@ def bad(request, exception=None):
 
 def foreign(request, exception=None, reason=""):
     words = _(
-        "The form was too old, or came from elsewhere. Allow cookies for this page, load it anew and try again."
+        "The form was too old, or came from elsewhere. Allow cookies for this page, load it anew"
+        " and try again."
     )
     return problem(request, 403, _("That was not accepted"), words)
 
 
 def lost(request, exception=None):
     words = _(
-        "There is nothing here. Pictures are deleted after 24 hours, and only their owners see them."
+        "There is nothing here. Pictures are deleted after 24 hours, and only their owners see"
+        " them."
     )
     return problem(request, 404, _("Not here, or no longer"), words)
 

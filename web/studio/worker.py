@@ -1,7 +1,7 @@
 """One thread that runs the networks, and a queue before it that is never longer than it should be.
 
-The database is the queue's memory. A process touches its open jobs every few seconds; those that nobody has touched
-for a while belonged to one that was killed, and any other takes them over, once.
+The database is the queue's memory. A process touches its open jobs every few seconds; those that
+nobody has touched for a while belonged to one that was killed, and any other takes them over, once.
 """
 
 import logging
@@ -103,7 +103,10 @@ class Worker:
                 connection.close()
 
     def change(self, pk: int) -> None:
-        """Run one job to its end: done, or failed, which its page then says. Deleted meanwhile, it leaves no file."""
+        """Run one job to its end: done, or failed, which its page then says.
+
+        Deleted meanwhile, it leaves no file.
+        """
         mine = Job.objects.filter(pk=pk, process=self.process)
         if not mine.filter(state=Job.State.QUEUED).update(
             state=Job.State.RUNNING, attempts=F("attempts") + 1
@@ -143,7 +146,9 @@ class Worker:
             connection.close()
 
     def beat(self) -> None:
-        """Touch the open jobs that are held here, and take over those of nobody: once, then they count as failed."""
+        """Touch the open jobs that are held here, and take over those of nobody: once, then they
+        count as failed.
+        """
         now = timezone.now()
         held = list(self.held)
         Job.objects.open().filter(process=self.process, pk__in=held).update(touched=now)

@@ -4,7 +4,10 @@ from web.studio.models import expire
 
 
 class Command(BaseCommand):
-    help = "Delete pictures older than a day, and files that belong to none. The server does so by itself."
+    help = (
+        "Delete pictures older than a day, and files that belong to none. The server does so by"
+        " itself."
+    )
 
     def handle(self, *args, **options):
         gone = expire()
