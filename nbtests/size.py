@@ -53,7 +53,8 @@ def main() -> int:
         total_lines += lines
     each = total_tokens / total_lines
     print(
-        f"helpers/ has {total_tokens} tokens, {LIMIT} allowed; {total_lines} lines, {each:.1f} tokens a line"
+        f"helpers/ has {total_tokens} tokens, {LIMIT} allowed; "
+        f"{total_lines} lines, {each:.1f} tokens a line"
     )
     return int(total_tokens > LIMIT)
 

@@ -1,4 +1,4 @@
-"""Every lesson as Colab starts it, away from the course, with a stand-in for what only Colab has."""
+"""Every lesson as Colab starts it, away from the course, with stand-ins for Colab's own parts."""
 
 import importlib.metadata
 import json
@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 SPARED = ["tensorflow", "keras", "numpy"]
 HINT = "menu Runtime → Change runtime type → T4 GPU"
 
-# What Colab has and this machine lacks: the package, and a pip that writes down what it is asked for.
+# What Colab has and this machine lacks: the package, and a pip that notes what it is asked for.
 STAND_INS = {
     "google/colab/__init__.py": "",
     "google/colab/userdata.py": """
@@ -40,7 +40,8 @@ with open(Path(__file__).with_name("asked"), "a") as file:
 """,
 }
 
-# One process for all, so that TensorFlow is imported once: {lesson: its first two code cells} in, what happened out.
+# One process for all, so that TensorFlow is imported once: it reads {lesson: its first two code
+# cells} and prints what happened.
 SESSION = """
 import contextlib, importlib.metadata, io, json, os, sys
 import google.colab  # Colab's kernel has it from the start

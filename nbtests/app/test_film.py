@@ -30,7 +30,7 @@ def drawing(k, size=(32, 48)):
     return np.stack([np.where(x < 12, 0.9, light), 0.3 * light, 0.2 * light], -1).astype(np.float32)
 
 
-def make_film(
+def make_film(  # noqa: PLR0913  (a film has so many properties)
     path, times=TIMES, size=(32, 48), sound=True, rotation=0, codec="libx264", audio="aac"
 ):
     with av.open(str(path), "w") as out:
@@ -242,7 +242,8 @@ def test_a_killed_process_leaves_nothing_half_written(tmp_path):
     script = (
         "import time\nfrom pathlib import Path\nfrom helpers.app import film\n"
         "def slow(frame):\n    print('frame', flush=True)\n    time.sleep(0.2)\n    return frame\n"
-        f"film.rewrite(slow, {str(tmp_path / 'x.mp4')!r}, Path({str(tmp_path / 'y.mp4')!r}), 'label')\n"
+        f"film.rewrite(slow, {str(tmp_path / 'x.mp4')!r}, "
+        f"Path({str(tmp_path / 'y.mp4')!r}), 'label')\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE

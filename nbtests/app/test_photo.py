@@ -35,7 +35,7 @@ def conv(channels=3, kernel=3, **options):
 
 
 def denoiser():
-    """Scale 1, a sum of two paths, biased so that zero padding and the missing picture are not the same."""
+    """Scale 1, a sum of two paths, biased: zero padding and the missing picture are not the same."""
 
     def body(x):
         y = conv(8, 5, activation="relu", bias_initializer="ones")(x)
@@ -45,7 +45,7 @@ def denoiser():
 
 
 def upscaler(interpolation):
-    """Convolutions on both sides of an enlargement by 3, which 5×5 and 3×3 do not fill: rounded up."""
+    """Convolutions beside an enlargement by 3, which 5×5 and 3×3 do not fill: rounded up."""
     return build(
         [
             conv(6, bias_initializer="ones"),
@@ -626,7 +626,7 @@ def test_a_single_pixel(tmp_path, espcn, mode):
 
 
 def disc(background):
-    """A red disc with one ring of half transparent red around it, on `background` that nobody sees."""
+    """A red disc, a ring of half transparent red around it, on a `background` that nobody sees."""
     y, x = np.mgrid[:40, :40]
     far = np.hypot(y - 19.5, x - 19.5)
     rgba = np.full((40, 40, 4), (*background, 0), np.uint8)

@@ -1,4 +1,4 @@
-"""The reader's own pictures: portraits, labels, folders, suggestions, learning from one picture, the slider."""
+"""The reader's own pictures: portraits, labels, folders, suggestions, one picture's own network."""
 
 import base64
 import io
@@ -157,7 +157,8 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
     source = tmp_path / f"x{suffix}"
     packet = (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
+        '<rdf:Description rdf:about="" '
+        'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
         ' xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="attic"/></rdf:RDF></x:xmpmeta>'
     )
     options = {"xmp": packet.encode()} if suffix in (".jpg", ".webp") else {}

@@ -178,7 +178,7 @@ def test_a_large_phone_picture_is_read_without_a_warning(tmp_path, picture, monk
 
 
 def refused(path, *words):
-    """The error of reading `path` is one line, names the file, and holds `words`, among them what to do."""
+    """Reading `path` fails in one line that names the file, holds `words`, and says what to do."""
     with pytest.raises((ValueError, OSError)) as caught:
         images.read(path)
     message = str(caught.value)
