@@ -35,7 +35,7 @@ def conv(channels=3, kernel=3, **options):
 
 
 def denoiser():
-    """Scale 1, a sum of two paths, biased: zero padding and the missing picture are not the same."""
+    """A sum of two paths, biased: zero padding and the missing picture are not the same."""
 
     def body(x):
         y = conv(8, 5, activation="relu", bias_initializer="ones")(x)

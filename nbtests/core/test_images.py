@@ -872,7 +872,7 @@ def test_other_shapes_are_refused(name, kind):
         (STRICT | MEASURING | CUTTING)[name](SHAPES[kind]())
 
 
-@pytest.mark.parametrize("kind", set(VALUES) | {"floats"})
+@pytest.mark.parametrize("kind", [*VALUES, "floats"])
 @pytest.mark.parametrize("name", OF_BYTES)
 def test_only_bytes_are_turned_into_floats(name, kind):
     """images.to_float(images.to_float(x)) gave 0.0039 for white."""
