@@ -779,9 +779,9 @@ STRICT = {
     "damage.night": damage.night,
     "damage.autumn": damage.autumn,
     "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
-    "tiles.apply": lambda x: tiles.apply(ESPCN, x, 2),
+    "tiles.apply": lambda x: tiles.apply(ESPCN, x),
     "plots.slider": lambda x: plots.slider(x, x, "alt"),
-    "photo.portrait": lambda x: photo.portrait(ESPCN, x, 2),
+    "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "photo.suggest": photo.suggest,
     "photo.diagnose": photo.diagnose,
     "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
@@ -813,19 +813,20 @@ CUTTING = {
 OF_BYTES = {
     "images.to_float": images.to_float,
     "batching.batches": lambda x: batching.batches(x[None], x[None], 1),
-    "adversarial.batches": lambda x: adversarial.batches(x[None], x[None], 16),
+    "adversarial.unpaired_batches": lambda x: adversarial.unpaired_batches([x[None]] * 2, 16),
     "adversarial.Scenes": lambda x: adversarial.Scenes(x[None], x[None]),
     "training.LiveCurve": lambda x: training.LiveCurve(x[None], x[None], 30),
 }
 NAMES = {"picture", "pictures", "hr", "lr", "truth", "before", "a"}  # of parameters
 NOT_PICTURES = {  # paths, and tensors inside a network
     "batching.prepare",
+    "train.split",
     "train.train",
     "adversarial.absolute_loss",
     "adversarial.pixel_loss",
     "adversarial.feature_loss",
 }
-INNER = {"tiles.laid", "tiles.pieces", "images.bleed"}  # called with what was checked before
+INNER = {"tiles.pieces"}  # called with what was checked before
 
 
 def good(h=48, w=48):
