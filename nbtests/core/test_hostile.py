@@ -38,8 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ["JPEG", "PNG", "GIF", "TIFF", "WEBP"]
 FILES = 1000  # of each format
 # Pillow 11.3, which Colab has, shows unwritten memory in place of a TIFF's damaged strips, because
-# its libtiff leaves it so. There it is the reader's own memory. The page, which serves many, asks for
-# Pillow 13, where it does not happen
+# its libtiff leaves it so. There it is the reader's own memory. The page, which serves many, asks
+# for Pillow 13, where it does not happen
 SAFE = int(PIL.__version__.split(".")[0]) >= 13
 SLOW, LARGE = 5, 1024  # what no file may take: seconds, and MiB above what the imports take
 NUMBERS = [
