@@ -81,7 +81,7 @@ def draw_sets(folder):
     """Write small stand-ins of the sets that `full` reads, each in its published layout."""
     random = np.random.default_rng(0)
     for k in range(24):
-        draw(folder / f"own/{k}.png", 144, 160, random)
+        draw(folder / f"own/{k}.png", 208, 224, random)
     rows = ["low_res,high_res"]
     for k in range(24):
         high = images.read(draw(folder / f"unsplash/high res/{k}.png", 192, 208, random))
