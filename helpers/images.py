@@ -296,7 +296,7 @@ def _check_shape(picture):
 
 
 def check_values(picture: np.ndarray, beyond: float = 0.5) -> None:
-    """Raise ValueError unless the values are floats in [0, 1], or `beyond` as a network's are."""
+    """Raise ValueError unless the values are floats in [0, 1], outside by `beyond` at most."""
     values = np.asarray(picture)
     low, high = values.min(initial=0), values.max(initial=0)
     if (

@@ -19,7 +19,7 @@ from helpers.images import Box
 plt.style.use(ROOT / "helpers" / "course.mplstyle")
 
 GREY, BLUE, BLACK, ORANGE, GREEN = plt.rcParams["axes.prop_cycle"].by_key()["color"][:5]
-AMPLIFIED = 20  # so far outside [0, 1] may a difference lie that is drawn many times as strong
+AMPLIFIED = 20  # a difference that is drawn eight times as strong may lie so far outside [0, 1]
 RESULT = "application/vnd.image-restoration-course.result+json"
 
 

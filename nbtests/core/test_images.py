@@ -6,6 +6,7 @@ import warnings
 import zlib
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import tifffile
@@ -980,6 +981,7 @@ def test_what_is_drawn_may_be_amplified_and_no_more(name, kind):
     with pytest.raises(ValueError, match=r"expected floats in \[0, 1\], got \w+ from"):
         DRAWING[name](VALUES[kind]())
     DRAWING[name](0.5 + 8 * (good() - good().mean()))
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", [*STRICT, *ANY_SHAPE, *DRAWING])
