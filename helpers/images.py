@@ -263,11 +263,13 @@ def _check_shape(picture):
         raise ValueError(f"expected one picture, (height, width, 3), got an array of shape {shape}")
 
 
-def check_values(picture: np.ndarray) -> None:
-    """Raise ValueError unless the values are floats in [0, 1]; a network may miss that by 0.5."""
+def check_values(picture: np.ndarray, beyond: float = 0.5) -> None:
+    """Raise ValueError unless the values are floats in [0, 1], outside by `beyond` at most."""
     values = np.asarray(picture)
     low, high = values.min(initial=0), values.max(initial=0)
-    if values.dtype.kind != "f" or not -0.5 <= low <= high <= 1.5:  # NaN compares as false
+    if (
+        values.dtype.kind != "f" or not -beyond <= low <= high <= 1 + beyond
+    ):  # NaN compares as false
         raise ValueError(
             f"expected floats in [0, 1], got {values.dtype} from {low} to {high}; images.to_float "
             "turns uint8 into floats, values up to 255 need a division by 255, and NaN comes from "

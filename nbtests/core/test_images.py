@@ -6,6 +6,7 @@ import warnings
 import zlib
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -799,9 +800,12 @@ ANY_SHAPE = {
     "images.to_uint8": images.to_uint8,
     "images.rounded": images.rounded,
     "images.check_values": images.check_values,
+    "plots.jpeg_uri": plots.jpeg_uri,
+}
+# These draw amplified differences, too
+DRAWING = {
     "plots.sheet": lambda x: plots.sheet({"a": x}, "title"),
     "plots.compare": lambda x: plots.compare({"a": x}, "title"),
-    "plots.jpeg_uri": plots.jpeg_uri,
 }
 # These only cut, so that the values do not count
 CUTTING = {
@@ -860,10 +864,19 @@ def test_values_outside_0_to_1_are_refused(name, kind, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [*STRICT, *ANY_SHAPE])
+@pytest.mark.parametrize("kind", [kind for kind in VALUES if kind != "-1 to 1"])
+@pytest.mark.parametrize("name", DRAWING)
+def test_what_is_drawn_may_be_amplified_and_no_more(name, kind):
+    with pytest.raises(ValueError, match=r"expected floats in \[0, 1\], got \w+ from"):
+        DRAWING[name](VALUES[kind]())
+    DRAWING[name](0.5 + 8 * (good() - good().mean()))
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", [*STRICT, *ANY_SHAPE, *DRAWING])
 def test_bytes_are_refused_where_floats_are_worked_on(name):
     with pytest.raises(ValueError, match=r"got uint8 from 0 to \d+; images\.to_float turns"):
-        (STRICT | ANY_SHAPE)[name](data.chelsea()[:48, :48])
+        (STRICT | ANY_SHAPE | DRAWING)[name](data.chelsea()[:48, :48])
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -894,7 +907,7 @@ def test_a_network_s_slight_overshoot_passes(name, tmp_path, monkeypatch):
 
 
 def test_every_function_that_takes_a_picture_is_tested_here():
-    tested = {*STRICT, *MEASURING, *ANY_SHAPE, *CUTTING, *OF_BYTES}
+    tested = {*STRICT, *MEASURING, *ANY_SHAPE, *DRAWING, *CUTTING, *OF_BYTES}
     modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
     taking = set()
     for module in [*modules, photo, train]:
