@@ -194,7 +194,7 @@ def measure_all(folders: dict[str, list[Path]], names: list[str], seconds: bool)
 
     Raises
     ------
-    ValueError : an unknown network, or one that none of the sets measures; and what `measure` does
+    ValueError : an unknown network; and what `measure` does
     """
     if unknown := [name for name in names if name not in MEASURED_ON]:
         known = ", ".join(MEASURED_ON)
@@ -209,17 +209,28 @@ def measure_all(folders: dict[str, list[Path]], names: list[str], seconds: bool)
         if not (training.WEIGHTS / f"{network}.safetensors").exists():
             continue
         for name in MEASURED_ON[network]:
-            if name in folders:
-                row = measure(network, name, folders[name]) | about
-                if not seconds:
-                    row["baseline"].pop("seconds")
-                    row["reached"].pop("seconds")
-                rows[network, name] = row
+            if name not in folders:
+                continue
+            row = measure(network, name, folders[name]) | about
+            if not seconds:
+                row["baseline"].pop("seconds")
+                row["reached"].pop("seconds")
+            rows[network, name] = row
+            _keep(rows, path)  # at once: a run takes long, and may be stopped
+    return _ordered(rows)
+
+
+def _ordered(rows: dict[tuple[str, str], dict]) -> list[dict]:
+    """The rows in the order of `MEASURED_ON`."""
     order = [(network, name) for network, sets in MEASURED_ON.items() for name in sets]
-    ordered = [rows[place] for place in order if place in rows]
+    return [rows[place] for place in order if place in rows]
+
+
+def _keep(rows: dict[tuple[str, str], dict], path: Path) -> None:
+    """Write the rows as JSON."""
+    text = json.dumps(_ordered(rows), indent=1, ensure_ascii=False)
     with replacing(path) as part:
-        part.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return ordered
+        part.write_text(f"{text}\n", encoding="utf-8")
 
 
 def table(rows: list[dict], seconds: bool = True) -> str:
