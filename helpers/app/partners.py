@@ -71,12 +71,12 @@ def look(folder: Path, scale: int) -> Found:
     named = [_named(path, folder, stems) for path in others]
     keys = {(n.place, n.base) for n in named if n.side != "low"}
     named = [_without_scale(n, keys) for n in named]
-    here = [n for n in named if n.scale in (None, scale)]
+    here, elsewhere = _by_scale(named, scale)
     low = _pairs(here)
     left_out = {
         "without a partner": [],
         "named neither HR nor LR": [],
-        "of another scale": [n.path for n in named if n.scale not in (None, scale)],
+        "of another scale": [n.path for n in elsewhere],
         "made by restore": results,
     }
     targets = sorted(low)
@@ -174,6 +174,18 @@ def _without_scale(named: Named, keys: set) -> Named:
     if named.side != "low" or not times or (named.place, named.base) in keys:
         return named
     return named._replace(base=named.base[: times.start()], scale=int(times[1]))
+
+
+def _by_scale(named: list[Named], scale: int) -> tuple[list[Named], list[Named]]:
+    """Those of this scale and those of another. An original without a low picture fits any."""
+    with_low = {(n.place, n.base) for n in named if n.side == "low"}
+    here = []
+    elsewhere = []
+    for n in named:
+        alone = n.side != "low" and (n.place, n.base) not in with_low
+        side = here if alone or n.scale in (None, scale) else elsewhere
+        side.append(n)
+    return here, elsewhere
 
 
 def _pairs(named: list[Named]) -> dict[Path, Path]:

@@ -236,6 +236,14 @@ def test_low_pictures_of_another_scale_are_counted(tmp_path, capsys):
     assert "1 pictures ×2" in measured(capsys, tmp_path / "all", "--scale", 2)[1]
 
 
+def test_the_standard_s_targets_alone_fit_any_scale(tmp_path, capsys):
+    images.write(tmp_path / "all/img_001_SRF_4_HR.png", square(0))
+    assert "1 pictures ×2" in measured(capsys, tmp_path / "all", "--scale", 2)[1]
+    images.write(tmp_path / "all/img_001_SRF_4_LR.png", images.reduce(square(0), 4))
+    status, _, err = run(capsys, tmp_path / "all", "--scale", 2)
+    assert status == 2 and "2 of another scale; add originals, or give their --scale" in err
+
+
 def test_missing_partners_are_counted_and_named(tmp_path, capsys):
     write_pair(tmp_path / "all", "HR/0001.png", "LR_bicubic/X4/0001x4.png")
     images.write(tmp_path / "all/HR/0002.png", square(1))

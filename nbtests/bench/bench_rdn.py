@@ -50,7 +50,8 @@ def published(name: str, pictures: Path, weights: Path) -> str:
         for path in images.find(pictures):
             if not path.stem.endswith("_LR"):
                 images.write(Path(folder) / f"{path.stem}.png", images.read(path))
-        usable, small, made = benchmark.pairs(Path(folder), scale, "bicubic")
+        usable, left_out, made = benchmark.pairs(Path(folder), scale, "bicubic")
+    small = len(left_out[benchmark.TOO_SMALL])
     heading = (
         f"{len(usable)} pictures ×{scale}, {small} too small; inputs {made}; border {scale} on Y"
     )
