@@ -121,7 +121,7 @@ def measure(network: str, name: str, folders: list[Path]) -> dict:
     ValueError : no picture can be used
     """
     models, expected = benchmark.expectation([network])
-    fit = train.RECIPES[network]["cut"].get("fit", "crop")
+    fit = train.RECIPES[network]["cut"].get("square_by", "crop")
     rows = {}
     small = 0
     for target in tqdm(targets(name, folders, network), desc=f"{network} on {name}", leave=False):
@@ -166,7 +166,8 @@ def _alone(target: Target) -> Iterator[Path]:
 
 def _means(rows: list[dict]) -> dict[str, float]:
     """The mean of each column of `benchmark`."""
-    return {key: round(float(np.mean([row[key] for row in rows])), 6) for key in benchmark.KEYS}
+    columns = [*QUALITY, "seconds"]
+    return {key: round(float(np.mean([row[key] for row in rows])), 6) for key in columns}
 
 
 def machine() -> str:
