@@ -8,7 +8,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-LIMIT = 20_200  # tokens
+LIMIT = 18_900  # tokens
 SKIPPED = {
     tokenize.COMMENT,
     tokenize.NL,

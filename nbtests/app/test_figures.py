@@ -80,9 +80,9 @@ def test_what_is_measured_is_what_benchmark_measures(sets):
         assert row["baseline"][key] == pytest.approx(old[key], abs=1e-6)
         assert row["reached"][key] == pytest.approx(new[key], abs=1e-6)
     gains = {}
-    for k, pair in enumerate(usable):
-        old, new = benchmark.benchmark([pair], 4, models)
-        gains[f"{k}_HR.png"] = new["psnr_y"] - old["psnr_y"]
+    for name, pair in usable.items():
+        old, new = benchmark.benchmark({name: pair}, 4, models)
+        gains[name] = new["psnr_y"] - old["psnr_y"]
     assert row["worst"] == min(gains, key=gains.get)
     assert row["least_gain"] == pytest.approx(min(gains.values()), abs=1e-4)
 
