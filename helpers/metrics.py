@@ -181,5 +181,5 @@ class Table(dict):
 
 
 def _run(network, lr):
-    """Send one whole picture through a Keras network."""
-    return np.asarray(network(lr[None], training=False))[0]
+    """Send one whole picture through a Keras network; what overshoots is clipped, NaN stays."""
+    return np.asarray(network(lr[None], training=False))[0].clip(0, 1)
