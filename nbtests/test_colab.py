@@ -48,6 +48,16 @@ import google.colab  # Colab's kernel has it from the start
 
 installed, here, path, happened = importlib.metadata.distributions, os.getcwd(), list(sys.path), {}
 importlib.metadata.distributions = lambda: [d for d in installed() if d.name.lower() != "imagehash"]
+known = importlib.metadata.version
+
+
+def version(name):
+    if name.lower() == "imagehash":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return known(name)
+
+
+importlib.metadata.version = version
 environment = dict(os.environ)
 for name, cells in json.load(sys.stdin).items():
     os.makedirs(name)
