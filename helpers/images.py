@@ -266,14 +266,14 @@ def _check_shape(picture):
 def check_values(picture: np.ndarray, beyond: float = 0.5) -> None:
     """Raise ValueError unless the values are floats in [0, 1], outside by `beyond` at most."""
     values = np.asarray(picture)
-    low, high = values.min(initial=0), values.max(initial=0)
-    if (
-        values.dtype.kind != "f" or not -beyond <= low <= high <= 1 + beyond
-    ):  # NaN compares as false
+    low = values.min(initial=0)
+    high = values.max(initial=0)
+    near = low >= -beyond and high <= 1 + beyond  # NaN compares as false
+    if values.dtype.kind != "f" or not near:
         raise ValueError(
             f"expected floats in [0, 1], got {values.dtype} from {low} to {high}; images.to_float "
-            "turns uint8 into floats, values up to 255 need a division by 255, and NaN comes from "
-            "a training that has diverged"
+            "turns uint8 into floats, values up to 255 need a division by 255, what a network "
+            "overshoots needs .clip(0, 1), and NaN comes from a training that has diverged"
         )
 
 

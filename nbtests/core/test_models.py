@@ -638,7 +638,9 @@ def imported(name):
 
 @pytest.mark.parametrize("name", ["models", "layers"])
 def test_networks_are_pure_keras(name):
-    strangers = [i for i in imported(name) if not i.startswith(("keras", "helpers.layers", "typing"))]
+    strangers = [
+        i for i in imported(name) if not i.startswith(("keras", "helpers.layers", "typing"))
+    ]
     assert not strangers
     assert any(i.startswith("keras") for i in imported(name))
 
