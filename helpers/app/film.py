@@ -26,25 +26,29 @@ ENCODERS = {".webm": ("libvpx-vp9", {"crf": "24", "cpu-used": "4", "row-mt": "1"
 X264 = ("libx264", {"crf": "18"})
 
 
-def moves(path: str | os.PathLike) -> bool:
+def moves(path: str | os.PathLike, file: Image.Image | None = None) -> bool:
     """Whether a file is a film.
 
     Parameters
     ----------
     path : path-like
         Any file.
+    file : PIL.Image.Image, optional
+        The picture, where it is open already.
 
     Returns
     -------
     bool
         True for a video, by its suffix, and for a GIF of more than one frame.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".gif":
-        return path.suffix.lower() in SUFFIXES
+    suffix = Path(path).suffix.lower()
+    if suffix != ".gif":
+        return suffix in SUFFIXES
     try:
-        with Image.open(path) as file:
-            return getattr(file, "is_animated", False)
+        if file is None:
+            with Image.open(path) as opened:
+                return moves(path, opened)
+        return getattr(file, "is_animated", False)
     except Exception:  # Pillow raises errors of every class; `rewrite` will say what is wrong
         return False
 

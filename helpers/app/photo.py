@@ -431,18 +431,6 @@ def _opened(source: Path) -> AbstractContextManager[Image.Image | None]:
     return images.open_file(source)
 
 
-def _moves(source: Path, file: Image.Image | None) -> bool:
-    """Whether an opened file is a film: a video, or a GIF of more than one frame."""
-    if file is None:
-        return True
-    if source.suffix.lower() != ".gif":
-        return False
-    try:
-        return getattr(file, "is_animated", False)
-    except Exception:  # A damaged frame; `images.decode` will say what is wrong
-        return False
-
-
 def _has_alpha(file: Image.Image) -> bool:
     """Whether the result gets an alpha channel; 16-bit grey is laid on white instead."""
     return file.has_transparency_data and not file.mode.startswith("I")
@@ -451,7 +439,7 @@ def _has_alpha(file: Image.Image) -> bool:
 def _target(source: Path, file: Image.Image | None, to_folder: AnyPath, scale: int) -> Path:
     """`result_path` of an opened file."""
     suffix = source.suffix.lower()
-    if _moves(source, file):
+    if film.moves(source, file):
         if suffix not in film.KEPT:
             suffix = ".mkv"
     else:
@@ -469,7 +457,7 @@ def _restore(
     label = LABEL.format(label or model.name)
     if target.exists() and target.samefile(source):
         raise ValueError(f"the result would replace its own source {source}; choose another folder")
-    if _moves(source, file):
+    if film.moves(source, file):
         if faces is not None:
             raise ValueError(
                 f"{source} moves, and a portrait stands still; restore it without portrait"

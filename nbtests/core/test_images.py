@@ -755,6 +755,22 @@ def test_crop_box_holds_its_box():
     assert (square[5:15, 5:15] == 1).all()
 
 
+def test_a_camera_harms_in_many_ways_and_sometimes_not_at_all():
+    """One picture of twelve stays as it is; the same seed draws the same damage."""
+    picture = images.to_float(data.astronaut()[100:196, 180:276])
+    results = [damage.camera(picture, [seed, 7]) for seed in range(240)]
+    for result in results:
+        assert result.shape == picture.shape
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, images.rounded(result))
+    np.testing.assert_array_equal(results[5], damage.camera(picture, [5, 7]))
+    scores = np.array([metrics.psnr(picture, result) for result in results])
+    assert 8 <= np.isinf(scores).sum() <= 36  # 20 are expected
+    finite = scores[np.isfinite(scores)]
+    assert finite.min() < 27
+    assert finite.max() > 40
+
+
 # What is no picture, for each function that takes one
 
 BOX = images.Box(2, 2, 8, 8)

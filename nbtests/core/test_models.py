@@ -185,6 +185,13 @@ def test_unet_corrects_in_float32_under_mixed_precision():
 def test_cae_has_the_sizes_that_its_lesson_tells():
     assert models.cae().count_params() == 1_219_427
     assert models.cae(skips=False).count_params() == 1_025_891
+
+
+def test_an_untrained_restorer_changes_nothing():
+    model = models.restorer()
+    assert model.count_params() == 584_556
+    picture = np.random.default_rng(0).random((2, 24, 40, 3), np.float32)
+    np.testing.assert_array_equal(model(picture, training=False), picture)
     assert models.cae(latent=8).get_layer("latent").filters == 8
 
 
