@@ -281,7 +281,7 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     picture : ndarray
         (h, w, 3) float in [0, 1].
     quality : int
-        1 to 95.
+        1 to 100, as Pillow takes it.
 
     Returns
     -------
@@ -334,7 +334,7 @@ def camera(picture: np.ndarray, seed: Seed) -> np.ndarray:
     Returns
     -------
     ndarray
-        Shape and dtype kept. Lesson 10.
+        Shape and dtype kept. It trains `photos_clean`.
     """
     check(picture)
     random = _generator(seed)

@@ -263,12 +263,16 @@ def _check_shape(picture):
         raise ValueError(f"expected one picture, (height, width, 3), got an array of shape {shape}")
 
 
-def check_values(picture: np.ndarray, beyond: float = 0.5) -> None:
-    """Raise ValueError unless the values are floats in [0, 1], outside by `beyond` at most."""
+def check_values(picture: np.ndarray, lowest: float = -0.75, highest: float = 3) -> None:
+    """Raise ValueError unless the values are floats in [0, 1] or what a network makes of them.
+
+    A network overshoots a little below 0 and more above 1; values from -1 to 1 or up to 255 are
+    another range.
+    """
     values = np.asarray(picture)
     low = values.min(initial=0)
     high = values.max(initial=0)
-    near = low >= -beyond and high <= 1 + beyond  # NaN compares as false
+    near = low >= lowest and high <= highest  # NaN compares as false
     if values.dtype.kind != "f" or not near:
         raise ValueError(
             f"expected floats in [0, 1], got {values.dtype} from {low} to {high}; images.to_float "

@@ -516,7 +516,7 @@ def restorer(width: int = 48):
         (b, h, w, 3) → (b, h, w, 3), float32; h and w multiples of 4, or `tiles.apply` pads.
 
     Source: residual blocks as in EDSR, Lim et al. 2017, arXiv:1707.02921; half the resolution,
-    Zhang et al. 2018, arXiv:1710.04026. Lesson 10.
+    Zhang et al. 2018, arXiv:1710.04026. No lesson builds it; it is the network of `photos_clean`.
     """
     damaged = _input("damaged")
     half = _conv(damaged, width, 4, "halve", strides=2)

@@ -57,7 +57,7 @@ def sheet(pictures: Mapping[str, np.ndarray], title: str, columns: int = 5) -> F
     for ax in axes.flat:
         ax.axis("off")
     for ax, (caption, picture) in zip(axes.flat, pictures.items(), strict=False):
-        images.check_values(picture, AMPLIFIED)
+        images.check_values(picture, -AMPLIFIED, AMPLIFIED)
         ax.imshow(np.clip(picture, 0, 1))
         ax.set_title(caption, loc="center", fontsize=8, fontweight="normal")
     figure.suptitle(title, x=0.01, ha="left")
@@ -96,7 +96,7 @@ def compare(
         height_ratios=heights,
     )
     for column, (name, picture) in zip(axes.T, pictures.items(), strict=True):
-        images.check_values(picture, AMPLIFIED)
+        images.check_values(picture, -AMPLIFIED, AMPLIFIED)
         picture = np.clip(picture, 0, 1)
         column[0].imshow(picture)
         column[0].set_title(name, loc="center")

@@ -74,6 +74,12 @@ def test_conda_gives_the_same_and_writes_no_version_twice():
     assert (pip, packages) == ("pip", {"pip": ["-r requirements.txt"]})
 
 
+def test_no_cell_of_prose_is_longer_than_a_reader_keeps_in_mind(lesson):
+    _, notebook = lesson
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert max(len(source.split()) for source in prose) <= 350
+
+
 def test_address_is_written_everywhere_alike(lesson):
     path, notebook = lesson
     slug = ADDRESS.removeprefix("https://github.com/")
