@@ -147,7 +147,7 @@ def test_radius_of_a_network_inside_a_network():
 WHOLE = {
     "global pooling": lambda x: x * L.GlobalAveragePooling2D(keepdims=True)(x),
     "normalisation within": lambda x: build([L.GroupNormalization(-1), conv()])(x),
-    "attention": lambda x: L.Attention()([x, x]),
+    "attention": lambda x: L.MultiHeadAttention(1, 3, attention_axes=(1, 2))(x, x),
     "other axis": lambda x: L.Softmax(axis=1)(x),
     "an operation": lambda x: conv()(x) - keras.ops.mean(x, axis=(1, 2), keepdims=True),
 }
