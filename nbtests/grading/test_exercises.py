@@ -247,7 +247,7 @@ def test_more_exercises_than_columns_are_refused(tmp_path):
     headings = [i for i, cell in enumerate(notebook.cells) if exercises._is_heading(cell)]
     last = notebook.cells[headings[-1] :]
     for number in range(len(headings) + 1, exercises.MOST + 2):
-        again = [cell.copy() for cell in last]
+        again = [nbformat.from_dict(cell | {"id": f"{cell.id}-{number}"}) for cell in last]
         again[0].source = f"## {number}{last[0].source[4:]}"
         notebook.cells += again
     nbformat.write(notebook, tmp_path / "11_six.ipynb")
