@@ -1,6 +1,7 @@
 """`fetch --from`: the Kaggle sets from a folder or a zip, whole, broken or hostile."""
 
 import io
+import os
 import random
 import shutil
 import stat
@@ -175,9 +176,9 @@ def test_leftovers_of_a_killed_run_are_never_written_through(sets, tmp_path, mon
     content = theirs.read_bytes()
     to = tmp_path / "to/img_align_celeba"
     to.mkdir(parents=True)
-    (to / f".{sources.os.getpid()}.part.000000.jpg").hardlink_to(theirs)
+    (to / f".{os.getpid()}.part.000000.jpg").hardlink_to(theirs)
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(sources.shutil, "copyfileobj", lambda source, file: file.write(b"half"))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda source, file: file.write(b"half"))
     with pytest.raises(ValueError, match="4 bytes instead of"):
         download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
     assert theirs.read_bytes() == content
@@ -213,7 +214,7 @@ def kaggle_out_of_reach(monkeypatch):
     def refuse(handle):
         raise ConnectionError(f"Kaggle was asked for {handle}")
 
-    monkeypatch.setattr(sources, "kaggle", refuse)
+    monkeypatch.setattr(sources.sets, "kaggle", refuse)
 
 
 def test_without_an_origin_what_is_there_is_used_or_kaggle_asked(sets, tmp_path):
@@ -431,7 +432,7 @@ def test_a_table_that_lists_what_climbs_out_brings_nothing_there(sets, tmp_path,
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("list_eval_partition.csv", f"image_id,partition\n{name},0\n1.jpg,0\n")
         file.writestr(f"img_align_celeba/{name}", b"evil")
-        file.writestr("img_align_celeba/1.jpg", b"good")
+        file.write(next((sets / "celeba").rglob("*.jpg")), "img_align_celeba/1.jpg")
     to = tmp_path / "in" / "deep" / "to"
     try:
         with pytest.warns(UserWarning, match="1 of 2"):
@@ -447,6 +448,7 @@ def test_a_member_that_is_no_plain_file_becomes_one(archive, kind):
     info = zipfile.ZipInfo("img_align_celeba/img_align_celeba/000000.jpg")
     info.external_attr = (kind | 0o777) << 16
     with zipfile.ZipFile(archive) as file:
+        picture = file.read(info.filename)
         content = {
             member.filename: file.read(member)
             for member in file.infolist()
@@ -455,11 +457,11 @@ def test_a_member_that_is_no_plain_file_becomes_one(archive, kind):
     with zipfile.ZipFile(archive, "w") as file:
         for name, data in content.items():
             file.writestr(name, data)
-        file.writestr(info, "/etc/passwd")
+        file.writestr(info, picture)
     to = download.fetch("celeba", origin=archive, to=archive.parent / "to")
-    picture = to / "img_align_celeba/000000.jpg"
-    assert picture.is_file() and not picture.is_symlink()
-    assert picture.read_text() == "/etc/passwd"
+    path = to / "img_align_celeba/000000.jpg"
+    assert path.is_file() and not path.is_symlink()
+    assert path.read_bytes() == picture
 
 
 def test_a_bomb_that_no_table_lists_is_never_lit(archive):
@@ -485,12 +487,12 @@ def test_a_zip_that_is_larger_than_the_disk_is_refused_before_it_is_unpacked(arc
     claiming(archive, "huge.jpg", file_size=1 << 60, compress_size=1000)
     refuses(archive, "unpacks to 1152921504.6 GB", "are free", "nothing was unpacked")
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 100, 100)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     refuses(archive, "0.0 GB are free")
 
 
 def test_a_table_that_is_too_large_for_one_is_not_read(archive, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_TABLE", 50)
+    monkeypatch.setattr(sources.sets, "LARGEST_TABLE", 50)
     refuses(archive, "the table in", "get another copy")
 
 
@@ -585,7 +587,7 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(
         copy(source, file)
 
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(sources.shutil, "copyfileobj", interrupted)
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
     to = tmp_path / "to"
     with pytest.raises(KeyboardInterrupt):
         download.fetch("celeba", origin=origin, to=to)
@@ -608,7 +610,7 @@ def test_a_full_disk_says_so(tmp_path, speckle, on_full_disk):
     (tmp_path / "in/list_eval_partition.csv").write_text("image_id,partition\n1.jpg,0\n")
     origin = zipped(tmp_path / "in", tmp_path / "set.zip")
     with pytest.raises(OSError, match=r"cannot write to/img_align_celeba/1\.jpg.*free space"):
-        on_full_disk(sources._fetch_set, "celeba", origin, Path("to"))
+        on_full_disk(sources.fetch, "celeba", Path("to"), origin)
     assert not tree(tmp_path / "to")
 
 
