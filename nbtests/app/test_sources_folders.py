@@ -91,7 +91,7 @@ def test_own_copies_the_tree_byte_by_byte(mine, tmp_path):
 
 def test_own_lists_what_it_refuses_with_a_reason(mine, tmp_path):
     to = tmp_path / "to"
-    with pytest.warns(UserWarning, match=r"2 of 4 pictures refused, see .*refused\.csv"):
+    with pytest.warns(UserWarning, match=r"2 of 4 pictures refused .*, see .*refused\.csv"):
         download.fetch("own", origin=mine, to=to)
     reasons = {row["file"]: row["reason"] for row in table(to / "refused.csv")}
     assert set(reasons) == {str(mine / "deeper" / "page.jpg"), str(mine / "half.png")}

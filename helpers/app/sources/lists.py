@@ -46,17 +46,19 @@ def write_refused(folder: Path, refused: list[tuple[str, str]], total: int) -> N
     ------
     ValueError : everything is refused
     """
-    (folder / "refused.csv").unlink(missing_ok=True)
+    table = folder / "refused.csv"
+    table.unlink(missing_ok=True)
     if not refused:
         return
-    _, first = refused[0]
     if len(refused) == total:
-        raise ValueError(f"none of {total} pictures can be used; the first: {first}")
+        raise ValueError(f"none of {total} pictures can be used; the first: {refused[0][1]}")
     rows = [[_encodable(name), _encodable(reason)] for name, reason in refused]
-    write_csv(folder / "refused.csv", ["file", "reason"], rows)
-    table = folder / "refused.csv"
+    write_csv(table, ["file", "reason"], rows)
+    few = ", ".join(name for name, _ in refused[:3])
+    if len(refused) > 3:
+        few += ", …"
     warnings.warn(
-        f"{len(refused)} of {total} pictures refused, see {table}; the first: {first}",
+        f"{len(refused)} of {total} pictures refused ({few}), see {table}",
         stacklevel=5,
     )
 

@@ -17,7 +17,7 @@ from helpers.batching import parallel_map
 Colour = tuple[int, int, int]  # red, green and blue in steps of 8 of 255
 PLAIN = 3  # of 255: steps that JPEG leaves in one colour
 BITS = 8  # at most so many of 64 differ between two copies
-BLOCK = 2048  # hashes that are compared at once, with as many others
+BLOCK = 1024  # hashes that are compared at once, with as many others
 
 
 def survey(folder: str | os.PathLike) -> list[dict]:
@@ -79,27 +79,43 @@ def first_copies(looks: Sequence[int | Colour | None]) -> list[int | None]:
             first[place] = earlier if earlier != place else None
     hashed = [place for place, look in enumerate(looks) if isinstance(look, int)]
     hashes = np.array([looks[place] for place in hashed], np.uint64)
-    for place, earlier in zip(hashed, _first_near(hashes), strict=True):
+    for place, earlier in zip(hashed, _first_near(hashes).tolist(), strict=True):
         first[place] = hashed[earlier] if earlier >= 0 else None
     return first
 
 
-def _first_near(hashes: np.ndarray) -> list[int]:
+def _first_near(hashes: np.ndarray) -> np.ndarray:
     """For each of n uint64 the place of the first before it within `BITS` bits; -1 without one.
 
-    Every pair is compared, a block of rows with a block of columns at a time.
+    Of the 9 parts of 7 bits of two near hashes at least one is equal, because 8 bits can change 8
+    parts at most. So only hashes with an equal part are compared (multi-index hashing).
     """
+    none = len(hashes)
+    first = np.full(len(hashes), none)
+    for shift in range(0, 7 * (BITS + 1), 7):
+        parts = hashes >> np.uint64(shift) & np.uint64(127)
+        order = np.argsort(parts, kind="stable")
+        borders = np.flatnonzero(np.diff(parts[order])) + 1
+        for group in np.split(order, borders):
+            near = _first_in_group(hashes[group])
+            hit = near >= 0
+            first[group[hit]] = np.minimum(first[group[hit]], group[near[hit]])
+    return np.where(first < none, first, -1)
+
+
+def _first_in_group(hashes: np.ndarray) -> np.ndarray:
+    """The same by comparing every pair, a block of them at a time."""
     first = np.full(len(hashes), -1)
     for top in range(0, len(hashes), BLOCK):
-        rows = hashes[top : top + BLOCK, None]
         found = first[top : top + BLOCK]
         for left in range(0, top + 1, BLOCK):
-            near = np.bitwise_count(rows ^ hashes[left : left + BLOCK]) <= BITS
+            differing = hashes[top : top + BLOCK, None] ^ hashes[left : left + BLOCK]
+            near = np.bitwise_count(differing) <= BITS
             if left == top:
                 near = np.tril(near, -1)  # only those before
             hit = near.any(axis=1) & (found < 0)
             found[hit] = left + near[hit].argmax(axis=1)
-    return first.tolist()
+    return first
 
 
 def _describe(path: Path) -> tuple[dict, int | Colour | None]:
