@@ -111,8 +111,7 @@ def _fetch_copy(source: str, folder: Path, origin: Path) -> None:
         found = _by_place(origin, files, layout)
         table, listed = _table(origin, found, layout)
         present = _present(origin, listed, found, layout)
-        same = [p for p in present if originals.is_copy(folder / p, found[key(p)])]
-        new = [place for place in present if place not in set(same)]
+        new = [p for p in present if not originals.is_copy(folder / p, found[key(p)])]
         known = target.exists() and target.read_bytes() == table
         part_of_it = known and not any((folder / place).exists() for place in new)
         if not part_of_it:
