@@ -293,6 +293,12 @@ def test_own_counts_the_pictures_of_phones_that_it_passes_over(tmp_path, picture
         (tmp_path / "mine" / name).touch()
     with pytest.warns(UserWarning, match=r"passed over: 2 \.dng"):
         download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
+    (tmp_path / "mine" / "a.png").unlink()
+    with (
+        pytest.warns(UserWarning, match=r"passed over: 2 \.dng"),
+        pytest.raises(FileNotFoundError, match="no pictures in"),
+    ):
+        download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
 
 
 def test_three_plain_colours_are_no_copies(tmp_path, picture):

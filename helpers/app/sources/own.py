@@ -68,8 +68,8 @@ def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
         found = [origin]
     else:
         top = origin
+        _warn_of_others(origin.rglob("*"))
         found = [path for path in images.find(origin) if not path.is_dir()]
-        warn_of_others(origin.rglob("*"))
     inside = folder.resolve()
     found = [path for path in found if not path.parent.resolve().is_relative_to(inside)]
     if not found:
@@ -111,19 +111,17 @@ def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
     """Unpack a zip's pictures; what was refused, and of how many."""
     refused = []
     with originals.opened(origin, folder) as files:
-        names = [PurePosixPath(file.name) for file in files]
-        pictures = [file for file in files if _suffix(file.name) in images.SUFFIXES]
+        _warn_of_others(PurePosixPath(file.name) for file in files)
+        pictures = []
+        for file in files:
+            if PurePosixPath(file.name).suffix.lower() in images.SUFFIXES:
+                pictures.append(file)
         if not pictures:
             raise FileNotFoundError(f"no pictures in {origin}")
-        warn_of_others(names)
         for file in tqdm(pictures, desc="fetch own", leave=False, delay=2):
             if why := _unpack(file, folder):
                 refused.append((file.name, why))
     return refused, len(pictures)
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
 
 
 def _unpack(file: originals.Original, folder: Path) -> str | None:
@@ -149,7 +147,7 @@ def _check(part: Path, name: str) -> None:
         raise ValueError(why.replace(str(part), name))
 
 
-def warn_of_others(paths: Iterable[PurePath]) -> None:
+def _warn_of_others(paths: Iterable[PurePath]) -> None:
     """Count in a warning the pictures of cameras and phones that cannot be read."""
     counts = Counter(path.suffix.lower() for path in paths if not path.name.startswith("."))
     passed = {name: n for name, n in counts.items() if name in OF_CAMERAS - images.SUFFIXES}
