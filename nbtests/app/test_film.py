@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from helpers import ROOT, images
-from helpers.app import film
+from helpers.app import animation, film
 
 TIMES = [0, 40, 80, 200, 240, 500, 540]  # milliseconds: the rate varies
 
@@ -304,7 +304,7 @@ def test_a_gif_keeps_times_loop_and_transparency(tmp_path, clear, loop):
         assert file.info.get("loop") == loop
         assert file.info["comment"] == b"by hand; Restored with x"
         assert [f.info["duration"] for f in ImageSequence.Iterator(file)] == [50, 100, 70]
-    for (old, _), (new, _) in zip(film._gif(source), film._gif(result), strict=True):
+    for (old, _), (new, _) in zip(animation.frames(source), animation.frames(result), strict=True):
         alpha = (
             np.asarray(Image.fromarray(old[..., 3]).resize((64, 48), Image.Resampling.BICUBIC))
             >= 128
