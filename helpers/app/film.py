@@ -247,18 +247,19 @@ class Writer:
         self._mux(self.pictures.encode(coded))
         self.shown.update()
 
+    def _warn(self, words: str) -> None:
+        warnings.warn(f"{self.reader.path}: {words}", stacklevel=6)
+
     def _opaque(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[2] == 4 and self.pictures is None:
-            warnings.warn(
-                f"{self.reader.path}: what is transparent becomes white, because {self.suffix}"
-                " cannot hold transparency",
-                stacklevel=5,
-            )
+            self._warn(f"what is transparent becomes white, because {self.suffix} cannot hold it")
         return images.on_white(picture)
 
     def _start(self, frame: av.VideoFrame, old: tuple, new: tuple) -> None:
         """Add the pictures, first, so that players find them first, and then the other tracks."""
-        self.storage = film_frames.storage(self.suffix, frame, old, new)
+        self.storage = film_frames.storage(self.suffix, self.reader, frame, old, new)
+        if self.storage.square:
+            self._warn("its pixels are made square, because the result's codec knows no others")
         self.pictures = film_frames.add(self.output, self.storage, self.reader, frame, new)
         film_tracks.describe(self.pictures, self.reader.stream)
         self.tracks = film_tracks.add(self.output, self.reader, self.suffix)

@@ -1,8 +1,10 @@
 """A film's frames as course pictures, and course pictures as a film's frames."""
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
+import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation
@@ -34,6 +36,7 @@ class Storage(NamedTuple):
     matrix: int
     primaries: int
     transfer: int
+    square: tuple[int, int] | None  # (h, w), where the codec cannot say that pixels are oblong
 
 
 def depth(pix_fmt: av.VideoFormat) -> int:
@@ -110,7 +113,7 @@ def _upright(pixels: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarra
     return np.ascontiguousarray(pixels[rows, columns])
 
 
-def storage(suffix: str, frame: av.VideoFrame, old: tuple, new: tuple) -> Storage:
+def storage(suffix: str, reader: Reader, frame: av.VideoFrame, old: tuple, new: tuple) -> Storage:
     """How to store the result of a film.
 
     Colours keep the source's resolution and depth: H.264 in 8 bits, H.265 or AV1 in 10 bits, and
@@ -120,8 +123,10 @@ def storage(suffix: str, frame: av.VideoFrame, old: tuple, new: tuple) -> Storag
     ----------
     suffix : str
         The result's.
+    reader : Reader
+        The film.
     frame : av.VideoFrame
-        The source's first.
+        Its first.
     old, new : tuple of int
         Shapes of the first picture before and after: (h, w, 3 or 4) each.
 
@@ -150,11 +155,33 @@ def storage(suffix: str, frame: av.VideoFrame, old: tuple, new: tuple) -> Storag
         pix_fmt = f"yuv{chroma}p10le"
     else:
         codec, options = "libx264", {"crf": "18"}
+        if chroma == "444":  # Where colour is fine, x264 holds it for less visible, and cuts it
+            options["chromaoffset"] = "-6"
         pix_fmt = f"yuv{chroma}p"
     if codec == "libvpx-vp9":
         options |= {"crf": "24", "cpu-used": "4", "row-mt": "1"}
     matrix = BT2020 if frame.color_primaries == ColorPrimaries.BT2020 else BT709
-    return Storage(codec, options, pix_fmt, matrix, frame.color_primaries, frame.color_trc)
+    square = None
+    if codec in ("libvpx-vp9", "libsvtav1"):
+        square = _square(pixel_ratio(reader, frame), new)
+    colours = frame.color_primaries, frame.color_trc
+    return Storage(codec, options, pix_fmt, matrix, *colours, square)
+
+
+def pixel_ratio(reader: Reader, frame: av.VideoFrame) -> Fraction:
+    """A pixel's width by its height, upright."""
+    ratio = reader.stream.sample_aspect_ratio or Fraction(1)
+    return 1 / ratio if display_matrix(frame)[1] else ratio
+
+
+def _square(ratio: Fraction, shape: tuple) -> tuple[int, int] | None:
+    """The size, even, at which oblong pixels become square, and none is lost; else None."""
+    if ratio == 1:
+        return None
+    height, width = shape[:2]
+    if ratio > 1:
+        return height, 2 * round(width * ratio / 2)
+    return 2 * round(height / ratio / 2), width
 
 
 def _chroma(pix_fmt: av.VideoFormat, old: tuple, new: tuple) -> str:
@@ -213,7 +240,7 @@ def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple
     """
     stream = output.add_stream(way.codec, rate=reader.rate, options=way.options)
     context = stream.codec_context
-    stream.height, stream.width = shape[:2]
+    stream.height, stream.width = way.square or shape[:2]
     stream.pix_fmt = way.pix_fmt
     stream.time_base = context.time_base = reader.stream.time_base
     context.bit_rate = 0  # Quality decides
@@ -223,9 +250,8 @@ def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple
     context.color_trc = way.transfer
     if way.codec == "libx265" and output.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # Apple's players know no other
-    if ratio := reader.stream.sample_aspect_ratio:
-        turned = display_matrix(frame)[1]
-        context.sample_aspect_ratio = 1 / ratio if turned else ratio
+    if not way.square:
+        context.sample_aspect_ratio = pixel_ratio(reader, frame)
     return stream
 
 
@@ -244,6 +270,9 @@ def coded(drawn: np.ndarray, way: Storage) -> av.VideoFrame:
     av.VideoFrame
         In the storage's format, without a time.
     """
+    if way.square:
+        wide = cv2.resize(drawn, way.square[::-1], interpolation=cv2.INTER_CUBIC)
+        drawn = np.clip(wide, 0, 1)
     channels = "rgba" if drawn.shape[2] == 4 else "rgb"
     if "10" in way.pix_fmt:
         white = np.float32([WHITE] * 3 + [65535])[: drawn.shape[2]]

@@ -69,6 +69,8 @@ class Reader:
             for packet in self.container.demux():
                 if packet.size == 0 and packet.dts is not None:
                     continue  # AVI's word for a picture that is shown on
+                if packet.duration and packet.duration >= 1 << 31:
+                    packet.duration = 0  # FFmpeg's slip, where Ogg cuts more than the packet holds
                 offset = round(starts / packet.time_base)
                 if packet.pts is not None:
                     packet.pts -= offset

@@ -1,6 +1,7 @@
 """What a film holds beside its pictures: sounds, subtitles, attachments, chapters, texts."""
 
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ TEXTS = {"language", "title", "handler_name", "timecode", "filename", "mimetype"
 STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "comment", "duration"}
 # Sound that a format cannot hold is encoded anew
 ENCODERS = {".mkv": "flac", ".webm": "libopus"}
+JUMP = 0.1  # Seconds; less is the rounding of times, more is a gap in the sound
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
@@ -34,7 +36,8 @@ class Encoded:
     """A sound that is decoded and encoded anew, because the result's format cannot hold it."""
 
     def __init__(self, output, source, codec: str):
-        self.source = source
+        self.source_rate = source.rate
+        self.next = None  # The next sample's number
         rate = source.rate
         if codec == "libopus":
             rate = 48000
@@ -52,10 +55,21 @@ class Encoded:
         """The packets to write for one of the source; the source's last, empty one ends them."""
         written = []
         for frame in packet.decode():
+            self._set_time(frame)
             written += self.stream.encode(frame)
         if packet.size == 0:
             written += self.stream.encode(None)
         return written
+
+    def _set_time(self, frame: av.AudioFrame) -> None:
+        """Count samples: a source's own times are rounded, and may be missing at the end."""
+        if frame.pts is not None:
+            at = round(frame.pts * frame.time_base * self.source_rate)
+            if self.next is None or abs(at - self.next) > JUMP * self.source_rate:
+                self.next = at
+        frame.pts = self.next or 0
+        frame.time_base = Fraction(1, self.source_rate)
+        self.next = frame.pts + frame.samples
 
 
 def add(output, reader: Reader, suffix: str) -> dict:
