@@ -168,7 +168,9 @@ def rewrite(
     with (
         film_reader.opened(source) as reader,
         replacing(target) as part,
-        av.open(str(part), "w", format=FORMATS.get(suffix)) as output,
+        av.open(
+            str(part), "w", FORMATS.get(suffix), film_tracks.options(reader.container, suffix)
+        ) as output,
     ):
         said = "; ".join([*_comments(reader.container), label])
         output.metadata.update(film_tracks.texts(reader.container, said))

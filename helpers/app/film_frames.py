@@ -1,5 +1,6 @@
 """A film's frames as course pictures, and course pictures as a film's frames."""
 
+import os
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation
 from helpers import images
 from helpers.app.film_reader import Reader
 
+os.environ.setdefault("SVT_LOG", "1")  # The encoder of AV1 tells its settings otherwise
 # Without these flags FFmpeg rounds down, and each film comes out darker by 1 of 255
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 EXACT |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP

@@ -17,7 +17,8 @@ SEES_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # Broadcasts and discs: the clock may start anywhere, and the first pictures may lack their key
 STREAMED = {"mpegts", "mpeg"}
 # Formats that say of each track how long it is
-EXACT = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+EXACT = {MP4, "matroska,webm"}
 LARGEST_RATE = 1000  # Frames a second; a header that says more is wrong
 
 
@@ -32,6 +33,8 @@ class Reader:
         The opened film.
     stream : av.VideoStream
         Its pictures.
+    rate : Fraction
+        Its frames a second.
     """
 
     def __init__(self, path: Path, container):
@@ -41,15 +44,13 @@ class Reader:
         if self.stream is None:
             raise ValueError(f"{path} holds no film, or its end is missing; get the file again")
         self._decoder = _decoder(self.stream)
-        rate = self.stream.average_rate
-        if not rate or rate > LARGEST_RATE:
-            rate = self.stream.guessed_rate
-        self.rate = rate if rate and rate <= LARGEST_RATE else Fraction(25)
+        self.rate = frame_rate(self.stream)
         self._step = max(1, int(1 / (self.rate * self.stream.time_base)))
         self._waiting = None  # The next frame's time says how long it lasts
         self._size = None
         self._deinterlacer = None
-        self._ends = {}
+        self._ends = {}  # {index of a track: seconds}, and so the next
+        self._clocks = {}
 
     def packets(self) -> Iterator[av.Packet]:
         """Every track's packets, on a clock that starts with the film.
@@ -78,6 +79,7 @@ class Reader:
                     self._note_end(packet, float(packet.pts * packet.time_base + duration))
                 if packet.dts is not None:
                     packet.dts -= offset
+                    self._check_clock(packet)
                 if packet.is_corrupt:
                     self._fail(packet.pts)
                 yield packet
@@ -85,6 +87,17 @@ class Reader:
             raise ValueError(
                 f"{self.path}: a track begins within the film; convert it by another program first"
             ) from error
+
+    def _check_clock(self, packet: av.Packet) -> None:
+        """ValueError where a track's clock starts anew, as in files that were joined end to end."""
+        now = float(packet.dts * packet.time_base)
+        last = self._clocks.get(packet.stream.index, now)
+        if now < last - 1:
+            raise ValueError(
+                f"{self.path}: its clock starts anew at {last:.1f} s; cut it there, and restore the"
+                " parts"
+            )
+        self._clocks[packet.stream.index] = now
 
     def _note_end(self, packet: av.Packet, end: float) -> None:
         index = packet.stream.index
@@ -188,24 +201,21 @@ class Reader:
         if frame.pts is None:
             return 0 if last is None else last.pts + self._step
         pts = self._ticks(frame, frame.pts)
-        if last is None:
-            return pts
-        if (last.pts - pts) * self.stream.time_base > 1:
-            raise ValueError(
-                f"{self.path}: its clock starts anew at {float(last.pts * last.time_base):.1f} s;"
-                " cut it there, and restore the parts"
-            )
-        return max(pts, last.pts + 1)
+        return pts if last is None else max(pts, last.pts + 1)
 
     def _last_duration(self, frame: av.VideoFrame) -> int:
         """How long the last frame lasts: until the track ends, where the film says so."""
         duration = frame.duration or self._step
+        kind = self.container.format.name
         ends = _declared_end(self.stream)
         if ends is None and len(self.container.streams) == 1:
             ends = (self.container.duration or 0) / 1e6
-        if self.container.format.name in EXACT and ends:
-            duration = max(duration, round(ends / self.stream.time_base) - frame.pts)
-        return duration
+        if kind not in EXACT or not ends:
+            return duration
+        left = round(ends / self.stream.time_base) - frame.pts
+        if kind == MP4 and left > 0:  # Its frames' own durations are those of their coded order
+            return left
+        return max(duration, left)
 
     def check_whole(self) -> None:
         """Check that the film reached its end.
@@ -268,6 +278,25 @@ def is_attached(stream) -> bool:
         True for a still.
     """
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def frame_rate(stream) -> Fraction:
+    """A stream's frames a second.
+
+    Parameters
+    ----------
+    stream : av.VideoStream
+        A film's pictures.
+
+    Returns
+    -------
+    Fraction
+        25 where the film says nothing that can be.
+    """
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and rate <= LARGEST_RATE:
+            return rate
+    return Fraction(25)
 
 
 def _pictures(container):

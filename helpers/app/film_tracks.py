@@ -210,6 +210,25 @@ def texts(container, comment: str) -> dict[str, str]:
     return kept | {"comment": comment}
 
 
+def options(container, suffix: str) -> dict[str, str]:
+    """What the result's writer is told.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        The source.
+    suffix : str
+        The result's.
+
+    Returns
+    -------
+    dict[str, str]
+        Options of FFmpeg: for a camera's own texts, such as Apple's, a place that holds any.
+    """
+    own = any(key.startswith("com.") for key in container.metadata)
+    return {"movflags": "use_metadata_tags"} if own and suffix in (".mov", ".mp4", ".m4v") else {}
+
+
 def _chapters(container) -> list[dict]:
     """The source's chapters, on the result's clock."""
     chapters = container.chapters()

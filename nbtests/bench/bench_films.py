@@ -262,9 +262,10 @@ def decoded(path: Path, told: dict, interlaced: bool) -> np.ndarray:
 
 def heard(path: Path, told: dict, index: int) -> np.ndarray:
     """A sound, 8,000 samples a second, from the film's start."""
-    start = round(8000 * float(told["format"].get("start_time", 0)))
+    start = told["format"].get("start_time", 0)
     words = ["-copyts", "-i", str(path), "-map", f"0:a:{index}", "-ac", "1"]
-    words += ["-af", f"aresample=8000:async=1:first_pts={start}", "-f", "s16le", "-"]
+    clock = f"asetpts=PTS-{start}/TB,aresample=8000:async=1:first_pts=0"
+    words += ["-af", clock, "-f", "s16le", "-"]
     return np.frombuffer(run(words), np.int16).astype(np.float64)
 
 
