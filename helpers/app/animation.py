@@ -222,9 +222,18 @@ def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
         rest = list(rest)
     encoded = io.BytesIO()  # Pillow's own writers do not notice a full disk
     first.save(encoded, kind, save_all=True, append_images=rest, **options)
+    if kind == "WEBP" and clear:
+        _flag_alpha(encoded)
     with replacing(target) as part:
         part.write_bytes(encoded.getbuffer())
     return target
+
+
+def _flag_alpha(webp: io.BytesIO) -> None:
+    """Say in a WebP's header that it is transparent: libwebp looks only within what moves."""
+    header = webp.getbuffer()
+    if header[12:16] == b"VP8X":
+        header[20] |= 0x10
 
 
 def _palette(pixels: np.ndarray) -> Image.Image:
