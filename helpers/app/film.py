@@ -203,6 +203,7 @@ class Writer:
         self.output = output
         self.suffix = suffix
         self.pictures = None  # The first frame names the size, so the other tracks wait for it
+        self.coder = None
         self.tracks = {}
         self.waiting = []
         self.durations = {}
@@ -243,7 +244,7 @@ class Writer:
         drawn = beside(self.draw, picture)
         if self.pictures is None:
             self._start(frame, picture.shape, drawn.shape)
-        coded = film_frames.coded(drawn, self.storage)
+        coded = self.coder(drawn)
         coded.pts, coded.time_base = frame.pts, frame.time_base
         self.durations[frame.pts] = frame.duration
         self._mux(self.pictures.encode(coded))
@@ -259,10 +260,11 @@ class Writer:
 
     def _start(self, frame: av.VideoFrame, old: tuple, new: tuple) -> None:
         """Add the pictures, first, so that players find them first, and then the other tracks."""
-        self.storage = film_frames.storage(self.suffix, self.reader, frame, old, new)
-        if self.storage.square:
+        way = film_frames.storage(self.suffix, self.reader, frame, old, new)
+        self.coder = film_frames.Coder(way, frame, new)
+        if way.square:
             self._warn("its pixels are made square, because the result's codec knows no others")
-        self.pictures = film_frames.add(self.output, self.storage, self.reader, frame, new)
+        self.pictures = film_frames.add(self.output, way, self.reader, frame, new)
         film_tracks.describe(self.pictures, self.reader.stream)
         self.tracks = film_tracks.add(self.output, self.reader, self.suffix)
         for packet in self.waiting:

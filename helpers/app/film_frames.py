@@ -153,10 +153,11 @@ def storage(suffix: str, reader: Reader, frame: av.VideoFrame, old: tuple, new: 
         codec, options = "libvpx-vp9", {}
         pix_fmt = f"yuv{chroma}p"
     elif deep:
-        codec, options = "libx265", {"crf": "18", "x265-params": _x265(frame)}
+        codec, options = "libx265", {"crf": "18", "a53cc": "0"}
+        options["x265-params"] = _x265(frame)
         pix_fmt = f"yuv{chroma}p10le"
     else:
-        codec, options = "libx264", {"crf": "18"}
+        codec, options = "libx264", {"crf": "18", "a53cc": "0"}
         if chroma == "444":  # Where colour is fine, x264 holds it for less visible, and cuts it
             options["chromaoffset"] = "-6"
         pix_fmt = f"yuv{chroma}p"
@@ -257,35 +258,54 @@ def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple
     return stream
 
 
-def coded(drawn: np.ndarray, way: Storage) -> av.VideoFrame:
-    """A picture as a frame for the encoder.
+class Coder:
+    """Makes frames for the encoder of pictures.
 
     Parameters
     ----------
-    drawn : np.ndarray
-        (h, w, 3 or 4), float in [0, 1].
     way : Storage
         As `storage` says.
-
-    Returns
-    -------
-    av.VideoFrame
-        In the storage's format, without a time.
+    frame : av.VideoFrame
+        The film's first, which tells where between the pixels colours are sampled.
+    shape : tuple of int
+        The pictures': (h, w, 3 or 4).
     """
-    if way.square:
-        wide = cv2.resize(drawn, way.square[::-1], interpolation=cv2.INTER_CUBIC)
-        drawn = np.clip(wide, 0, 1)
-    channels = "rgba" if drawn.shape[2] == 4 else "rgb"
-    if "10" in way.pix_fmt:
-        white = np.float32([WHITE] * 3 + [65535])[: drawn.shape[2]]
-        pixels = np.round(drawn * white).astype(np.uint16)
-        kind = "rgba64le" if channels == "rgba" else "rgb48le"
-    else:
-        pixels = images.to_uint8(drawn)
-        kind = channels if channels == "rgba" else "rgb24"
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), kind)
-    options = {"dst_colorspace": way.matrix, "dst_color_range": LIMITED, "interpolation": EXACT}
-    frame = frame.reformat(format=way.pix_fmt, **options)
-    frame.color_primaries = way.primaries
-    frame.color_trc = way.transfer
-    return frame
+
+    def __init__(self, way: Storage, frame: av.VideoFrame, shape: tuple):
+        self.way = way
+        height, width = way.square or shape[:2]
+        self.deep = "10" in way.pix_fmt
+        kind = ("rgb", "rgba")[shape[2] - 3] + ("64le" if self.deep else "")
+        kind = {"rgb": "rgb24", "rgb64le": "rgb48le"}.get(kind, kind)
+        self.frame = frame.reformat(width, height, kind, interpolation=EXACT)
+
+    def __call__(self, drawn: np.ndarray) -> av.VideoFrame:
+        """A picture as a frame in the storage's format.
+
+        Parameters
+        ----------
+        drawn : np.ndarray
+            (h, w, 3 or 4), float in [0, 1].
+
+        Returns
+        -------
+        av.VideoFrame
+            Without a time.
+        """
+        if self.way.square:
+            wide = cv2.resize(drawn, self.way.square[::-1], interpolation=cv2.INTER_CUBIC)
+            drawn = np.clip(wide, 0, 1)
+        if self.deep:
+            white = np.float32([WHITE] * 3 + [65535])[: drawn.shape[2]]
+            pixels = np.round(drawn * white).astype(np.uint16)
+        else:
+            pixels = images.to_uint8(drawn)
+        plane = self.frame.planes[0]
+        rows = pixels.reshape(len(pixels), -1).view(np.uint8)
+        padding = plane.line_size - rows.shape[1]
+        plane.update(np.pad(rows, ((0, 0), (0, padding))))
+        options = {"dst_colorspace": self.way.matrix, "dst_color_range": LIMITED}
+        coded = self.frame.reformat(format=self.way.pix_fmt, interpolation=EXACT, **options)
+        coded.color_primaries = self.way.primaries
+        coded.color_trc = self.way.transfer
+        return coded

@@ -185,6 +185,24 @@ def test_fine_colours_keep_their_resolution(tmp_path):
     assert stream_of(twice).pix_fmt == "yuv420p"  # half of the double
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+def test_colours_are_not_shifted_against_the_light(tmp_path, codec):
+    """Colour is sampled at every second pixel; H.264 has these left of where others may."""
+    spot = np.full((48, 64, 3), 0.5, np.float32)
+    spot[20:28, 28:36] = RED
+    source = write(tmp_path / "x.mkv", [spot] * 3, codec=codec, options={"crf": "4"})
+    result, _ = rewrite(source)
+
+    def middle(path):
+        with av.open(str(path)) as container:
+            plane = next(container.decode(video=0)).planes[2]
+        colour = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
+        weight = np.abs(colour.astype(float) - np.median(colour)).sum(axis=0)
+        return (weight * np.arange(len(weight))).sum() / weight.sum()
+
+    assert middle(result) == pytest.approx(middle(source), abs=0.08)
+
+
 def test_a_grey_film_stays_grey(tmp_path):
     grey = corners().mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     source = write(tmp_path / "x.mp4", [grey] * 3)
@@ -202,8 +220,9 @@ def hdr(path, transfer, options=None):
         stream.height, stream.width, stream.pix_fmt = 48, 64, way.pix_fmt
         context = stream.codec_context
         context.colorspace, context.color_primaries, context.color_trc = 9, 9, transfer
+        empty = av.VideoFrame(64, 48, "yuv420p10le")
         for _ in range(4):
-            out.mux(stream.encode(film_frames.coded(corners(), way)))
+            out.mux(stream.encode(film_frames.Coder(way, empty, (48, 64, 3))(corners())))
         out.mux(stream.encode(None))
     return path
 
