@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from helpers import images
 from helpers.app import animation, film_frames, film_reader, film_tracks
 from helpers.app.animation import beside, bleed  # noqa: F401  (others use `film.bleed`)
+from helpers.app.film_reader import LeftOut
 from helpers.files import replacing
 
 # Videos whose format is kept; other videos become .mkv
@@ -250,12 +251,13 @@ class Writer:
         self._mux(self.pictures.encode(coded))
         self.shown.update()
 
-    def _warn(self, words: str) -> None:
-        warnings.warn(f"{self.reader.path}: {words}", stacklevel=6)
+    def _warn(self, words: str, kind: type[Warning] = UserWarning) -> None:
+        warnings.warn(f"{self.reader.path}: {words}", kind, stacklevel=6)
 
     def _opaque(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[2] == 4 and self.pictures is None:
-            self._warn(f"what is transparent becomes white, because {self.suffix} cannot hold it")
+            words = f"what is transparent becomes white, because {self.suffix} cannot hold it"
+            self._warn(words, LeftOut)
         return images.on_white(picture)
 
     def _start(self, frame: av.VideoFrame, old: tuple, new: tuple) -> None:
@@ -264,6 +266,8 @@ class Writer:
         self.coder = film_frames.Coder(way, frame, new)
         if way.square:
             self._warn("its pixels are made square, because the result's codec knows no others")
+        if film_frames.has_dynamic_light(self.reader.path, frame):
+            self._warn("its light by scene (Dolby Vision or HDR10+) is left out", LeftOut)
         self.pictures = film_frames.add(self.output, way, self.reader, frame, new)
         film_tracks.describe(self.pictures, self.reader.stream)
         self.tracks = film_tracks.add(self.output, self.reader, self.suffix)

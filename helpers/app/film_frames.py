@@ -2,6 +2,7 @@
 
 import os
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -91,6 +92,36 @@ def _white(frame: av.VideoFrame) -> float:
         return WHITE
     bits = min(depth(frame.format), 16)
     return ((1 << bits) - 1) << (16 - bits)
+
+
+def has_dynamic_light(path: Path, frame: av.VideoFrame) -> bool:
+    """Whether a film says of each scene how light it is, beside HDR that is whole without that.
+
+    Parameters
+    ----------
+    path : Path
+        The film.
+    frame : av.VideoFrame
+        Its first.
+
+    Returns
+    -------
+    bool
+        For Dolby Vision and HDR10+.
+
+    Raises
+    ------
+    ValueError
+        Where the colours mean nothing without it, as in Dolby Vision's profile 5.
+    """
+    kinds = {data.type for data in frame.side_data}
+    dolby = kinds & {Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER}
+    if dolby and frame.color_trc == ColorTrc.UNSPECIFIED:
+        raise ValueError(
+            f"{path} holds its colours in Dolby Vision alone, which is not understood here; convert"
+            " it to HDR10 or HLG by another program first"
+        )
+    return bool(dolby) or Type.DYNAMIC_HDR_PLUS in kinds
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from helpers.app.film_reader import Reader, begins, is_attached
+from helpers.app.film_reader import LeftOut, Reader, begins, is_attached
 
 # What stays true of a track in its new file
 TEXTS = {"language", "title", "handler_name", "timecode", "filename", "mimetype", "comment"}
@@ -103,6 +103,7 @@ def add(output, reader: Reader, suffix: str) -> dict:
     if lost:
         warnings.warn(
             f"{reader.path}: left out, because {suffix} cannot hold it: {', '.join(lost)}",
+            LeftOut,
             stacklevel=2,
         )
     output.set_chapters(_chapters(reader.container))
@@ -110,11 +111,12 @@ def add(output, reader: Reader, suffix: str) -> dict:
 
 
 def _is_made_anew(stream, container) -> bool:
-    """Whether the result's own writer makes this track: a time code, or chapters as text."""
+    """Whether no viewer misses a track: time code and chapters are written anew, as is an index."""
     if stream.type != "data":
         return False
-    timecode = "timecode" in stream.metadata
-    return timecode or (stream.name == "bin_data" and bool(container.chapters()))
+    if "timecode" in stream.metadata or stream.name == "dvd_nav_packet":
+        return True
+    return stream.name == "bin_data" and bool(container.chapters())
 
 
 def _track(output, stream, suffix: str, path: Path) -> Copied | Encoded | None:

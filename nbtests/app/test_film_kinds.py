@@ -85,7 +85,11 @@ def rewrite(source, draw=same, suffix=None):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         film.rewrite(draw, source, target, "Restored with x")
-    return target, " ".join(str(warning.message) for warning in said)
+    words = [str(warning.message) for warning in said]
+    for warning in said:
+        lost = "left out" in str(warning.message) or "transparent" in str(warning.message)
+        assert issubclass(warning.category, film.LeftOut) == lost
+    return target, " ".join(words)
 
 
 def stream_of(path):
@@ -244,6 +248,18 @@ def test_hdr_stays_what_it_is(tmp_path, transfer, suffix):
             assert (most, mean) == (1000, 400)
             assert Type.MASTERING_DISPLAY_METADATA in {data.type for data in frame.side_data}
     assert np.abs(after - corners((48, 64)).repeat(2, 0).repeat(2, 1)).mean() < 0.02
+
+
+def test_light_by_scene_is_said_and_dolbys_own_colours_are_refused(tmp_path):
+    def frame(transfer, *kinds):
+        side_data = [SimpleNamespace(type=kind) for kind in kinds]
+        return SimpleNamespace(color_trc=transfer, side_data=side_data)
+
+    assert not film_frames.has_dynamic_light(tmp_path, frame(PQ, Type.CONTENT_LIGHT_LEVEL))
+    assert film_frames.has_dynamic_light(tmp_path, frame(PQ, Type.DYNAMIC_HDR_PLUS))
+    assert film_frames.has_dynamic_light(tmp_path, frame(HLG, Type.DOVI_RPU_BUFFER))
+    with pytest.raises(ValueError, match="Dolby Vision alone"):
+        film_frames.has_dynamic_light(tmp_path, frame(2, Type.DOVI_METADATA))
 
 
 def test_hdr_is_mapped_where_somebody_looks(tmp_path):
