@@ -275,19 +275,21 @@ def test_hdr_is_mapped_where_somebody_looks(tmp_path):
 # Time
 
 
+@pytest.mark.parametrize("bf", ["0", "2"])  # With 2, MP4's durations are in the order of coding
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_each_picture_keeps_its_duration_and_so_does_the_last(tmp_path, suffix):
+def test_each_picture_keeps_its_duration_and_so_does_the_last(tmp_path, suffix, bf):
     source = write(
         tmp_path / f"x{suffix}",
         [corners()] * 3,
         times=[0, 2000, 2500],
         last=300,
-        options={"bf": "0"},
+        options={"bf": bf},
     )
     result, _ = rewrite(source)
     with av.open(str(source)) as before, av.open(str(result)) as after:
         assert after.duration == pytest.approx(before.duration, abs=1500)
-        assert after.duration == pytest.approx(2.8e6, abs=50_000)
+        if bf == "0":
+            assert after.duration == pytest.approx(2.8e6, abs=50_000)
         times = [float(frame.pts * frame.time_base) for frame in after.decode(video=0)]
     assert times == pytest.approx([0, 2, 2.5], abs=0.002)
 
