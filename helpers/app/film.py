@@ -176,8 +176,9 @@ def rewrite(
         said = "; ".join([*_comments(reader.container), label])
         output.metadata.update(film_tracks.texts(reader.container, said))
         writer = Writer(draw, reader, output, suffix)
-        for packet in reader.packets():
-            writer.write(packet)
+        with writer.shown:
+            for packet in reader.packets():
+                writer.write(packet)
         writer.close()
         reader.check_whole()
     return target
@@ -228,7 +229,6 @@ class Writer:
 
     def close(self) -> None:
         """Write what the encoder still holds; ValueError where the film held no frame."""
-        self.shown.close()
         if self.pictures is None:
             raise ValueError(f"{self.reader.path} holds no frame; get the file again")
         self._mux(self.pictures.encode(None))

@@ -48,8 +48,8 @@ def depth(pix_fmt: av.VideoFormat) -> int:
 
 
 def has_alpha(pix_fmt: av.VideoFormat) -> bool:
-    """Whether a format holds transparency; that of a palette may."""
-    return pix_fmt.name == "pal8" or any(component.is_alpha for component in pix_fmt.components)
+    """Whether a format holds transparency; a film's palette does not."""
+    return not pix_fmt.has_palette and any(part.is_alpha for part in pix_fmt.components)
 
 
 def picture(frame: av.VideoFrame, standard: bool = False) -> np.ndarray:
@@ -220,9 +220,10 @@ def _square(ratio: Fraction, shape: tuple) -> tuple[int, int] | None:
 
 def _chroma(pix_fmt: av.VideoFormat, old: tuple, new: tuple) -> str:
     """The coarsest sampling of colour that keeps the source's and fits even sides."""
-    grows = new[0] >= 2 * old[0]
-    narrow = grows or len(pix_fmt.components) < 3 or pix_fmt.chroma_width(16) < 16
-    low = grows or len(pix_fmt.components) < 3 or pix_fmt.chroma_height(16) < 16
+    grey = len(pix_fmt.components) < 3 and not pix_fmt.has_palette
+    coarse = grey or new[0] >= 2 * old[0]
+    narrow = coarse or pix_fmt.chroma_width(16) < 16
+    low = coarse or pix_fmt.chroma_height(16) < 16
     if narrow and low and new[0] % 2 == 0 and new[1] % 2 == 0:
         return "420"
     if narrow and new[1] % 2 == 0:

@@ -179,6 +179,13 @@ def test_no_film_comes_out_darker(tmp_path, pix_fmt):
     assert np.abs((after - before).mean(axis=(0, 1, 2))).max() < 0.7 / 255
 
 
+def test_a_palette_is_opaque_and_its_colours_are_fine():
+    palette = av.VideoFormat("pal8")
+    assert not film_frames.has_alpha(palette)
+    assert film_frames._chroma(palette, (48, 64, 3), (48, 64, 3)) == "444"
+    assert film_frames._chroma(av.VideoFormat("gray"), (48, 64, 3), (48, 64, 3)) == "420"
+
+
 def test_fine_colours_keep_their_resolution(tmp_path):
     stripes = np.zeros((48, 64, 3), np.float32)
     stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 0.8
