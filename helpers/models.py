@@ -69,7 +69,8 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
     """U-Net for repairing a picture: five levels of two 3×3 convolutions.
 
     Each level is half as large and twice as wide as the one above. It has 1,965,987 parameters at
-    width 16; the U-Net project's network is `unet(64, output="softmax")`, 31,392,387.
+    width 16; the U-Net project's network is `unet(64, output="softmax")`, layer for layer, with
+    31,392,387.
 
     Parameters
     ----------
@@ -81,7 +82,8 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
         "residual" adds the input: an untrained network changes nothing. Otherwise the activation of
         the result: "linear", "sigmoid", "softmax" …
     dropout : float
-        Share of the channels' values that is set to 0 in training.
+        Share of the values that is set to 0 in training, after each pooling and each enlargement,
+        and nowhere on a skip's way.
 
     Returns
     -------
@@ -94,7 +96,6 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
     def block(x, filters, name):
         x = _conv(x, filters, 3, f"{name}_conv1", activation="relu")
         x = layers.BatchNormalization(name=f"{name}_norm")(x)
-        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
         return _conv(x, filters, 3, f"{name}_conv2", activation="relu")
 
     widths = [width, 2 * width, 4 * width, 8 * width]
@@ -105,9 +106,11 @@ def unet(width: int = 16, skips: bool = True, output: str = "residual", dropout:
         x = block(x, filters, f"down{level}")
         across.append(x)
         x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+        x = layers.Dropout(dropout, name=f"dropout_down{level}")(x)
     x = block(x, 16 * width, "bottom")
     for level in (4, 3, 2, 1):
         x = layers.UpSampling2D(2, name=f"enlarged{level}")(x)
+        x = layers.Dropout(dropout, name=f"dropout_up{level}")(x)
         if skips:
             x = layers.Concatenate(name=f"skip{level}")([across[level - 1], x])
         x = block(x, widths[level - 1], f"up{level}")

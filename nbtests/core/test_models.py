@@ -1,4 +1,6 @@
 import ast
+import json
+import re
 from functools import partial
 
 import h5py
@@ -117,17 +119,57 @@ def test_under_mixed_precision_only_the_correction_is_coarse(build):
 OUTPUTS = ["softmax", "sigmoid", "linear", "residual"]
 
 
-def test_unet_is_the_projects():
+# The project's network, written from its own code: what feeds each layer, from input to output.
+# A block is two 3×3 convolutions with ReLU, and batch normalisation after the first. Dropout of
+# 0.2 follows each pooling and each enlargement, so that none lies on a skip's way.
+PROJECTS_BLOCK = ["Conv2D", "BatchNormalization", "Conv2D"]
+PROJECTS_WAY_DOWN = [*PROJECTS_BLOCK, "MaxPooling2D", "Dropout"]
+PROJECTS_WAY_UP = ["UpSampling2D", "Dropout", "Concatenate", *PROJECTS_BLOCK]
+PROJECTS_UNET = [
+    "InputLayer",
+    *PROJECTS_WAY_DOWN * 4,
+    *PROJECTS_BLOCK,
+    *PROJECTS_WAY_UP * 4,
+    "Conv2D",
+    "Activation",
+]
+
+
+def feeding(model):
+    """{layer: the layers whose outputs it reads}, by name."""
+    config = model.get_config()["layers"]
+    fed = {}
+    for layer in config:
+        text = json.dumps(layer["inbound_nodes"])
+        fed[layer["name"]] = re.findall(r'"keras_history": \["(\w+)"', text)
+    return fed
+
+
+def test_unet_is_the_projects_layer_for_layer():
     model = models.unet(64, output="softmax")
+    assert [type(layer).__name__ for layer in model.layers] == PROJECTS_UNET
     assert model.count_params() == 31_392_387
-    widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    widths = [layer.filters for layer in convolutions]
     assert widths == [n for n in (64, 128, 256, 512, 1024, 512, 256, 128, 64) for _ in "ab"] + [3]
-    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [
-        0.2
-    ] * 9
-    for i, layer in enumerate(model.layers):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            assert [model.layers[i - 1].name[-1], model.layers[i + 2].name[-1]] == ["1", "2"]
+    assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
+    assert {layer.activation.__name__ for layer in convolutions[:-1]} == {"relu"}
+    assert model.layers[-1].activation.__name__ == "softmax"
+    dropped = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropped == [0.2] * 8
+
+
+def test_no_dropout_lies_on_a_skips_way():
+    model = models.unet(2, output="softmax")
+    fed = feeding(model)
+    kind = {layer.name: type(layer).__name__ for layer in model.layers}
+    read_by_dropout = [kind[fed[name][0]] for name in fed if kind[name] == "Dropout"]
+    assert read_by_dropout == ["MaxPooling2D"] * 4 + ["UpSampling2D"] * 4
+    joined = [[kind[source] for source in fed[name]] for name in fed if kind[name] == "Concatenate"]
+    assert joined == [["Conv2D", "Dropout"]] * 4
+    pools = [fed[name] for name in fed if kind[name] == "MaxPooling2D"]
+    skips = [fed[name][:1] for name in fed if kind[name] == "Concatenate"]
+    assert pools == skips[::-1]  # the skip leaves where the pooling begins
 
 
 def test_a_laptops_unet():
