@@ -105,7 +105,7 @@ def main(connection: Connection, folder: str, part: Part, most_pixels: int) -> N
         connection.send_bytes(json.dumps({"refused": word}).encode())
         return
     encoded = BytesIO()
-    picture.save(encoded, "PNG", compress_level=4)
+    picture.save(encoded, "PNG", compress_level=1)
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(encoded.getbuffer())
 
@@ -126,7 +126,7 @@ def limit() -> None:
 
 @contextmanager
 def stored(data: bytes, folder: str) -> Iterator[Path]:
-    """A path to the bytes: in memory on Linux, else in a folder that `models.expire` also sweeps."""
+    """A path to the bytes: in memory on Linux, else in a folder that `models.expire` sweeps."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("upload"), "wb") as file:
             file.write(data)

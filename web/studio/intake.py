@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from web.studio import decoder
 
 ACCEPT = ",".join(suffix for suffixes in decoder.KINDS.values() for suffix in suffixes)
-SECONDS = 20  # that a process may take for one file, on a busy machine, too
+SECONDS = 40  # that a process may take for one file, on a busy machine, too
 MOST_ANSWER = 100_000_000  # bytes
 # Two files are read at a time; as many others wait, and the page's other threads stay free
 readers = threading.BoundedSemaphore(2)
@@ -98,7 +98,7 @@ def refusal(word: str) -> Refused:
 
 @cache
 def processes() -> multiprocessing.context.BaseContext:
-    """How this system makes processes: forked from a server that has `decoder` loaded, else anew."""
+    """How processes are made: forked from a server that has `decoder` loaded, else anew."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -184,5 +184,5 @@ def reread(path: Path, part: decoder.Part) -> Decoded:
     """A part of a picture that the page has made itself: of a sample, or of an earlier upload."""
     picture, given = decoder.read(path, part, settings.MOST_PIXELS)
     encoded = io.BytesIO()
-    picture.save(encoded, "PNG", compress_level=4)
+    picture.save(encoded, "PNG", compress_level=1)
     return Decoded(encoded.getvalue(), picture.size, given)

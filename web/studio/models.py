@@ -115,7 +115,7 @@ def expire() -> int:
                 if not Job.objects.filter(stem=stem).exists():
                     path.unlink(missing_ok=True)
     for folder in settings.FOLDER.glob("upload-*"):
-        if _age(folder) > 60:  # reading takes 20 s at most
+        if _age(folder) > 60:  # reading takes 40 s at most
             shutil.rmtree(folder, ignore_errors=True)
     return gone
 

@@ -153,7 +153,7 @@ class Networks:
         label = self.photo.LABEL.format(", ".join(TASKS[task].networks))
         texts = self.photo._png_texts(picture, label, self.photo._xmp(b""))
         encoded = io.BytesIO()
-        picture.save(encoded, "PNG", compress_level=4, pnginfo=texts)
+        picture.save(encoded, "PNG", compress_level=1, pnginfo=texts)
         with files.replacing(after) as part:
             part.write_bytes(encoded.getbuffer())
         return picture.size

@@ -275,12 +275,7 @@ def _queued(data: dict, owner: str, source: Path | None) -> Job:
     edges = (data["left"], data["top"], data["side"])
     square = bool(task.given) or None not in edges
     part = decoder.Part(square, *edges, task.most)
-    if source is None and data["sample"]:
-        source = settings.SAMPLES / f"{data['sample']}.png"
-    if source:
-        found = intake.reread(source, part)
-    else:
-        found = intake.decode(data["picture"].read(), part)
+    found = _found(data, source, part)
     if found.kept != found.given and not task.given:
         raise intake.too_many_pixels(task.most)
     job = Job(owner=owner, task=data["task"], process=worker.process)
@@ -294,6 +289,15 @@ def _queued(data: dict, owner: str, source: Path | None) -> Job:
         job.before.unlink()
         raise
     return job
+
+
+def _found(data: dict, source: Path | None, part: decoder.Part) -> intake.Decoded:
+    """A part of an earlier picture, of a sample, or of what is sent."""
+    if source:
+        return intake.reread(source, part)
+    if data["sample"]:
+        return intake.reread(settings.SAMPLES / f"{data['sample']}.png", part)
+    return intake.decode(data["picture"].read(), part)
 
 
 @private
