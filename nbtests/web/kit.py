@@ -271,7 +271,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
 
-    def start(self, seconds: float = 180) -> None:
+    def start(self, seconds: float = 400) -> None:
         """Returns when the networks are warm."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"

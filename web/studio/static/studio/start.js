@@ -42,6 +42,7 @@ for (const radio of form.elements.task) radio.addEventListener("change", fit);
 
 function say(words) {
   wrong.textContent = words;
+  if (words) wrong.scrollIntoView({ block: "center" }); // where the eye is
 }
 
 function show(address, alt) {
