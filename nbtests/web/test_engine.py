@@ -1,4 +1,4 @@
-"""The networks' process: it may fail, hang, or die, and the next picture is changed all the same."""
+"""The networks' process may fail, hang, or die: the next picture is changed all the same."""
 
 import time
 
