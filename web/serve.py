@@ -14,6 +14,16 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # the course, where w
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
 
 
+def allow_connections() -> None:
+    """As many open connections as this system lets one process have."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+
+
 def main() -> int:
     """Bring database and static files up to date, then serve until ctrl-C.
 
@@ -24,14 +34,14 @@ def main() -> int:
         "--host", default="127.0.0.1", help="0.0.0.0 for the whole network; see ALLOWED_HOSTS"
     )
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--threads", type=int, default=8, help="requests answered at once")
+    parser.add_argument("--threads", type=int, default=16, help="requests answered at once")
     args = parser.parse_args()
+    os.umask(0o077)  # what the page writes is its user's alone
+    allow_connections()
 
     import django
-    import waitress
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.files import locks
     from django.core.management import call_command
     from django.core.wsgi import get_wsgi_application
     from django.db import DatabaseError
@@ -44,24 +54,12 @@ def main() -> int:
             raise ImproperlyConfigured(
                 "ALLOWED_HOSTS makes the page public: set TRUSTED_PROXY, the proxy's address"
             )
-        # Two servers that start at once on one folder would collect over each other
-        with (settings.FOLDER / "start.lock").open("w") as file:
-            locks.lock(file, locks.LOCK_EX)
-            call_command("migrate", verbosity=0, interactive=False)
-            call_command(
-                "collectstatic", verbosity=0, interactive=False
-            )  # not cleared: another server may run on it
-            application = get_wsgi_application()
-            call_command("expire", verbosity=0)
+        call_command("prepare")
+        application = get_wsgi_application()
 
-            from web.studio import samples
-            from web.studio.worker import worker
-
-            samples.prepare()
-    except (
-        ImproperlyConfigured,
-        DatabaseError,
-    ) as error:  # the settings' own words, or the database's
+        from web.server import create
+        from web.studio.worker import worker
+    except (ImproperlyConfigured, DatabaseError, OSError) as error:  # in their own words
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -69,19 +67,12 @@ def main() -> int:
     worker.on_ready = lambda: print(
         f"the networks are warm after {time.perf_counter() - started:.0f} s", flush=True
     )
-    options = {"host": args.host, "port": args.port, "threads": args.threads, "ident": None}
     # Larger bodies than allowed are still taken in, up to a limit, so that a page can say what was
     # wrong
+    options = {"host": args.host, "port": args.port, "threads": args.threads}
     options["max_request_body_size"] = 4 * settings.MOST_BYTES
-    if proxy := os.environ.get("TRUSTED_PROXY"):
-        headers = {"x-forwarded-for", "x-forwarded-proto"}
-        options |= {
-            "trusted_proxy": proxy,
-            "trusted_proxy_headers": headers,
-            "clear_untrusted_proxy_headers": True,
-        }
     try:
-        server = waitress.create_server(application, **options)
+        server = create(application, os.environ.get("TRUSTED_PROXY"), **options)
     except OSError as error:
         print(
             f"error: cannot listen on {args.host}:{args.port} ({error.strerror}); try --port",

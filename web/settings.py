@@ -7,19 +7,34 @@ DATABASE_URL        any database of Django's, such as postgres://user:password@h
                     SQLite; its driver you install: psycopg[binary] for PostgreSQL, mysqlclient for
                     MySQL and MariaDB
 WEB_FOLDER          the work folder: database, pictures, collected static files; build/web without
-WEB_UPLOADS         uploads that one address may make of one process in a minute; 20 without
+WEB_UPLOADS         uploads that one visitor may make of one process in a minute, 20 without; all
+                    visitors of one address, such as a school's, may make ten times as many
+WEB_DISK            gigabytes that all pictures may take; 5 without
+WEB_HSTS            seconds for which browsers may open the host by https alone; none without. A
+                    browser keeps to it: start with 3600
 TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed
                     (`serve.py`)
 
-A proxy on the same machine, TRUSTED_PROXY=127.0.0.1: of Caddy, which fetches its certificate
-itself, all of it is
+A proxy on the same machine, TRUSTED_PROXY=127.0.0.1. It closes slow connections, and takes an
+upload in whole before it passes it on. Of Caddy, which fetches its certificate itself, all of it is
 
-    pictures.example.org
-    reverse_proxy 127.0.0.1:8000
+    {
+        servers {
+            timeouts {
+                read_header 10s
+                read_body 120s
+            }
+        }
+    }
+    pictures.example.org {
+        reverse_proxy 127.0.0.1:8000
+    }
 
 and nginx needs in its server, beside the certificate,
 
     client_max_body_size 80m;  # so that the page itself says what was too large
+    client_header_timeout 10s;
+    client_body_timeout 20s;
     location / {
         proxy_pass http://127.0.0.1:8000;
         proxy_set_header Host $http_host;
@@ -41,7 +56,7 @@ from django.db.utils import load_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("WEB_FOLDER", ROOT / "build" / "web")).resolve()
-FOLDER.mkdir(parents=True, exist_ok=True)
+FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
 PICTURES = FOLDER / "pictures"
 SAMPLES = FOLDER / "samples"
 
@@ -55,6 +70,11 @@ MOST_BYTES = 20_000_000
 MOST_PIXELS = 50_000_000
 HOURS = 24  # that a picture is kept
 PLACES = 16  # jobs waiting or running in one process
+UPLOADS_OF_ADDRESS = 10 * UPLOADS_PER_MINUTE  # a class, or a household, sends from one address
+READING_WAIT = 8  # seconds that an upload waits until its file is read
+JOB_SECONDS = 300  # that the networks may take for one picture
+MOST_DISK = int(1e9 * float(os.environ.get("WEB_DISK", "5")))  # bytes, all pictures together
+LEAST_FREE = 300_000_000  # bytes of the disk that stay free
 
 
 def _secret() -> str:
@@ -165,8 +185,10 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"  # a share link must not travel to another site
 X_FRAME_OPTIONS = "DENY"
 SECURE_SSL_REDIRECT = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = PUBLIC
-SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PUBLIC
+SECURE_HSTS_SECONDS = int(os.environ.get("WEB_HSTS", "0"))
+# Django's check asks for HSTS, for all subdomains, and for good. A host's other sites and its
+# neighbours under the same domain may lack https: whoever runs them decides
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W021"]
 
 LOGGING = {
     "version": 1,

@@ -10,6 +10,7 @@ urlpatterns = [
     path("samples/<slug:name>.png", views.sample, name="sample"),
     path("p/<str:key>/", views.result, name="result"),
     path("p/<str:key>/state", views.state, name="state"),
+    path("p/<str:key>/again", views.again, name="again"),
     path("p/<str:key>/share", views.share, name="share"),
     path("p/<str:key>/delete", views.delete, name="delete"),
     path("p/<str:key>/<str:which>.png", views.picture, name="picture"),

@@ -4,17 +4,25 @@ PYTHONPATH=. .venv/bin/python nbtests/bench/bench_web.py
 """
 
 import argparse
+import os
+import signal
+import socket
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
+from PIL import Image
+from skimage import data
 
 from nbtests.web import kit
 
@@ -39,8 +47,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
     meanwhile.
     """
     picture, end = kit.photograph(256), time.monotonic() + seconds
-    statuses, accepted, pages, wrong, memory = Counter(), [], [], [], []
-    process = psutil.Process(server.process.pid)
+    statuses, accepted, pages, wrong, held = Counter(), [], [], [], []
 
     def send():
         visitor = kit.Visitor(server.address)
@@ -69,7 +76,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
                 start = time.perf_counter()
                 statuses[visitor.get(path).status_code] += 1
                 pages.append(time.perf_counter() - start)
-            memory.append(process.memory_info().rss / 2**20)
+            held.append(memory(server))
             time.sleep(0.1)
 
     threads = [threading.Thread(target=send) for _ in range(clients)] + [
@@ -80,7 +87,7 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
     for thread in threads:
         thread.join()
     states = Counter(visitor.wait(path)["state"] for visitor, path in accepted)
-    few = max(1, round(len(memory) * 5 / seconds))  # of 5 s
+    few = max(1, round(len(held) * 5 / seconds))  # of 5 s
     return {
         "statuses": statuses,
         "states": states,
@@ -88,8 +95,112 @@ def load(server: kit.Server, clients: int, seconds: float) -> dict:
         "wrong": wrong,
         "p95": float(np.percentile(pages, 95)),
         "pages": len(pages),
-        "memory": (statistics.mean(memory[:few]), statistics.mean(memory[-few:])),
+        "memory": (statistics.mean(held[:few]), statistics.mean(held[-few:])),
     }
+
+
+def cpu(server: kit.Server) -> float:
+    """Seconds of CPU time of the server and its processes, those that have ended included."""
+    page = psutil.Process(server.process.pid)
+    return sum(sum(p.cpu_times()[:4]) for p in [page, *page.children(recursive=True)])
+
+
+def memory(server: kit.Server) -> float:
+    """MB that the server and its processes hold, what they share counted once."""
+    total = 0
+    page = psutil.Process(server.process.pid)
+    for process in [page, *page.children(recursive=True)]:
+        with suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total / 2**20
+
+
+def hostile_mix(server: kit.Server, seconds: float = 30) -> dict:
+    """All at once: a JPEG of 400 scans, a 49-megapixel PNG of 16 bits, 40 slow connections.
+
+    Meanwhile one visitor reads the first page, and another sends a photograph.
+    """
+    deep = np.zeros((7000, 7000, 3), np.uint16)
+    deep[..., 0] = np.arange(7000) * 9
+    attacks = [kit.scan_bomb(400, 7000), cv2.imencode(".png", deep)[1].tobytes()]
+    half = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    slow = (
+        half + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n"
+    )
+    end, answers, pages, held = time.monotonic() + seconds, [], [], []
+    stopped = Counter()
+
+    def attack(content: bytes):
+        visitor = kit.Visitor(server.address)
+        while time.monotonic() < end:
+            answers.append(visitor.send(content).status_code)
+            time.sleep(0.5)
+
+    def drip(start: bytes):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(start)
+            with suppress(OSError):
+                while time.monotonic() < end:
+                    connection.sendall(b"x")
+                    time.sleep(1)
+                return
+            stopped["cut off"] += 1
+
+    def read():
+        visitor = kit.Visitor(server.address)
+        while time.monotonic() < end:
+            start = time.perf_counter()
+            assert visitor.get("/").status_code == 200
+            pages.append(time.perf_counter() - start)
+            held.append(memory(server))
+            time.sleep(0.2)
+
+    work = [(attack, content) for content in attacks] + [(drip, half)] * 20 + [(drip, slow)] * 20
+    threads = [threading.Thread(target=function, args=(given,)) for function, given in work]
+    threads.append(threading.Thread(target=read))
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    uploads = []
+    honest, photograph = kit.Visitor(server.address), kit.photograph(1000)
+    while time.monotonic() < end - 8:
+        start = time.perf_counter()
+        answers.append(honest.send(photograph, task="clean").status_code)
+        uploads.append(time.perf_counter() - start)
+        time.sleep(2)
+    for thread in threads:
+        thread.join()
+    return {
+        "answers": Counter(answers),
+        "p95": float(np.percentile(pages, 95)),
+        "uploads": uploads,
+        "memory": max(held),
+        "cut off": stopped["cut off"],
+    }
+
+
+def originals_left(folder: Path) -> list[Path]:
+    """Files with something of the original, after SIGKILL at ten steps of an upload."""
+    left = []
+    for step in range(10):
+        own = folder / f"killed-{step}"
+        own.mkdir()
+        environment = os.environ | {"WEB_FOLDER": str(own), "TMPDIR": str(own)}
+        command = [sys.executable, "-m", "nbtests.web.killed", str(step)]
+        status = subprocess.run(command, env=environment, capture_output=True).returncode
+        assert status == -signal.SIGKILL
+        left += [p for p in own.rglob("*") if p.is_file() and b"Secretmaker" in p.read_bytes()]
+    return left
+
+
+def twelve_megapixels(server: kit.Server) -> float:
+    """Seconds from sending a photograph of 4000×3000 pixels to the result, cleaned at its size."""
+    visitor = kit.Visitor(server.address)
+    large = kit.encoded(np.asarray(Image.fromarray(data.coffee()).resize((4000, 3000))), quality=90)
+    start = time.perf_counter()
+    path = visitor.send(large, task="clean").json()["address"]
+    assert visitor.wait(path, 300)["state"] == "done"
+    return time.perf_counter() - start
 
 
 def killed(server: kit.Server) -> tuple[Counter, bool]:
@@ -143,10 +254,9 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         kit.serving(Path(folder), WEB_UPLOADS="1000000") as server,
     ):
-        before = psutil.Process(server.process.pid).cpu_times()
+        before = cpu(server)
         took = latency(server, args.runs)
-        after = psutil.Process(server.process.pid).cpu_times()
-        cost = (sum(after[:2]) - sum(before[:2])) / (args.runs + 1)
+        cost = (cpu(server) - before) / (args.runs + 1)
         middle = statistics.median(took)
         spread = (
             f"({min(took):.2f} to {max(took):.2f} s), {cost:.2f} s of the server's CPU time each"
@@ -176,6 +286,20 @@ def main() -> int:
             last < 1.05 * first,
             f"memory: {first:.0f} MB in the first 5 s, {last:.0f} MB in the last",
         )
+
+        mix = hostile_mix(server)
+        print(f"  answers {dict(mix['answers'])}, {mix['cut off']} of 40 slow connections cut off")
+        bar(mix["p95"] <= 0.3, f"hostile mix: first page p95 {1000 * mix['p95']:.0f} ms")
+        longest = max(mix["uploads"])
+        bar(
+            longest <= 10,
+            f"hostile mix: {len(mix['uploads'])} other uploads, at most {longest:.1f} s",
+        )
+        bar(mix["memory"] <= 3000, f"hostile mix: at most {mix['memory']:.0f} MB of memory")
+        left = originals_left(Path(folder))
+        bar(not left, f"SIGKILL at ten steps of an upload: originals left {left}")
+        seconds = twelve_megapixels(server)
+        bar(seconds <= 30, f"12 megapixels through clean: {seconds:.1f} s")
 
         states, whole = killed(server)
         ended = whole and set(states) <= {"done", "failed"}

@@ -40,14 +40,26 @@ if find_spec("django") and find_spec("pytest_django"):
 
 
 class Doubled:
-    """In place of the networks, where what is tested is the page.
+    """In place of the networks' process, where what is tested is the page.
 
     It makes a picture twice as large, and dark where it was bright.
     """
 
-    def change(self, picture, task, done=lambda n: None):
-        done(1)
-        return 1 - np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)
+    ready = True
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def change(self, task, before, after, go_on):
+        from helpers import images
+
+        go_on(0.5)
+        picture = 1 - np.repeat(np.repeat(images.read(before), 2, axis=0), 2, axis=1)
+        images.write(after, picture)
+        return picture.shape[1], picture.shape[0]
 
     def weights(self, task):
         return ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
@@ -70,7 +82,7 @@ def worker(monkeypatch, settings, tmp_path):
     settings.FOLDER, settings.PICTURES = tmp_path, tmp_path / "pictures"
     cache.clear()
     here = Here()
-    here.networks = Doubled()
+    here.engine = Doubled()
     monkeypatch.setattr(views, "worker", here)
     return here
 

@@ -45,6 +45,13 @@ def photograph(side: int = 256) -> bytes:
     )
 
 
+def secret_photograph() -> bytes:
+    """A photograph whose metadata no file of the page may hold."""
+    exif = Image.Exif()
+    exif[0x010F] = "Secretmaker"
+    return encoded(data.chelsea(), exif=exif, comment=b"Secretmaker")
+
+
 def bomb() -> bytes:
     """A PNG of few bytes that claims 20,000×20,000 pixels."""
     chunks = [
@@ -56,6 +63,13 @@ def bomb() -> bytes:
         len(d).to_bytes(4, "big") + n + d + zlib.crc32(n + d).to_bytes(4, "big") for n, d in chunks
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(lengths)
+
+
+def scan_bomb(scans: int, side: int = 64) -> bytes:
+    """A progressive JPEG whose last scan is repeated: each goes over the whole picture."""
+    whole = encoded(np.asarray(Image.fromarray(data.chelsea()).resize((side, side))), progressive=1)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + scans * last + whole[-2:]
 
 
 def hostile() -> dict[str, tuple[str, bytes]]:
@@ -257,7 +271,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
 
-    def start(self, seconds: float = 180) -> None:
+    def start(self, seconds: float = 400) -> None:
         """Returns when the networks are warm."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from skimage import data
 
 from helpers import ROOT, images, metrics
+from helpers.app import photo
 from nbtests.web import kit
 from web.studio import restorers, samples
 
@@ -173,30 +174,33 @@ def test_the_networks_do_what_the_cards_promise(results):
             file.write_bytes(visitor.get(f"{path}{which}.png").content)
             got[name, which] = images.read(file)
             file.unlink()
-    sizes = {name: got[name, "after"].shape[0] for name in paths}
+    sizes = {name: got[name, "after"].shape[:2] for name in paths}
     assert sizes == {
-        "pavilion": 512,
-        "garage": 512,
-        "trees": 512,
-        "coffee": 640,
-        "astronaut": 384,
-        "cat": 300,
+        "pavilion": (512, 512),
+        "garage": (512, 512),
+        "trees": (512, 512),
+        "coffee": (640, 640),
+        "astronaut": (96, 96),
+        "cat": (300, 450),
     }
     cat, coffee = (images.to_float(x) for x in (data.chelsea(), data.coffee()))
     face = images.crop_box(
         astronaut := images.to_float(data.astronaut()), images.faces(astronaut)[0], 0.15
     )
     truths = {
-        "cat": images.square_crop(images.crop_to_multiple(cat, 2)),
+        "cat": images.crop_to_multiple(cat, 2),
         "coffee": images.resize(images.square_crop(coffee), (640, 640), "bicubic"),
-        "astronaut": images.resize(face, (384, 384), "bicubic"),
+        "astronaut": images.resize(face, (96, 96), "area"),
     }
     for name, truth in truths.items():
         plain = images.resize(got[name, "before"], truth.shape[:2], "bicubic")
         gain = metrics.psnr(truth, got[name, "after"]) - metrics.psnr(truth, plain)
         assert gain > 0.2, f"{name}: {gain:+.2f} dB"
     assert got["garage", "after"].mean() < 0.7 * got["garage", "before"].mean()
-    red, green = (got["trees", w][350:, :, :2].mean(axis=(0, 1)) for w in ("before", "after"))
+    red, green = (
+        picture[-picture.shape[0] // 3 :, :, :2].mean(axis=(0, 1))
+        for picture in (got["trees", "before"], got["trees", "after"])
+    )
     assert green[0] / green[1] > 1.1 * red[0] / red[1]  # from green towards red
 
 
@@ -228,8 +232,16 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
     page.goto("/")
     expect(page.locator("#work")).to_be_hidden()
     page.set_input_files("#picture", path)
-    frame = page.locator("#frame")
-    expect(frame).to_be_focused()
+    frame, whole = page.locator("#frame"), page.locator("#whole")
+    expect(whole).to_be_focused()  # a repair takes the whole picture
+    expect(frame).to_be_hidden()
+    expect(page.locator("#limits")).to_contain_text("451 × 300 → 451 × 300")
+    page.get_by_text("Noise-cancel ×2").click()
+    expect(page.locator("#limits")).to_contain_text("451 × 300 → 902 × 600")
+    page.get_by_text("Summer → winter").click()
+    expect(page.locator("#limits")).to_contain_text("reduced copy: 300 × 300 → 256 × 256")
+    page.get_by_text("Noise-cancel ×2").click()
+    whole.uncheck()
     crop, start = page.locator("#crop").bounding_box(), frame.bounding_box()
     assert start["height"] == pytest.approx(crop["height"], abs=2)
     page.mouse.move(start["x"] + 60, start["y"] + 60)
@@ -246,7 +258,7 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
     page.mouse.up()
     assert frame.bounding_box()["width"] == pytest.approx(start["width"] / 2, abs=3)
     assert page.locator("#pixels").text_content() == "150 × 150"
-    page.get_by_text("Noise-cancel ×2").click()
+    expect(page.locator("#limits")).to_contain_text("150 × 150 → 300 × 300")
     page.get_by_role("button", name="Change the picture").click()
     page.wait_for_selector("#show")
     before = page.request.get(f"{page.url}before.png").body()
@@ -258,7 +270,9 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "noise_cancel.png"
+    name = download.value.suggested_filename
+    assert re.fullmatch(r"noise_cancel_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.png", name)
+    assert photo.restored_by(download.value.path()) == "rdn_noise_cancel_x2"
     assert images.read(download.value.path()).shape == (300, 300, 3)
 
     page.get_by_role("button", name="Make a share link").click()
@@ -277,6 +291,49 @@ def test_the_whole_way_by_mouse(visit, tmp_path):
     expect(page.get_by_role("status")).to_contain_text("is deleted")
     for url in (own, link):
         assert page.request.get(url).status == 404
+
+
+def test_a_picture_too_large_for_a_repair_gets_the_largest_square(visit, tmp_path):
+    path = tmp_path / "large.png"
+    Image.fromarray(np.tile(data.chelsea(), (4, 4, 1))).save(path)  # 1804×1200
+    page = visit()
+    page.goto("/")
+    page.set_input_files("#picture", path)
+    page.get_by_text("Enlarge ×4").click()
+    expect(page.locator("#whole")).to_be_disabled()
+    expect(page.locator("#frame")).to_be_visible()
+    expect(page.locator("#limits")).to_contain_text("707 × 707 → 2828 × 2828")
+    page.get_by_text("For grain, JPEG traces").click()
+    expect(page.locator("#whole")).to_be_enabled()
+
+
+def test_another_change_needs_no_other_upload(visit):
+    page = visit()
+    page.goto("/")
+    page.locator("label.sample").nth(3).click()
+    page.get_by_role("button", name="Change the picture").click()
+    page.wait_for_selector("#show")
+    page.get_by_text("Another change of it").click()
+    page.locator("select[name=task]").select_option("clean")
+    page.get_by_role("button", name="Change the picture").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Clean")
+    page.wait_for_selector("#show")
+
+
+def test_a_cancelled_picture_is_gone(visit, server):
+    page = visit()
+    page.goto("/")
+    large = kit.encoded(np.tile(data.chelsea(), (10, 8, 1)), quality=80)  # 11 megapixels
+    page.set_input_files(
+        "#picture", files=[{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large}]
+    )
+    page.get_by_role("button", name="Change the picture").click()
+    page.wait_for_selector("#wait")
+    own = page.url
+    expect(page.locator("#words")).to_contain_text(re.compile("[1-9]%|[1-9] %"))
+    page.get_by_role("button", name="Cancel and delete").click()
+    expect(page.get_by_role("status").first).to_contain_text("is deleted")
+    assert page.request.get(own).status == 404
 
 
 def test_the_whole_way_by_keyboard_alone(visit):
@@ -393,6 +450,7 @@ def test_what_the_server_refuses_is_said_beside_the_button(visit, tmp_path):
     expect(page.locator("#blind")).to_be_visible()
     page.get_by_role("button", name="Change the picture").click()
     expect(page.locator("#wrong")).to_contain_text("no picture that the page knows")
+    expect(page.locator("#wrong")).to_be_in_viewport()
     expect(page.locator("#go")).to_be_enabled()
     page.wrong[:] = [
         w for w in page.wrong if "415" not in w
@@ -629,7 +687,7 @@ def test_every_page_is_accessible_and_fits(width, scheme, language, visit, resul
     look("crop")
     page.route(
         "**/state",
-        lambda route: route.fulfill(json={"state": "queued", "step": 0, "steps": 2, "words": "…"}),
+        lambda route: route.fulfill(json={"state": "queued", "percent": 0, "words": "…"}),
     )
     page.locator("[value=deblur]").check(force=True)
     page.locator("#go").click()

@@ -44,6 +44,31 @@ def test_a_public_server_passes_djangos_own_check(tmp_path):
     assert not (tmp_path / "secret").exists()
 
 
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_https_for_good_is_asked_for_by_its_own_variable_alone(seconds, tmp_path):
+    """No subdomain and no preload list, ever: the host's neighbours may lack https."""
+    code = "import django; django.setup(); from django.conf import settings as s; print("
+    code += "s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    environment = {"WEB_HSTS": str(seconds)} if seconds else {}
+    names = {"DJANGO_SETTINGS_MODULE": "web.settings", "WEB_FOLDER": str(tmp_path)}
+    done = run("-c", code, **names, **environment, **PUBLIC)
+    assert done.stdout.split() == [str(seconds), "False", "False"], done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_nobody_else_reads_what_the_page_keeps(tmp_path):
+    """Also where an older version, which left it open to all, has made it."""
+    folder = tmp_path / "work"
+    folder.mkdir(mode=0o755)
+    (folder / "db.sqlite3").touch(mode=0o644)
+    done = manage("prepare", WEB_FOLDER=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert folder.stat().st_mode & 0o777 == 0o700
+    files = [path for path in folder.rglob("*") if path.is_file() and "static" not in path.parts]
+    assert len(files) > 5
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_a_public_server_needs_its_own_secret(monkeypatch):
     monkeypatch.delenv("DJANGO_SECRET_KEY", raising=False)
     monkeypatch.setattr(module, "PUBLIC", True)
@@ -78,10 +103,12 @@ def test_another_database_by_one_variable(tmp_path):
         ({"DATABASE_URL": "oracle://user:password@127.0.0.1:1/page"}, "pip install"),
         ({"DATABASE_URL": "sqlite:////no/such/folder/page.sqlite3"}, "unable to open database"),
         (PUBLIC, "set TRUSTED_PROXY"),
+        ({"WEB_FOLDER": "/dev/null/work"}, "Not a directory"),
     ],
 )
 def test_a_server_that_cannot_start_says_why(environment, words, tmp_path):
-    done = run(ROOT / "web" / "serve.py", WEB_FOLDER=str(tmp_path), **environment)
+    environment = {"WEB_FOLDER": str(tmp_path)} | environment
+    done = run(ROOT / "web" / "serve.py", **environment)
     assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
 

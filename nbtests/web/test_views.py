@@ -6,6 +6,8 @@ And what is said when there is no place.
 import ast
 import os
 import re
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from types import SimpleNamespace
@@ -13,14 +15,16 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
+import numpy as np
 from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
+from skimage import data
 
 from helpers import ROOT
 from nbtests.web import kit
-from web.studio import restorers, samples
+from web.studio import intake, restorers, samples
 from web.studio.models import Job, owner_of
 from web.studio.restorers import TASKS
 
@@ -43,20 +47,16 @@ def test_a_picture_goes_its_way(task, client, send, worker, settings):
     assert "studio/wait.html" in [t.name for t in client.get(path).templates]
     assert client.get(f"{path}after.png").status_code == 404
     worker.work_off()
-    assert client.get(f"{path}state").json() == {
-        "state": "done",
-        "step": 1,
-        "steps": len(TASKS[task].networks),
-        "words": "Done.",
-    }
+    assert client.get(f"{path}state").json() == {"state": "done", "percent": 100, "words": "Done."}
     text = page(client.get(path))
     assert f'data-play="{TASKS[task].play}"' in text
     assert "network_1" in text and "1" * 12 in text
     job = Job.objects.get()
     assert (job.task, job.state, job.attempts) == (task, "done", 1)
     assert job.milliseconds >= 0
-    assert job.owner == owner_of(client.cookies["owner"].value)
-    assert client.cookies["owner"].value not in str(vars(job))
+    cookie = client.cookies["owner"].value.split(":")[0]
+    assert job.owner == owner_of(cookie)
+    assert cookie not in str(vars(job))
     for which in ("before", "after"):
         picture = client.get(f"{path}{which}.png")
         assert b"".join(picture) == getattr(job, which).read_bytes()
@@ -64,20 +64,52 @@ def test_a_picture_goes_its_way(task, client, send, worker, settings):
     assert job.stem not in text  # files have names of their own
     assert client.get(f"{path}stem.png").status_code == 404
     download = client.get(f"{path}after.png?download")
-    assert download["Content-Disposition"] == f'attachment; filename="{task}.png"'
+    made = f"{task}_{job.created:%Y-%m-%d_%H-%M-%S}"
+    assert download["Content-Disposition"] == f'attachment; filename="{made}.png"'
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_large_picture_and_a_small_one(task, done):
-    """What the network gets: the task's size; where that is allowed, a smaller square as it is."""
+def test_the_picture_before_is_ones_own_pixels(task, done):
+    """Every pixel of the whole picture for a repair, of the middle square for an experiment."""
     from helpers import images
 
-    large, small = (
-        images.read(done(content=kit.photograph(n), task=task).before).shape[0] for n in (600, 40)
-    )
-    size = TASKS[task].size
-    assert large == size
-    assert small == (size if TASKS[task].exactly else 40)
+    given = data.chelsea()[:120, :160]
+    job = done(content=kit.encoded(given, "PNG"), task=task)
+    if TASKS[task].given:
+        given = given[:, 20:140]
+    assert np.array_equal(images.to_uint8(images.read(job.before)), given)
+    assert (job.given_width, job.given_height) == given.shape[1::-1]
+    assert (job.width, job.height) == (2 * given.shape[1], 2 * given.shape[0])
+
+
+def test_what_is_too_large_for_a_repair_is_refused_and_not_reduced(send, done, files):
+    given = kit.encoded(np.tile(data.chelsea(), (3, 3, 1)), "PNG")  # 900×1353
+    answer = send(content=given, task="enlarge")
+    assert answer.status_code == 413
+    assert "at most 0.5 megapixels" in answer.json()["error"]
+    assert not files()
+    job = done(content=given, task="enlarge", left=0, top=0, side=0.7)
+    assert (job.given_width, job.kept_width) == (630, 630)
+
+
+def test_an_experiment_keeps_and_tells_less_of_a_large_picture(client, done):
+    job = done(content=kit.encoded(np.zeros((1200, 1300, 3), np.uint8)), task="summer_to_winter")
+    assert (job.given_width, job.kept_width) == (1200, 1024)
+    text = page(client.get(f"/p/{job.key}/"))
+    assert "1200×1200, shown at 1024×1024" in text
+    assert re.search("What the network saw of it</dt><dd>256×256", text)
+
+
+def test_another_change_of_the_same_picture(client, done, worker):
+    first = done(content=kit.photograph(100), task="clean")
+    for field in ("", "mine_bitcoin"):
+        assert client.post(f"/p/{first.key}/again", {"task": field}).status_code == 400
+    answer = client.post(f"/p/{first.key}/again", {"task": "day_to_night"})
+    worker.work_off()
+    second = Job.objects.get(key=answer.url.split("/")[2])
+    assert (second.task, second.state, second.owner) == ("day_to_night", "done", first.owner)
+    assert second.before.read_bytes() == first.before.read_bytes()
+    assert Client().post(f"/p/{first.key}/again", {"task": "clean"}).status_code == 404
 
 
 @pytest.mark.parametrize("name", samples.SAMPLES)
@@ -110,6 +142,36 @@ def test_somebody_elses_picture_is_not_there(client, done):
     for path in ("share", "delete"):
         assert other.post(f"/p/{job.key}/{path}").status_code == 404
     assert Job.objects.filter(pk=job.pk, share=None).exists()
+
+
+@pytest.mark.parametrize("cookie", ["chosen-by-somebody", "chosen:by:somebody", ""])
+def test_a_cookie_that_the_page_did_not_sign_is_nobodys(cookie, client, send, worker):
+    client.cookies["owner"] = cookie
+    path = send().json()["address"]
+    mine = client.cookies["owner"].value
+    assert mine != cookie
+    assert client.get(path).status_code == 200
+    client.cookies["owner"] = cookie
+    assert client.get(path).status_code == 404
+
+
+def test_two_tabs_of_a_new_visitor_have_one_owner(client, send, worker):
+    """Both tabs are open before anything is sent, and the first answer comes after the second."""
+    client.get("/")
+    cookies = dict(client.cookies)
+    paths = [send().json()["address"]]
+    client.cookies.load({name: morsel.value for name, morsel in cookies.items()})
+    paths.append(send().json()["address"])
+    assert [client.get(path).status_code for path in paths] == [200, 200]
+
+
+def test_where_there_is_https_no_neighbour_sets_the_cookie():
+    code = "import django; django.setup(); from web.studio.views import COOKIE; print(COOKIE)"
+    environment = os.environ | {"ALLOWED_HOSTS": "a.example.org", "DJANGO_SECRET_KEY": "x" * 50}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "__Host-owner", found.stderr
 
 
 def test_keys_cannot_be_guessed(done):
@@ -202,20 +264,59 @@ def test_a_full_queue_says_when_to_come_again(client, send, worker, files, setti
     assert send().status_code == 201
 
 
-def test_who_sends_too_much_waits(send, settings, worker, monkeypatch):
+def test_who_sends_too_much_waits(client, send, settings, worker, monkeypatch):
     now = time.time() // 60 * 60 + 20
     monkeypatch.setattr(
         "web.studio.views.time", SimpleNamespace(time=lambda: now)
     )  # no minute ends meanwhile
     settings.UPLOADS_PER_MINUTE = 3
+    for visitor in (client, other := Client(REMOTE_ADDR="192.0.2.7")):
+        visitor.get("/")
     assert [send().status_code for _ in range(3)] == [201] * 3
     answer = send()
     assert answer.status_code == 429
     assert answer["Retry-After"] == "40"
     assert "many pictures" in answer.json()["error"]
-    other = Client(REMOTE_ADDR="192.0.2.7")
     assert send(visitor=other).status_code == 201
     now += 40
+    assert send().status_code == 201
+
+
+def test_a_class_behind_one_router_is_not_one_visitor(send, settings, db):
+    """Each of 30 sends 2 pictures where one may send 2; together they stay below the address's."""
+    settings.UPLOADS_PER_MINUTE, settings.UPLOADS_OF_ADDRESS, settings.PLACES = 2, 61, 100
+    pupils = [Client() for _ in range(30)]
+    for pupil in pupils:
+        pupil.get("/")
+        for _ in range(2):
+            assert send(visitor=pupil, content=b"").status_code == 415
+    assert send(visitor=pupils[0], content=b"").status_code == 429
+    assert send(visitor=Client(), content=b"").status_code == 429  # nobody has a cookie yet
+
+
+def test_a_full_disk_is_said_in_words(send, settings, files):
+    settings.MOST_DISK = 1000
+    (settings.PICTURES / "x-before.png").parent.mkdir(parents=True)
+    (settings.PICTURES / "x-before.png").write_bytes(bytes(1001))
+    answer = send()
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["error"] and answer["Retry-After"] == "3600"
+    assert files() == {"x-before.png"}
+    settings.MOST_DISK, settings.LEAST_FREE = 10**9, 10**18
+    assert send().status_code == 507
+
+
+def test_where_too_many_files_are_read_another_may_come_again(send, worker, settings, monkeypatch):
+    settings.READING_WAIT = 0.1
+    for _ in range(2):
+        intake.readers.acquire()
+    try:
+        answer = send()
+    finally:
+        for _ in range(2):
+            intake.readers.release()
+    assert answer.status_code == 503 and int(answer["Retry-After"]) >= 2
+    assert worker.places._value == 16
     assert send().status_code == 201
 
 
@@ -231,7 +332,7 @@ def test_an_error_within_is_a_page_too_and_frees_the_place(client, send, worker,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("web.studio.views.images.write", full)
+    monkeypatch.setattr("web.studio.views.files.replacing", full)
     client.raise_request_exception = False
     answer = send(page=True)
     assert answer.status_code == 500
@@ -244,9 +345,9 @@ def test_a_database_that_is_away_is_waited_for(client, monkeypatch, db):
     def away(*_):
         raise OperationalError("the server closed the connection")
 
+    client.get("/")
     monkeypatch.setattr("web.studio.views.Job.objects.kept", away)
     client.raise_request_exception = False
-    client.cookies["owner"] = "somebody"
     answer = client.get("/")
     assert answer.status_code == 503 and answer["Retry-After"] == "30"
     assert "Try again in a minute" in page(answer)

@@ -10,6 +10,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from web.studio import worker as module
+from web.studio.engine import Died
 from web.studio.models import Job
 
 
@@ -19,7 +20,7 @@ def other(worker):
     from web.studio.worker import Worker
 
     process = Worker()
-    process.networks = worker.networks
+    process.engine = worker.engine
     return process
 
 
@@ -51,7 +52,7 @@ def test_what_waited_in_a_killed_process_is_taken_over(send, other, worker):
 def test_a_job_that_kills_is_tried_once_more_and_then_failed(send, other):
     send()
     for attempts, state in ((1, "queued"), (2, "failed")):
-        Job.objects.update(state="running", attempts=attempts, process="killed", step=1)
+        Job.objects.update(state="running", attempts=attempts, process="killed", percent=50)
         orphaned(only())
         other.beat()
         assert only().state == state
@@ -88,7 +89,6 @@ def test_what_the_database_lost_is_taken_up_by_the_same_process(when, send, work
             monkeypatch.setattr(module.models.Jobs, "update", update)
 
     monkeypatch.setattr(worker, "change", until_it_is_back)
-    monkeypatch.setattr(module.restorers, "Networks", lambda: worker.networks)
     monkeypatch.setattr(module, "connection", SimpleNamespace(close=lambda: None))  # the test's own
     worker.jobs.put(None)
     worker._work()
@@ -148,7 +148,7 @@ def test_a_network_that_fails_says_so(send, client, worker, monkeypatch, caplog)
     def broken(*_):
         raise MemoryError("no more")
 
-    monkeypatch.setattr(worker.networks, "change", broken, raising=False)
+    monkeypatch.setattr(worker.engine, "change", broken, raising=False)
     path = send().json()["address"]
     worker.work_off()
     assert only().state == "failed"
@@ -158,25 +158,67 @@ def test_a_network_that_fails_says_so(send, client, worker, monkeypatch, caplog)
     assert "not your picture's fault" in answer.content.decode().replace("&#x27;", "'")
 
 
-def test_networks_that_cannot_be_loaded_fail_the_job_not_the_server(send, worker):
-    worker.networks = None
+def test_networks_that_cannot_be_loaded_fail_the_job_not_the_server(send, worker, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("the networks cannot be loaded")
+
+    monkeypatch.setattr(worker.engine, "change", broken, raising=False)
     send()
     worker.work_off()
     assert only().state == "failed"
 
 
-def test_deleted_while_it_runs_leaves_no_file(send, client, worker, files, monkeypatch):
-    path = send().json()["address"]
-    change = worker.networks.change
+@pytest.mark.parametrize("deaths, state", [(1, "done"), (2, "failed")])
+def test_a_picture_whose_process_dies_has_a_second_try(deaths, state, send, worker, monkeypatch):
+    change, tries = worker.engine.change, []
 
-    def deleting(picture, task, done):
-        client.post(f"{path}delete")
-        return change(picture, task, done)
+    def dying(*order):
+        tries.append(1)
+        if len(tries) <= deaths:
+            raise Died("killed")
+        return change(*order)
 
-    monkeypatch.setattr(worker.networks, "change", deleting, raising=False)
+    monkeypatch.setattr(worker.engine, "change", dying, raising=False)
+    send()
     worker.work_off()
+    assert (only().state, only().attempts, len(tries)) == (state, 2, 2)
+    assert worker.places._value == 16
+
+
+def test_deleted_while_it_runs_it_is_stopped_and_leaves_no_file(
+    send, client, worker, files, monkeypatch
+):
+    path, told = send().json()["address"], []
+    change = worker.engine.change
+
+    def deleting(task, before, after, go_on):
+        told.append(go_on(0.2))
+        client.post(f"{path}delete")
+        told.append(go_on(0.4))
+        return change(task, before, after, go_on) if told[-1] else None
+
+    monkeypatch.setattr(module, "TELLING", 0)
+    monkeypatch.setattr(worker.engine, "change", deleting, raising=False)
+    worker.work_off()
+    assert told == [True, False]
     assert not Job.objects.exists()
     assert not files()
+
+
+def test_how_far_it_is_is_told(send, client, worker, monkeypatch):
+    path, told = send().json()["address"], []
+    change = worker.engine.change
+
+    def telling(task, before, after, go_on):
+        for share in (0.25, 0.75):
+            go_on(share)
+            told.append(client.get(f"{path}state").json()["percent"])
+        return change(task, before, after, go_on)
+
+    monkeypatch.setattr(module, "TELLING", 0)
+    monkeypatch.setattr(worker.engine, "change", telling, raising=False)
+    worker.work_off()
+    assert told == [25, 75]
 
 
 def test_deleted_while_it_waits(send, client, worker, files):

@@ -6,7 +6,10 @@ from web.studio.samples import SAMPLES
 
 
 class ChangeForm(forms.Form):
-    """A picture or a sample, the square in it, and what to do; without a square, the middle."""
+    """A picture or a sample, the square in it, and what to do.
+
+    Without a square, repairs take the whole picture, and all else takes its middle.
+    """
 
     picture = forms.FileField(required=False, allow_empty_file=True)
     sample = forms.ChoiceField(
@@ -16,9 +19,9 @@ class ChangeForm(forms.Form):
         choices=[(name, name) for name in TASKS],
         error_messages={"required": _("Choose what to do with the picture.")},
     )
-    left = forms.FloatField(required=False)
-    top = forms.FloatField(required=False)
-    side = forms.FloatField(required=False)
+    left = forms.FloatField(required=False, min_value=0, max_value=1)
+    top = forms.FloatField(required=False, min_value=0, max_value=1)
+    side = forms.FloatField(required=False, min_value=0, max_value=1)
 
     def clean(self):
         data = super().clean()

@@ -1,37 +1,33 @@
-"""From what somebody sends to a square picture: everything that can be wrong is refused here, in
+"""From what somebody sends to a picture of pixels only.
+
+A process of its own reads each file (`decoder`). Everything that can be wrong is refused here, in
 words.
 """
 
-import math
-import tempfile
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+import io
+import json
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 from django.conf import settings
 from django.utils.translation import gettext as _
-from PIL import Image, ImageCms, UnidentifiedImageError
 
-from helpers import images
-from helpers.app import deep
+from web.studio import decoder
 
-# By content, as Pillow calls it, with the suffixes that the file dialog offers. SVG is a program,
-# and not there
-KINDS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
-ACCEPT = ",".join(suffix for suffixes in KINDS.values() for suffix in suffixes)
-SMALLEST = 16
-# One at a time and always the same thread: 50 megapixels are a gigabyte on their way, which each
-# thread would keep
-decoder = ThreadPoolExecutor(1)
+ACCEPT = ",".join(suffix for suffixes in decoder.KINDS.values() for suffix in suffixes)
+SECONDS = 40  # that a process may take for one file, on a busy machine, too
+MOST_ANSWER = 100_000_000  # bytes
+# Two files are read at a time; as many others wait, and the page's other threads stay free
+readers = threading.BoundedSemaphore(2)
+waiting = threading.BoundedSemaphore(6)
 
 
 class Refused(ValueError):
@@ -42,6 +38,18 @@ class Refused(ValueError):
     def __init__(self, words: str, status: int = 415):
         super().__init__(words)
         self.status = status
+
+
+class Busy(Exception):
+    """Too many files are read already; this one may be sent again."""
+
+
+class Decoded(NamedTuple):
+    """The part of a picture as a PNG file: its width and height, now and as they were given."""
+
+    png: bytes
+    kept: tuple[int, int]
+    given: tuple[int, int]
 
 
 def too_large() -> Refused:
@@ -58,103 +66,123 @@ def unknown() -> Refused:
     )
 
 
+def too_many_pixels(most: int) -> Refused:
+    """What says that a repair, which keeps every pixel, takes no more than `most`."""
+    words = _(
+        "This repair keeps every pixel and takes at most %(n).1f megapixels. Choose a smaller part."
+    )
+    return Refused(words % {"n": most / 1e6}, 413)
+
+
 def path_in_name() -> Refused:
     return Refused(_("The file's name contains a path. Send the file under its plain name."), 400)
 
 
-def check(data: bytes) -> None:
-    """Refuse what can be seen before a pixel is decoded: size, kind and pixels.
-
-    The content alone counts. What else a file holds, a program or a false name, is left behind: of
-    each picture the pixels are kept, in a file of the page's own.
-    """
-    if not data:
-        raise Refused(_("The file is empty. Choose another one."))
-    if len(data) > settings.MOST_BYTES:
-        raise too_large()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of large pictures, which are refused below, and of damaged EXIF
-            with Image.open(BytesIO(data), formats=list(KINDS)) as file:
-                width, height = file.size
-    except UnidentifiedImageError:
-        raise unknown() from None
-    except Image.DecompressionBombError:
-        width = height = 10**5  # Pillow refuses from 179 megapixels on, before it tells how many
-    except Exception:  # Pillow's readers raise whatever they like
-        raise damaged() from None
-    if width * height > settings.MOST_PIXELS:
-        raise Refused(
-            _("The picture has more than %d megapixels. Make it smaller first.")
-            % (settings.MOST_PIXELS // 10**6),
-            413,
-        )
-    if min(width, height) < SMALLEST:
-        raise Refused(
-            _("The picture is smaller than %(n)d×%(n)d pixels. Choose a larger one.")
-            % {"n": SMALLEST}
-        )
-
-
-def damaged() -> Refused:
+def refusal(word: str) -> Refused:
+    """What `decoder` says by a word, in words."""
+    if word == "unknown":
+        return unknown()
+    if word == "pixels":
+        words = _("The picture has more than %d megapixels. Make it smaller first.")
+        return Refused(words % (settings.MOST_PIXELS // 10**6), 413)
+    if word == "small":
+        words = _("The picture is smaller than %(n)d×%(n)d pixels. Choose a larger one.")
+        return Refused(words % {"n": decoder.SMALLEST})
+    if word in ("scans", "slow", "memory"):
+        words = _("The file takes too long or too much memory to read. Save it as plain JPEG.")
+        return Refused(words, 413)
     return Refused(
         _("The file is damaged, or of a rare kind. Open it, save it as JPEG or PNG, and send that.")
     )
 
 
-def decode(data: bytes, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`part` of the picture in an uploaded file, (h, w, 3) float32 in [0, 1], upright, in sRGB:
-    pixels only.
-
-    Refused as `check` says.
-    """
-    check(data)
-    with tempfile.TemporaryDirectory(dir=settings.FOLDER, prefix="upload-") as folder:
-        path = Path(folder) / "picture"  # no name of the sender's touches the disk
-        path.write_bytes(data)
-        try:
-            return decoder.submit(_read, path, part).result()
-        except ValueError:  # it names the path, which is nobody's business
-            raise damaged() from None
-
-
-def _read(path: Path, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`part` of a file, opened and decoded once, in sRGB."""
-    with images.open_file(path) as file:
-        picture = images.on_white(images.decode(file, deep.pixels))
-        profile = file.info.get("icc_profile")
-    return _srgb(part(picture).copy(), profile)
-
-
-def _srgb(picture: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """The colours that the profile means; without a usable one, unchanged.
-
-    Phones and cameras attach one to their files.
-    """
-    if not profile:
-        return picture
+@cache
+def processes() -> multiprocessing.context.BaseContext:
+    """How processes are made: forked from a server that has `decoder` loaded, else anew."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([decoder.__name__])
+    # Python 3.11 does not tell the server where modules lie
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
-        pixels = Image.fromarray(images.to_uint8(picture))
-        srgb = ImageCms.createProfile("sRGB")
-        changed = ImageCms.profileToProfile(pixels, BytesIO(profile), srgb)
-        return images.to_float(np.asarray(changed))
-    except (ImageCms.PyCMSError, OSError):  # It is broken, or for ink or grey, which are RGB by now
-        return picture
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    return context
 
 
-def square(
-    picture: np.ndarray, left: float | None, top: float | None, side: float | None
-) -> np.ndarray:
-    """The square that somebody chose: `left` and `top` of 1 of width and height, `side` of 1 of the
-    shorter side.
+@contextmanager
+def _place() -> Iterator[None]:
+    """One of the few places for reading a file; Busy where none becomes free in time."""
+    if not waiting.acquire(blocking=False):
+        raise Busy
+    try:
+        if not readers.acquire(timeout=settings.READING_WAIT):
+            raise Busy
+        try:
+            yield
+        finally:
+            readers.release()
+    finally:
+        waiting.release()
 
-    Where one is None, the middle. Shifted and cut to lie inside; a view.
+
+def decode(data: bytes, part: decoder.Part) -> Decoded:
+    """The part of the picture in an uploaded file: pixels only.
+
+    Parameters
+    ----------
+    data : bytes
+        The file. What else it holds, a program or a false name, is left behind.
+    part : decoder.Part
+        What is wanted of the picture.
+
+    Returns
+    -------
+    Decoded
+        The part, upright, in sRGB.
+
+    Raises
+    ------
+    Refused
+        Where the file is no picture, is damaged, or too large in any way.
+    Busy
+        Where too many files are read already.
     """
-    h, w = picture.shape[:2]
-    if left is None or top is None or side is None:
-        return images.square_crop(picture)
-    n = min(max(round(side * min(h, w)), min(SMALLEST, h, w)), h, w)
-    x, y = (min(max(math.floor(at * of + 0.5), 0), of - n) for at, of in ((left, w), (top, h)))
-    return picture[y : y + n, x : x + n]
+    if not data:
+        raise Refused(_("The file is empty. Choose another one."))
+    if len(data) > settings.MOST_BYTES:
+        raise too_large()
+    with _place():
+        ours, theirs = multiprocessing.Pipe()
+        job = (theirs, str(settings.FOLDER), part, settings.MOST_PIXELS)
+        process = processes().Process(target=decoder.main, args=job, daemon=True)
+        try:
+            process.start()
+            theirs.close()
+            ours.send_bytes(data)
+            if not ours.poll(SECONDS):
+                raise refusal("slow")
+            answer = json.loads(ours.recv_bytes(MOST_ANSWER))
+            if "refused" in answer:
+                raise refusal(answer["refused"])
+            png = ours.recv_bytes(MOST_ANSWER)
+            return Decoded(png, tuple(answer["kept"]), tuple(answer["given"]))
+        except (EOFError, ConnectionError):  # a limit has ended it
+            raise refusal("slow") from None
+        finally:
+            ours.close()
+            process.kill()
+            process.join()
+
+
+def reread(path: Path, part: decoder.Part) -> Decoded:
+    """A part of a picture that the page has made itself: of a sample, or of an earlier upload."""
+    picture, given = decoder.read(path, part, settings.MOST_PIXELS)
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG", compress_level=1)
+    return Decoded(encoded.getvalue(), picture.size, given)

@@ -1,6 +1,10 @@
 """One picture and what becomes of it."""
 
+import os
 import secrets
+import shutil
+import time
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -52,10 +56,16 @@ class Job(models.Model):
     task = models.CharField(max_length=32)
     weights = models.CharField(max_length=255, blank=True)  # names and hashes of the networks
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED, db_index=True)
-    step = models.PositiveSmallIntegerField(default=0)  # networks that are through
+    percent = models.PositiveSmallIntegerField(default=0)  # of the networks' work
     created = models.DateTimeField(default=timezone.now, db_index=True)
     milliseconds = models.PositiveIntegerField(null=True)  # in the worker, without waiting
-    size = models.PositiveSmallIntegerField(null=True)  # of the result, in pixels
+    # Pixels of what was chosen, of what is kept of it in `before`, and of the result
+    given_width = models.PositiveIntegerField(default=0)
+    given_height = models.PositiveIntegerField(default=0)
+    kept_width = models.PositiveIntegerField(default=0)
+    kept_height = models.PositiveIntegerField(default=0)
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
     # Whose it is: a process that lives touches its open jobs every few seconds
     process = models.CharField(max_length=22)
     touched = models.DateTimeField(default=timezone.now)
@@ -89,8 +99,9 @@ class Job(models.Model):
 
 
 def expire() -> int:
-    """Delete what is older than `settings.HOURS`, and files that belong to no row; returns how many
-    rows went.
+    """Delete what is older than `settings.HOURS`, and files that belong to no row.
+
+    Returns how many rows went.
     """
     now = timezone.now()
     old = Job.objects.filter(created__lte=now - timedelta(hours=settings.HOURS))
@@ -99,7 +110,32 @@ def expire() -> int:
         for path in settings.PICTURES.iterdir():
             # A file is a little older than its row; what an upload left behind, killed on its way,
             # is older than that
-            left = now.timestamp() - path.stat().st_mtime > 600
-            if left and not Job.objects.filter(stem=path.name.rsplit("-", 1)[0]).exists():
-                path.unlink(missing_ok=True)
+            if _age(path) > 600:
+                stem = path.name.rsplit("-", 1)[0]
+                if not Job.objects.filter(stem=stem).exists():
+                    path.unlink(missing_ok=True)
+    for folder in settings.FOLDER.glob("upload-*"):
+        if _age(folder) > 60:  # reading takes 40 s at most
+            shutil.rmtree(folder, ignore_errors=True)
     return gone
+
+
+def _age(path: Path) -> float:
+    """Seconds since the file was last written; 0 where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
+def disk_is_full() -> bool:
+    """Whether the pictures fill `settings.MOST_DISK`, or the disk is nearly full."""
+    settings.PICTURES.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(settings.PICTURES).free < settings.LEAST_FREE:
+        return True
+    used = 0
+    with os.scandir(settings.PICTURES) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                used += entry.stat().st_size
+    return used > settings.MOST_DISK

@@ -2,7 +2,6 @@
 made from them.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -53,12 +52,6 @@ def prepare() -> None:
         if not path.exists():
             photographs = download.fetch("sample", to=settings.SAMPLES / "photographs")
             images.write(path, _drawn(name, images.read(photographs / f"{sample.source}.png")))
-
-
-@cache
-def picture(name: str) -> np.ndarray:
-    """A sample, (h, w, 3) float32 in [0, 1]."""
-    return images.read(settings.SAMPLES / f"{name}.png")
 
 
 def credits() -> list[tuple[str, str, str, str]]:

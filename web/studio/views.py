@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from functools import wraps
+from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import cache
@@ -19,20 +20,33 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from helpers import images
-from web.studio import intake, restorers, samples
+from helpers import files
+from web.studio import decoder, intake, restorers, samples
 from web.studio.forms import ChangeForm
-from web.studio.models import Job, owner_of
+from web.studio.models import Job, disk_is_full, owner_of
 from web.studio.worker import worker
 
-COOKIE = "owner"
+# Where there is https, no neighbour under the same domain can set it
+COOKIE = "__Host-owner" if settings.PUBLIC else "owner"
 
 
 # who asks
 
 
+def _cookie(request: HttpRequest) -> str:
+    """The owner's cookie, if this page has signed it; else empty."""
+    return request.get_signed_cookie(COOKIE, default="", salt=COOKIE)
+
+
 def _owner(request: HttpRequest) -> str:
-    return owner_of(request.COOKIES.get(COOKIE, ""))
+    return owner_of(_cookie(request))
+
+
+def _keep_cookie(response: HttpResponse, cookie: str) -> None:
+    """Let the browser keep the owner's cookie for as long as a picture is kept."""
+    options = {"secure": settings.PUBLIC, "httponly": True, "samesite": "Lax"}
+    seconds = settings.HOURS * 3600
+    response.set_signed_cookie(COOKIE, cookie, salt=COOKIE, max_age=seconds, **options)
 
 
 def _mine(request: HttpRequest, key: str) -> Job:
@@ -64,11 +78,20 @@ def _client(request: HttpRequest) -> str:
 
 
 def _too_many(request: HttpRequest) -> int:
-    """Seconds to wait where this address has sent all that it may in this minute; else 0."""
+    """Seconds to wait where the asker has sent all that may come in this minute; else 0.
+
+    A visitor counts by the cookie, and all of one address together: a class sits behind one router.
+    """
     minute, left = divmod(time.time(), 60)
-    key = f"uploads-{_client(request)}-{minute:.0f}"
-    cache.add(key, 0, timeout=120)
-    return 0 if cache.incr(key) <= settings.UPLOADS_PER_MINUTE else 60 - int(left)
+    counted = [(f"address-{_client(request)}", settings.UPLOADS_OF_ADDRESS)]
+    if _cookie(request):
+        counted.append((f"owner-{_owner(request)}", settings.UPLOADS_PER_MINUTE))
+    for who, most in counted:
+        key = f"uploads-{who}-{minute:.0f}"
+        cache.add(key, 0, timeout=120)
+        if cache.incr(key) > most:
+            return 60 - int(left)
+    return 0
 
 
 def private(view):
@@ -153,17 +176,19 @@ def start(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return create(request)
     mine = Job.objects.none()
-    if COOKIE in request.COOKIES:
+    cookie = _cookie(request)
+    if cookie:
         mine = (
             Job.objects.kept()
-            .filter(owner=_owner(request), state=Job.State.DONE)
+            .filter(owner=owner_of(cookie), state=Job.State.DONE)
             .order_by("-created")[:12]
         )
-    groups = [
-        (_("Change it"), [t for t in restorers.TASKS.items() if t[1].play != "slider"]),
-        (_("Repair it"), [t for t in restorers.TASKS.items() if t[1].play == "slider"]),
-    ]
-    context = {"groups": groups, "samples": samples.SAMPLES, "mine": mine, "accept": intake.ACCEPT}
+    context = {
+        "groups": _groups(),
+        "samples": samples.SAMPLES,
+        "mine": mine,
+        "accept": intake.ACCEPT,
+    }
     context |= {
         "most": settings.MOST_BYTES,
         "deleted": "deleted" in request.GET,
@@ -172,7 +197,16 @@ def start(request: HttpRequest) -> HttpResponse:
     context["unknown"] = intake.unknown()
     response = render(request, "studio/start.html", context)
     response["Cache-Control"] = "private, no-store"
+    # From the first page on, so that two tabs of a new visitor have one owner
+    _keep_cookie(response, cookie or secrets.token_urlsafe(32))
     return response
+
+
+def _groups() -> list[tuple[str, list]]:
+    """The tasks, under two titles."""
+    repairs = [item for item in restorers.TASKS.items() if not item[1].given]
+    experiments = [item for item in restorers.TASKS.items() if item[1].given]
+    return [(_("Repair it"), repairs), (_("Experiments: another season or hour"), experiments)]
 
 
 def create(request: HttpRequest) -> HttpResponse:
@@ -182,21 +216,39 @@ def create(request: HttpRequest) -> HttpResponse:
         return refusal(request, request.refused)
     if not form.is_valid():
         return refusal(request, intake.Refused(next(iter(form.errors.values()))[0], 400))
+    return _take(request, form.cleaned_data)
+
+
+@private
+@require_POST
+def again(request: HttpRequest, key: str) -> HttpResponse:
+    """Another change of the picture that an earlier job has kept."""
+    job = _mine(request, key)
+    if request.POST.get("task") not in restorers.TASKS:
+        return bad(request)
+    data = dict.fromkeys(("left", "top", "side")) | {"task": request.POST["task"]}
+    return _take(request, data, job.before)
+
+
+def _take(request: HttpRequest, data: dict, source: Path | None = None) -> HttpResponse:
+    """Queue what a valid form, or an earlier picture, gives, where there is a place for it."""
     if wait := _too_many(request):
         words = _("You have sent many pictures. Go on in %d s.") % wait
         return problem(request, 429, _("A little slower"), words, wait)
+    if disk_is_full():
+        words = _("The page's disk is full. Pictures are deleted after 24 hours: come again later.")
+        return problem(request, 507, _("All places are taken"), words, 3600)
     if not worker.reserve():
-        words = (
-            _("Many pictures are waiting. Yours was not taken; send it again in %d s.")
-            % worker.wait()
-        )
-        return problem(request, 503, _("All places are taken"), words, worker.wait())
+        return _busy(request)
+    cookie = _cookie(request) or secrets.token_urlsafe(32)
     try:
-        cookie = request.COOKIES.get(COOKIE) or secrets.token_urlsafe(32)
-        job = _queued(form.cleaned_data, owner_of(cookie))
+        job = _queued(data, owner_of(cookie), source)
     except intake.Refused as why:
         worker.release()
         return refusal(request, why)
+    except intake.Busy:
+        worker.release()
+        return _busy(request)
     except BaseException:
         worker.release()
         raise
@@ -207,32 +259,45 @@ def create(request: HttpRequest) -> HttpResponse:
         if _for_script(request)
         else redirect(address)
     )
-    options = {"secure": settings.PUBLIC, "httponly": True, "samesite": "Lax"}
-    response.set_cookie(COOKIE, cookie, max_age=settings.HOURS * 3600, **options)
+    _keep_cookie(response, cookie)
     return response
 
 
-def _queued(data: dict, owner: str) -> Job:
+def _busy(request: HttpRequest) -> HttpResponse:
+    wait = worker.wait()
+    words = _("Many pictures are waiting. Yours was not taken; send it again in %d s.") % wait
+    return problem(request, 503, _("All places are taken"), words, wait)
+
+
+def _queued(data: dict, owner: str, source: Path | None) -> Job:
     """The job of a valid form, saved with its picture: pixels only, so that no metadata is left."""
     task = restorers.TASKS[data["task"]]
-
-    def part(picture):
-        square = intake.square(picture, data["left"], data["top"], data["side"])
-        return restorers.fit(square, task.size, task.exactly)
-
-    if data["sample"]:
-        square = part(samples.picture(data["sample"]))
-    else:
-        content = data["picture"].read()
-        square = intake.decode(content, part)
+    edges = (data["left"], data["top"], data["side"])
+    square = bool(task.given) or None not in edges
+    part = decoder.Part(square, *edges, task.most)
+    found = _found(data, source, part)
+    if found.kept != found.given and not task.given:
+        raise intake.too_many_pixels(task.most)
     job = Job(owner=owner, task=data["task"], process=worker.process)
-    images.write(job.before, square)
+    job.given_width, job.given_height = found.given
+    job.kept_width, job.kept_height = found.kept
+    with files.replacing(job.before) as path:
+        path.write_bytes(found.png)
     try:
         job.save()
     except BaseException:
         job.before.unlink()
         raise
     return job
+
+
+def _found(data: dict, source: Path | None, part: decoder.Part) -> intake.Decoded:
+    """A part of an earlier picture, of a sample, or of what is sent."""
+    if source:
+        return intake.reread(source, part)
+    if data["sample"]:
+        return intake.reread(settings.SAMPLES / f"{data['sample']}.png", part)
+    return intake.decode(data["picture"].read(), part)
 
 
 @private
@@ -267,24 +332,23 @@ def _show(request: HttpRequest, job: Job, name: str, key: str, **more) -> HttpRe
         (name, digest[:12]) for name, digest in (w.split() for w in job.weights.split(", "))
     ]
     context["seconds"] = job.milliseconds / 1000
+    context["groups"] = _groups()
     return render(request, "studio/result.html", context)
 
 
 def _progress(job: Job) -> dict:
-    steps = len(restorers.TASKS[job.task].networks)
     ahead = 0
     if job.state == Job.State.QUEUED:
         ahead = Job.objects.open().filter(process=job.process, created__lt=job.created).count()
     words = {
         Job.State.QUEUED: _("Waiting: %d before yours.") % ahead if ahead else _("Next in line."),
-        Job.State.RUNNING: _("Network %(n)d of %(of)d is at work.")
-        % {"n": min(job.step + 1, steps), "of": steps},
+        Job.State.RUNNING: _("The networks are at work: %d %%.") % job.percent,
         Job.State.DONE: _("Done."),
         Job.State.FAILED: _("This did not work."),
     }
-    if job.state == Job.State.QUEUED and worker.networks is None:
+    if job.state == Job.State.QUEUED and not worker.engine.ready:
         words[job.state] = _("The networks are waking up; that takes a few seconds after a start.")
-    return {"state": job.state, "step": job.step, "steps": steps, "words": words[job.state]}
+    return {"state": job.state, "percent": job.percent, "words": words[job.state]}
 
 
 @private
@@ -336,7 +400,8 @@ def _file(request: HttpRequest, job: Job, which: str) -> HttpResponse:
     if path is None or not path.is_file():
         raise Http404
     response = FileResponse(path.open("rb"), content_type="image/png")
-    name = f"{job.task}.png" if which == "after" else f"{job.task}_before.png"
+    made = f"{job.task}_{job.created:%Y-%m-%d_%H-%M-%S}"
+    name = f"{made}.png" if which == "after" else f"{made}_before.png"
     response["Content-Disposition"] = content_disposition_header("download" in request.GET, name)
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response

@@ -1,4 +1,4 @@
-"""One thread that runs the networks, and a queue before it that is never longer than it should be.
+"""One thread that feeds the networks' process, and a queue that is never longer than it should be.
 
 The database is the queue's memory. A process touches its open jobs every few seconds; those that
 nobody has touched for a while belonged to one that was killed, and any other takes them over, once.
@@ -17,13 +17,13 @@ from django.db import close_old_connections, connection
 from django.db.models import F
 from django.utils import timezone
 
-from helpers import images
-from web.studio import models, restorers
+from web.studio import engine, models
 from web.studio.models import Job
 
 BEAT = 2.0  # seconds between two touches
 LEASE = 10.0  # after which an untouched job is an orphan
 STARTS = 2  # of one job: a picture that kills the process must not do so for ever
+TELLING = 0.3  # seconds between two notes of how far a job is
 HOUSEKEEPING = 600.0  # seconds between two looks for expired pictures
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Worker:
         self.held: set[int] = (
             set()
         )  # what waits or runs here; what the database lost on its way does neither
-        self.networks: restorers.Networks | None = None
+        self.engine = engine.Engine()
         self.stopped = threading.Event()
         self.threads: list[threading.Thread] = []
         self.seconds = 1.5  # that a job takes, a running mean
@@ -59,6 +59,7 @@ class Worker:
         self.jobs.put(None)
         for thread in self.threads:
             thread.join(timeout=10)
+        self.engine.stop()
 
     # the queue
 
@@ -82,7 +83,7 @@ class Worker:
 
     def _work(self) -> None:
         try:
-            self.networks = restorers.Networks()
+            self.engine.start()
             self.on_ready()
         except Exception:
             log.exception(
@@ -105,7 +106,7 @@ class Worker:
     def change(self, pk: int) -> None:
         """Run one job to its end: done, or failed, which its page then says.
 
-        Deleted meanwhile, it leaves no file.
+        Deleted meanwhile, it is stopped and leaves no file.
         """
         mine = Job.objects.filter(pk=pk, process=self.process)
         if not mine.filter(state=Job.State.QUEUED).update(
@@ -113,24 +114,49 @@ class Worker:
         ):
             return
         job = mine.get()
-        started = time.perf_counter()
         try:
-            picture = self.networks.change(
-                images.read(job.before),
-                job.task,
-                lambda n: mine.update(step=n, touched=timezone.now()),
-            )
-            images.write(job.after, picture)
-            seconds = time.perf_counter() - started
-            self.seconds += 0.2 * (seconds - self.seconds)
-            result = {"milliseconds": round(1000 * seconds), "size": picture.shape[0]}
-            result |= {"state": Job.State.DONE, "weights": self.networks.weights(job.task)}
+            result = self._result(job, mine)
         except Exception:  # whatever a network, the disk or the memory says: its page has to end
             log.exception("a picture could not be changed (%s)", job.task)
             result = {"state": Job.State.FAILED}
-        if not mine.update(**result) and not Job.objects.filter(pk=pk).exists():
+        kept = mine.update(**result)
+        if not kept and not Job.objects.filter(pk=pk).exists():
             for path in (job.before, job.after):
                 path.unlink(missing_ok=True)
+
+    def _result(self, job: Job, mine: models.Jobs) -> dict:
+        """The networks' work, as the record's new values."""
+        started = told = time.perf_counter()
+
+        def go_on(share: float) -> bool:
+            """Note how far the job is; False where it has been deleted."""
+            nonlocal told
+            now = time.perf_counter()
+            if now - told < TELLING:
+                return True
+            told = now
+            return bool(mine.update(percent=round(100 * share), touched=timezone.now()))
+
+        order = (job.task, job.before, job.after, go_on)
+        try:
+            size = self.engine.change(*order)
+        except engine.Died:
+            if job.attempts >= STARTS or not mine.update(percent=0, attempts=F("attempts") + 1):
+                raise
+            log.exception("a picture is changed a second time (%s)", job.task)
+            size = self.engine.change(*order)
+        if size is None:
+            return {"state": Job.State.FAILED}
+        seconds = time.perf_counter() - started
+        self.seconds += 0.2 * (seconds - self.seconds)
+        return {
+            "state": Job.State.DONE,
+            "percent": 100,
+            "milliseconds": round(1000 * seconds),
+            "width": size[0],
+            "height": size[1],
+            "weights": self.engine.weights(job.task),
+        }
 
     # the pulse
 
@@ -169,7 +195,7 @@ class Worker:
                 taken = 0
                 try:
                     taken = unchanged.update(
-                        process=self.process, state=Job.State.QUEUED, step=0, touched=now
+                        process=self.process, state=Job.State.QUEUED, percent=0, touched=now
                     )
                 finally:  # another process may have been faster, or the database gone
                     self.submit(job) if taken else self.release()

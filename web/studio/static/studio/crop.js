@@ -1,12 +1,13 @@
 // A square on a picture: moved and resized by mouse, touch and keyboard, in the picture's own pixels.
 const SMALLEST = 16;
 
-export function crop(box, picture, frame, range, output) {
-  let width = 0, height = 0, x = 0, y = 0, side = 0;
+export function crop(box, picture, frame, range, output, changed) {
+  let width = 0, height = 0, x = 0, y = 0, side = 0, most = Infinity;
   const pointers = new Map();
   let held = null; // what the pointer took: "frame" or "grip", and where
 
   const shorter = () => Math.min(width, height);
+  const largest = () => Math.min(shorter(), most);
 
   function draw() {
     frame.style.left = `${(100 * x) / width}%`;
@@ -15,6 +16,7 @@ export function crop(box, picture, frame, range, output) {
     frame.style.height = `${(100 * side) / height}%`;
     range.value = side / shorter();
     output.textContent = `${Math.round(side)} × ${Math.round(side)}`;
+    changed();
   }
 
   function move(left, top) {
@@ -25,8 +27,8 @@ export function crop(box, picture, frame, range, output) {
 
   // Keeps the corner at the top left where asked, else the middle
   function resize(next, corner = false) {
-    const most = corner ? Math.min(width - x, height - y) : shorter();
-    next = Math.min(Math.max(next, Math.min(SMALLEST, shorter())), most);
+    const room = corner ? Math.min(width - x, height - y, most) : largest();
+    next = Math.min(Math.max(next, Math.min(SMALLEST, shorter())), room);
     const shift = corner ? 0 : (side - next) / 2;
     side = next;
     move(x + shift, y + shift);
@@ -37,7 +39,7 @@ export function crop(box, picture, frame, range, output) {
     height = picture.naturalHeight;
     // A thumbnail could not be taken hold of
     picture.style.width = Math.max(width, height) < 200 ? `${(200 * width) / Math.max(width, height)}px` : "";
-    side = shorter();
+    side = largest();
     move((width - side) / 2, (height - side) / 2);
   }
 
@@ -105,14 +107,21 @@ export function crop(box, picture, frame, range, output) {
 
   return {
     reset,
+    side: () => side,
+    // A square of at most so many pixels; the largest, where it was larger
+    limit(pixels) {
+      most = pixels;
+      if (width) resize(Math.min(side, most));
+    },
     clear() {
       width = 0;
     },
-    // As parts of 1, for the server turns the picture upright by itself; empty is the middle
-    write(fields) {
-      fields.left.value = width ? x / width : "";
-      fields.top.value = width ? y / height : "";
-      fields.side.value = width ? side / shorter() : "";
+    // As parts of 1, for the server turns the picture upright by itself; empty is the whole picture or the middle
+    write(fields, whole) {
+      const set = width && !whole;
+      fields.left.value = set ? x / width : "";
+      fields.top.value = set ? y / height : "";
+      fields.side.value = set ? side / shorter() : "";
     },
   };
 }

@@ -8,6 +8,7 @@ const byId = (id) => document.getElementById(id);
 const plays = { hover, scratch, scroll, slider };
 const buttons = { play: byId("play"), beside: byId("beside") };
 let started = false;
+byId("stage").style.aspectRatio = `${byId("show").dataset.width} / ${byId("show").dataset.height}`;
 
 function view(name) {
   byId("pair").hidden = name === "play";

@@ -3,13 +3,46 @@ import { crop } from "./crop.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
-const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"));
-// How the files begin that the page takes: JPEG, PNG, GIF, WebP, and TIFF in both byte orders
-const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/];
+const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"), tell);
+const whole = byId("whole"), limits = byId("limits");
+// How the files begin that the page may take: JPEG, PNG, GIF, WebP, TIFF in both byte orders, AVIF and HEIC
+const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/, /^....ftyp/s];
 let shown = "";
+
+const task = () => form.querySelector("[name=task]:checked").dataset;
+// A repair takes the whole picture, where it may and where nobody wants less
+const takesWhole = () => !Number(task().given) && whole.checked;
+
+// What the part comes to: said before anything is sent
+function tell() {
+  if (!preview.naturalWidth) return;
+  const { given, scale } = task();
+  const width = takesWhole() ? preview.naturalWidth : square.side();
+  const height = takesWhole() ? preview.naturalHeight : square.side();
+  const from = `${Math.round(width)} × ${Math.round(height)}`;
+  const to = Number(given) ? `${given} × ${given}` : `${Math.round(width) * scale} × ${Math.round(height) * scale}`;
+  const words = Number(given) ? (width > given ? limits.dataset.reduced : "") : limits.dataset.kept;
+  limits.textContent = words && `${words} ${from} → ${to}`;
+}
+
+// The whole picture, or the square: as the task needs it, and as it may be
+function fit() {
+  const { given, most } = task();
+  const repair = !Number(given), large = preview.naturalWidth * preview.naturalHeight > Number(most);
+  byId("whole-box").hidden = !repair;
+  whole.disabled = large;
+  if (repair && large) whole.checked = false;
+  square.limit(repair ? Math.floor(Math.sqrt(Number(most))) : Infinity);
+  byId("frame").hidden = byId("cropping").hidden = takesWhole();
+  tell();
+  if (repair && large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
+}
+whole.addEventListener("change", fit);
+for (const radio of form.elements.task) radio.addEventListener("change", fit);
 
 function say(words) {
   wrong.textContent = words;
+  if (words) wrong.scrollIntoView({ block: "center" }); // where the eye is
 }
 
 function show(address, alt) {
@@ -50,13 +83,17 @@ function give(files) {
 preview.addEventListener("load", () => {
   byId("crop").hidden = byId("cropping").hidden = false;
   byId("blind").hidden = true;
+  whole.checked = true;
   square.reset();
-  byId("frame").focus({ preventScroll: true });
+  fit();
+  (takesWhole() ? whole : byId("frame")).focus({ preventScroll: true });
   byId("square").scrollIntoView({ block: "nearest" });
 });
 preview.addEventListener("error", () => {
   byId("crop").hidden = byId("cropping").hidden = true;
   byId("blind").hidden = false;
+  byId("whole-box").hidden = true;
+  limits.textContent = "";
   square.clear();
 });
 
@@ -65,8 +102,8 @@ for (const radio of form.elements.sample) {
   radio.addEventListener("change", () => {
     input.value = "";
     byId("early").textContent = "";
-    const task = form.querySelector(`[name=task][value="${radio.dataset.task}"]`);
-    task.checked = true;
+    const suits = form.querySelector(`[name=task][value="${radio.dataset.task}"]`);
+    suits.checked = true;
     const picture = radio.parentElement.querySelector("img");
     show(picture.src, picture.alt);
   });
@@ -91,7 +128,7 @@ document.addEventListener("paste", (event) => give(event.clipboardData.files));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   say("");
-  square.write(form.elements);
+  square.write(form.elements, takesWhole());
   const request = new XMLHttpRequest(), bar = byId("sending"), go = byId("go");
   const end = (words) => {
     bar.hidden = true;

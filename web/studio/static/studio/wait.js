@@ -10,7 +10,7 @@ async function ask() {
     const now = await answer.json();
     if (now.state === "done" || now.state === "failed") return location.reload();
     if (words.textContent !== now.words) words.textContent = now.words;
-    if (now.state === "running") bar.value = now.step + 0.5;
+    if (now.state === "running") bar.value = now.percent;
     else bar.removeAttribute("value"); // waiting: the bar only moves
     setTimeout(ask, 400);
   } catch {
