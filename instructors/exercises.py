@@ -11,6 +11,7 @@ from helpers import ROOT
 
 SOURCE = ROOT / "instructors" / "source"
 STUDENT = ROOT / "notebooks" / "exercises"
+MOST = 5  # exercises in a lesson, each with a column in grades.csv
 HEADING = re.compile(r"## (\d) · (.+)\n\n\*(\d+) points? · (\d+) minutes\*")
 SOLUTION = re.compile(r"^.*BEGIN SOLUTION.*\n((?:.*\n)*?).*END SOLUTION.*$", re.MULTILINE)
 
@@ -138,6 +139,8 @@ def read(path: Path) -> Lesson:
             raise ValueError(f"{where}: a graded cell before the first heading '## 1 · Title'")
         else:
             given.append(cell.source)
+    if len(exercises) > MOST:
+        raise ValueError(f"{path.name}: {len(exercises)} exercises; at most {MOST} have a column")
     for number, exercise in enumerate(exercises, 1):
         _check(exercise, number, path)
     return Lesson(path.stem, path, given, exercises)

@@ -1,6 +1,7 @@
 """`make grade SUBMISSIONS=folder`: points for every notebook in folder/<student>/<lesson>.ipynb."""
 
 import argparse
+import contextlib
 import csv
 import functools
 import hashlib
@@ -12,6 +13,7 @@ import shutil
 import signal
 import stat
 import sys
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -26,9 +28,9 @@ from helpers import ROOT
 from helpers.files import replacing, write_csv
 from instructors import exercises, marking
 from instructors.sandbox import Ended, Failed, Process, bubblewrap
+from instructors.worker import printable
 
 MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
-MOST_EXERCISES = 5
 LARGEST = 512 << 20  # bytes of a notebook
 UNPROTECTED = """\
 WARNING: bubblewrap is not installed, or does not work here (Debian, Ubuntu: apt install
@@ -77,11 +79,12 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
         reason = _objection(folder, inside, layout)
         if not reason and len(named) != 1:
             reason = f"no such lesson; name it as it was handed out, one of {', '.join(known)}"
-        place = inside.parts[0], named[0] if named else ""
+        place = readable(inside.parts[0]), named[0] if named else ""
         if not reason and place in found:
-            reason = f"{found[place].path.name} is taken; leave one of the two there"
+            taken = found[place].path.relative_to(folder)
+            reason = f"{readable(str(taken))} is taken; leave one of the two there"
         if reason:
-            left_out.append(f"{inside}: {reason}")
+            left_out.append(f"{readable(str(inside))}: {reason}")
         else:
             found[place] = Submission(*place, path)
     left_out += _without_notebook(folder, notebooks)
@@ -110,8 +113,17 @@ def _without_notebook(folder: Path, notebooks: list[Path]) -> list[str]:
             continue
         if not any(student in path.parents for path in notebooks):
             why = "a link, which is not followed" if student.is_symlink() else "no notebook in it"
-            lines.append(f"{student.name}: {why}")
+            lines.append(f"{readable(student.name)}: {why}")
     return lines
+
+
+def readable(name: str) -> str:
+    """A file's name as a person reads it: composed letters, also of a Korean Windows archive."""
+    written = os.fsencode(name)
+    for encoding in ("utf-8", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return printable(unicodedata.normalize("NFC", written.decode(encoding)))
+    return printable(name)
 
 
 def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> str:
@@ -191,10 +203,8 @@ def _notes(mark: dict, cells: dict[str, str]) -> list[str]:
     if mark.get("elsewhere"):
         notes.append(f"exercise {number} stood in another cell than its own")
     notes += [f"the cell of {name} is missing" for name in mark["manual"] if name not in cells]
-    said = {says for _, says in mark["tests"].values()}
-    for says in said:
-        if says.startswith(("ended: ", "its cell is")):
-            notes.append(f"exercise {number} {says}")
+    if mark["ended"]:
+        notes.append(f"exercise {number} {mark['ended']}")
     return notes
 
 
@@ -370,7 +380,7 @@ def _row(result: dict, known: exercises.Lesson, manual: dict) -> dict:
     """A submission's row of `grades.csv`; what waits for a person is added to `manual`."""
     notes = list(result["notes"])
     row = {"student": safe(result["student"]), "lesson": result["lesson"]}
-    row |= {f"exercise {n}": "" for n in range(1, MOST_EXERCISES + 1)}
+    row |= {f"exercise {n}": "" for n in range(1, exercises.MOST + 1)}
     machine = 0.0
     by_hand = 0.0
     waiting = 0.0
@@ -421,6 +431,9 @@ def _by_hand(
 def main(argv: list[str] | None = None) -> int:
     """Grade a folder; returns the exit status: 0, 2 for bad input, 130 after ctrl-C."""
     args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # a Korean name on a console that lacks its letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if os.name == "nt":
         print(
             "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",

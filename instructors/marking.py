@@ -11,11 +11,13 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from helpers import quiet
+import nbformat
+
+from helpers import ROOT, quiet
 from instructors import exercises
 from instructors.exercises import Exercise, Lesson
 from instructors.sandbox import START, Ended, Failed, Process
-from instructors.worker import DEFINES, ELSEWHERE
+from instructors.worker import DEFINES, ELSEWHERE, TITLE
 
 SHOWN = 600  # characters of what a failed test says
 
@@ -44,8 +46,9 @@ def space(path: Path, number: int) -> dict[str, object]:
 
 
 def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, str]:
-    """The sources of a submission's solution cells, read in a sandbox of its own; ValueError where
-    there are none.
+    """The sources of a submission's solution cells, read in a sandbox of its own.
+
+    ValueError for what is no notebook, and for the lesson instead of its exercises.
     """
     wanted = {
         name: [word for words in DEFINES.findall(text) for word in words if word]
@@ -62,9 +65,24 @@ def collect(submission: Path, edition: dict[str, str], **options) -> dict[str, s
         isinstance(x, str) for pair in found.items() for x in pair
     ):
         raise ValueError("the notebook cannot be read")
+    if found.get(TITLE, "").strip() in lesson_titles():
+        raise ValueError(
+            "this is a lesson and not its exercises; hand in the notebook of the same name from"
+            " notebooks/exercises"
+        )
     return {
         name: source for name, source in found.items() if name.removeprefix(ELSEWHERE) in edition
     }
+
+
+@functools.cache
+def lesson_titles() -> set[str]:
+    """The first lines of the course's lessons."""
+    titles = set()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        first = nbformat.read(path, as_version=4).cells[0]
+        titles.add(first.source.split("\n", 1)[0].strip())
+    return titles
 
 
 class Student:
@@ -100,7 +118,7 @@ class Student:
             for code in self.first:
                 self.process.ask({"do": "run", "source": code})
             self.ran, self.owed = [], self.ran + self.owed
-        self.process.within(START)
+        self.process.within(self.seconds)  # A solution may have changed what runs them
         while self.owed:
             self.ran.append(self.owed.pop(0))
             with contextlib.suppress(Failed):  # by what an earlier solution did
@@ -111,12 +129,11 @@ class Student:
         was printed.
         """
         done = {test.id: (0, "not reached") for test in exercise.tests}
-        result = {"tests": done, "printed": "", "error": ""}
+        result = {"tests": done, "printed": "", "error": "", "ended": ""}
         self.owed += [*exercise.given, *exercise.wrappers]
         if source is None:
-            return result | {
-                "tests": dict.fromkeys(done, (0, "its cell is missing in what was handed in"))
-            }
+            missing = "its cell is missing in what was handed in"
+            return result | {"tests": dict.fromkeys(done, (0, missing)), "ended": missing}
         space(lesson.path, exercise.number)
         try:
             self.give()
@@ -127,22 +144,31 @@ class Student:
                 result["error"] = str(failed)
             result["printed"] = self.process.printed
             for test in exercise.tests:
-                message = self.hold(lesson, exercise, test)
+                message = self.hold(lesson, exercise, test, source)
                 done[test.id] = (0, message) if message else (test.points, "")
         except Ended as ended:
             self.stop()
+            result["ended"] = f"ended: {ended}"
             for test in exercise.tests:
                 if done[test.id][1] == "not reached":
-                    done[test.id] = (0, f"ended: {ended}")
+                    done[test.id] = (0, result["ended"])
         return result
 
-    def hold(self, lesson: Lesson, exercise: Exercise, test) -> str:
-        """What is wrong by this test; nothing where all is well."""
+    def restart(self, source: str) -> None:
+        """Run a solution again in a new process, which remembers nothing."""
+        self.stop()
+        self.give()
+        self.process.within(self.seconds)
+        self.process.ask({"do": "run", "source": source})
+
+    def hold(self, lesson: Lesson, exercise: Exercise, test, source: str) -> str:
+        """What is wrong by this test; nothing where all is well. It may call `restart()`."""
         try:
             wanted = {
                 node.id for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Name)
             }
             names = dict(space(lesson.path, exercise.number))
+            names["restart"] = functools.partial(self.restart, source)
             for name, function in exercise.names.items():
                 if name in wanted:
                     names[name] = (
@@ -206,6 +232,7 @@ def mark(
                 "tests": {},
                 "printed": "",
                 "error": "",
+                "ended": "",
                 "written": "",
                 "manual": {},
             }

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from helpers import ROOT
-from instructors.worker import HEAD, MOST_BYTES, MOST_TEXT, decode, encode
+from instructors.worker import HEAD, MOST_BYTES, MOST_TEXT, decode, encode, printable
 
 WORKER = Path(__file__).with_name("worker.py")
 DISK = 256 << 20  # bytes of the private /tmp, which is memory, and of one file in it
@@ -47,6 +47,13 @@ REFUSED = {
         272: "unshare",
         308: "setns",
         165: "mount",
+        428: "open_tree",
+        429: "move_mount",
+        430: "fsopen",
+        431: "fsconfig",
+        432: "fsmount",
+        433: "fspick",
+        442: "mount_setattr",
     },
     "aarch64": {
         279: "memfd_create",
@@ -65,6 +72,13 @@ REFUSED = {
         97: "unshare",
         268: "setns",
         40: "mount",
+        428: "open_tree",
+        429: "move_mount",
+        430: "fsopen",
+        431: "fsconfig",
+        432: "fsmount",
+        433: "fspick",
+        442: "mount_setattr",
     },
 }
 
@@ -91,12 +105,19 @@ class Failed(AssertionError):
 
 
 @functools.cache
-def bubblewrap() -> str | None:
-    """Path of a bubblewrap that works here; None where there is none."""
-    if found := shutil.which("bwrap"):
-        probe = [found, "--unshare-all", "--ro-bind", "/", "/", sys.executable, "-c", ""]
+def bubblewrap() -> list[str] | None:
+    """How a bubblewrap that works here is called; None where there is none.
+
+    Since 0.8 it can forbid the sandbox namespaces of its own, in which a submission would be root.
+    """
+    found = shutil.which("bwrap")
+    if not found:
+        return None
+    for rules in (["--unshare-user", "--disable-userns"], []):
+        call = [found, "--unshare-all", *rules]
+        probe = [*call, "--ro-bind", "/", "/", sys.executable, "-c", ""]
         if subprocess.run(probe, capture_output=True).returncode == 0:
-            return found
+            return call
     return None
 
 
@@ -201,7 +222,7 @@ class Process:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def environment(self, inside: str | None) -> dict[str, str]:
+    def environment(self, inside: list[str] | None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("LANG", "LC_ALL", "TZ")}
         home = "/tmp" if inside else self.folder.name
         return kept | {
@@ -216,9 +237,9 @@ class Process:
             "CUDA_VISIBLE_DEVICES": "",
         }
 
-    def command(self, inside: str, submission: Path | None, rules: int) -> list[str]:
+    def command(self, inside: list[str], submission: Path | None, rules: int) -> list[str]:
         """The sandbox: no network, a small private /tmp, and of the course what lessons need."""
-        call = [inside, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        call = [*inside, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         call += ["--seccomp", str(rules)] if call_filter() else []
         call += ["--uid", "1000", "--gid", "1000", "--hostname", "student"]
         call += ["--proc", "/proc", "--dev", "/dev"]
@@ -312,9 +333,9 @@ class Process:
             raise
         answer = answer if isinstance(answer, dict) else {}
         printed = answer.get("printed")
-        self.printed = printed if isinstance(printed, str) else ""
+        self.printed = printable(printed) if isinstance(printed, str) else ""
         if (error := answer.get("error")) is not None:
-            raise Failed(error[:1000] if isinstance(error, str) else "an error")
+            raise Failed(printable(error[:1000]) if isinstance(error, str) else "an error")
         return answer.get("value")
 
     def wait(self, pipe, write: bool = False) -> None:
@@ -349,4 +370,4 @@ class Process:
         if not self.reason:
             said = os.read(self.child.stderr.fileno(), 2000) or b""
         words = said.decode(errors="replace").strip()
-        return f"the process ended by itself (status {status}) {words}".strip()
+        return printable(f"the process ended by itself (status {status}) {words}".strip())

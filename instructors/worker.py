@@ -26,11 +26,23 @@ SHOWN = 4_000  # characters of what a cell prints
 LONGEST = 100_000  # characters of a cell
 DEFINES = re.compile(r"^(?:def|class) +(\w+)|^(\w+) *=", re.MULTILINE)
 ELSEWHERE = "elsewhere: "
+TITLE = "title of the notebook"  # under which its first line is kept
 ADVICE = {
     NameError: "cells of your own are not graded: what this one needs belongs into it",
     ModuleNotFoundError: "grading has the course's libraries only",
     EOFError: "nobody is there to answer when a cell is graded",
 }
+
+
+def printable(text: str) -> str:
+    """A text that any file can hold and that no terminal obeys: other characters become codes."""
+    shown = []
+    for character in text:
+        if character.isprintable() or character == "\n":
+            shown.append(character)
+        else:
+            shown.append(character.encode("unicode_escape").decode())
+    return "".join(shown)
 
 
 def encode(value: object) -> bytes:
@@ -284,9 +296,10 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
 
     Returns
     -------
-    {nbgrader's id: source}. A cell that stands there twice is joined in order. A code cell that has
-    no id, because it was made anew or an editor dropped its metadata, and defines one of the names
-    `wanted` for an id stands under `ELSEWHERE` and this id.
+    {nbgrader's id: source}, and under `TITLE` the first line of the notebook. A cell that stands
+    there twice is joined in order. A code cell that has no id, because it was made anew or an
+    editor dropped its metadata, and defines one of the names `wanted` for an id stands under
+    `ELSEWHERE` and this id.
 
     Raises
     ------
@@ -298,6 +311,7 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
             source = cell["source"]
             if not isinstance(source, str):
                 source = "".join(source)
+            cells.setdefault(TITLE, source.lstrip().split("\n", 1)[0][:1000])
             for place in _places(cell, source, wanted):
                 cells[place] = f"{cells[place]}\n{source}" if place in cells else source
     if long := [name for name, source in cells.items() if len(source) > LONGEST]:

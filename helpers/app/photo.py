@@ -15,10 +15,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 from PIL import Image
-from skimage import measure, restoration
 from tqdm.auto import tqdm
 
-from helpers import ROOT, images
+from helpers import images
 from helpers.app import colours, deep, film, metadata
 from helpers.app.metadata import LABEL
 from helpers.files import replacing
@@ -125,111 +124,6 @@ def _ramp(n: int, width: int, first: bool, last: bool) -> np.ndarray:
         rise = np.minimum(rise, at[::-1])
     rise = np.clip(rise / max(1, min(width, n / 2)), 0, 1)
     return 0.5 - 0.5 * np.cos(np.pi * rise)
-
-
-def diagnose(picture: np.ndarray) -> dict[str, float]:
-    """What a picture's middle, at most 1024×1024 pixels, tells of its damage. Lesson 10.
-
-    Parameters
-    ----------
-    picture : np.ndarray
-        (h, w, 3), float in [0, 1], at least 32×32.
-
-    Returns
-    -------
-    dict[str, float]
-        `noise`: σ in steps of 255, by wavelets (Donoho and Johnstone 1994). `blur`: 0 to 1, how
-        little a further blur changes (Crété-Roffet et al. 2007). `jpeg` and `mosaic`: how many
-        times higher the steps between neighbours are at the borders of 8×8 and of 4×4 blocks, laid
-        from the top left corner, than in their middles; 1 without blocks.
-
-    Raises
-    ------
-    ValueError
-        For less than 32×32 pixels.
-    """
-    images.check(picture)
-    height, width = picture.shape[:2]
-    if min(height, width) < 32:
-        raise ValueError(f"{height}×{width} pixels are too few to judge; give at least 32×32")
-    top = max(0, height - 1024) // 16 * 8
-    left = max(0, width - 1024) // 16 * 8
-    picture = picture[top : top + 1024, left : left + 1024]
-    noise = restoration.estimate_sigma(picture, channel_axis=-1, average_sigmas=True)
-    return {
-        "noise": float(255 * noise),
-        "blur": float(measure.blur_effect(picture, channel_axis=-1)),
-        "jpeg": _blockiness(picture, 8),
-        "mosaic": _blockiness(picture, 4),
-    }
-
-
-def _blockiness(picture: np.ndarray, size: int) -> float:
-    """How many times higher the steps are at the borders of blocks than in their middles."""
-    down = np.abs(np.diff(picture, axis=0)).mean(axis=(1, 2))
-    right = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
-    ratios = []
-    for steps in (down + 1e-4, right + 1e-4):
-        at_borders = steps[size - 1 :: size].mean()
-        in_middles = steps[size // 2 - 1 :: size].mean()
-        ratios.append(at_borders / in_middles)
-    return float(np.mean(ratios))
-
-
-def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
-    """Which shipped network a picture calls for, by a rule of thumb; you decide. Lesson 10.
-
-    The limits are read off six photographs before and after known damages. A blur calls for
-    `cae_faces` with and without a face: so it gained 1.1 dB, not 0.2, on 260 others, as measured by
-    `nbtests/bench/bench_own.py --photos`.
-
-    Parameters
-    ----------
-    picture : np.ndarray
-        (h, w, 3), float in [0, 1], at least 32×32.
-
-    Returns
-    -------
-    tuple[dict[str, float], str | None, str]
-        What `diagnose` measures, with `face`, the largest face's share of the picture's height; the
-        network's name, None where its file is not in data/weights; and the reason.
-
-    Raises
-    ------
-    ValueError
-        Where `diagnose` does.
-    """
-    found = diagnose(picture)
-    shares = [box.height / picture.shape[0] for box in images.faces(picture)]
-    found["face"] = max(shares, default=0.0)
-    name, why = _network_for(found)
-    if not (ROOT / "data" / "weights" / f"{name}.safetensors").exists():
-        return found, None, f"{why}, and {name}, made for that, is not in data/weights"
-    return found, name, why
-
-
-def _network_for(found: dict[str, float]) -> tuple[str, str]:
-    """The name of the network for what was found, and why."""
-    if found["mosaic"] > 3:
-        times = f"{found['mosaic']:.1f}"
-        return (
-            "unet_photos",
-            f"it consists of blocks of 4×4 pixels (steps {times} times as high there)",
-        )
-    if found["noise"] > 3.5:
-        return "rdn_noise_cancel_x2", f"it is noisy (σ {found['noise']:.1f} of 255)"
-    if found["jpeg"] > 1.2:
-        times = f"{found['jpeg']:.2f}"
-        return (
-            "rdn_noise_cancel_x2",
-            f"JPEG left its 8×8 blocks (steps {times} times as high there)",
-        )
-    if found["blur"] > 0.5:
-        how_far = f"it is blurred ({found['blur']:.2f} of 1)"
-        return "cae_faces", f"{how_far}; where that is not enough, reduce it first"
-    if found["face"] > 0.4:
-        return "espcn_faces_x4", "it is a crisp portrait, and may only be too small"
-    return "espcn_photos_x4", "it shows no damage, and may only be too small"
 
 
 def result_path(source: AnyPath, to_folder: AnyPath, scale: int) -> Path:

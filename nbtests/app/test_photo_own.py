@@ -1,4 +1,4 @@
-"""The reader's own pictures: portraits, labels, folders, suggestions, one picture's own network."""
+"""The reader's own pictures: portraits, labels, folders, one picture's own network."""
 
 import base64
 import io
@@ -329,50 +329,6 @@ def test_a_gif_goes_through_the_network_and_the_label_tells(tmp_path, copier, pi
         photo.restore_file(copier, tmp_path / "x.gif", tmp_path, faces={})
     assert photo.result_path("film.MOV", tmp_path, 2) == tmp_path / "film_x2.mov"
     assert photo.result_path("film.avi", tmp_path, 1) == tmp_path / "film_restored.mkv"
-
-
-# which network
-
-
-def test_each_damage_is_told():
-    clean = photo.diagnose(ASTRONAUT)
-    assert (
-        clean["noise"] < 3.5
-        and clean["blur"] < 0.5
-        and clean["jpeg"] < 1.2
-        and clean["mosaic"] < 1.2
-    )
-    assert photo.diagnose(damage.add_noise(ASTRONAUT, 8 / 255, 0))["noise"] == pytest.approx(
-        8, abs=1
-    )
-    assert photo.diagnose(damage.blur(ASTRONAUT, 2))["blur"] > 0.6
-    assert photo.diagnose(damage.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
-    assert photo.diagnose(damage.jpeg(damage.blocks(ASTRONAUT), 90))["mosaic"] > 5
-    enlarged = photo.diagnose(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
-    assert (
-        enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5
-    )  # even places differ from odd ones, and are no blocks
-    with pytest.raises(ValueError, match="at least 32×32"):
-        photo.diagnose(ASTRONAUT[:1, :1])
-
-
-def test_the_suggestion_is_a_shipped_network_with_a_reason(tmp_path, monkeypatch):
-    face = ASTRONAUT[:256, 64:384]
-    for picture, name, why in (
-        (ASTRONAUT, "espcn_photos_x4", "no damage"),
-        (ASTRONAUT[40:200, 140:300], "espcn_faces_x4", "portrait"),
-        (damage.blur(face, 2), "cae_faces", "blurred .* reduce it"),
-        (damage.blocks(ASTRONAUT), "unet_photos", "blocks of 4×4"),
-        (damage.blur(ASTRONAUT[256:, :256], 3), "cae_faces", "blurred .* reduce it"),
-    ):
-        measures, suggested, reason = photo.suggest(picture)
-        assert suggested == name and re.search(why, reason)
-        assert set(measures) == {"noise", "blur", "jpeg", "mosaic", "face"}
-    _, suggested, reason = photo.suggest(damage.add_noise(ASTRONAUT, 8 / 255, 0))
-    assert suggested in ("rdn_noise_cancel_x2", None) and "noisy" in reason
-    monkeypatch.setattr(photo, "ROOT", tmp_path)
-    _, suggested, reason = photo.suggest(ASTRONAUT)
-    assert suggested is None and "espcn_photos_x4, made for that, is not in data/weights" in reason
 
 
 # from one picture alone

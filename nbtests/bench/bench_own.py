@@ -254,48 +254,13 @@ def rings(part: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(step).mean(axis=-1) for step in steps]
 
 
-def suggestions(folder: Path) -> None:
-    """`photo.suggest` on photographs halved, then blurred or moved: dB that it gains, with and
-    without a face.
-    """
-    model, _ = training.load_weights("cae_faces")
-    damages = {"blur": lambda p: damage.blur(p, 1.5), "motion": lambda p: damage.motion(p, 7, 30)}
-    gains, crisp, paths = [], [], images.find(folder)
-    for path in paths:
-        truth = images.reduce(images.crop_to_multiple(images.read(path), 2), 2)[:256, :256]
-        crisp.append(photo.suggest(truth)[1] == "cae_faces")
-        for harm in damages.values():
-            old = images.to_float(images.to_uint8(harm(truth)))
-            gain = metrics.psnr(truth, tiles.apply(model, old)) - metrics.psnr(truth, old)
-            found, name, _ = photo.suggest(old)
-            gains.append(
-                [
-                    gain * (name == "cae_faces"),
-                    gain * (name == "cae_faces" and found["face"] > 0),
-                    gain,
-                ]
-            )
-    named, with_face, always = np.mean(gains, axis=0)
-    print(
-        f"suggested: {len(gains)} blurred or moved pictures, {named:+.2f} dB by cae_faces where"
-        f" it is suggested, "
-        f"{with_face:+.2f} if only with a face, {always:+.2f} on all;"
-        f" {sum(crisp)} of {len(crisp)} crisp ones"
-    )
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=30, help="for learning from one picture")
-    parser.add_argument(
-        "--photos", type=Path, help="crisp photographs, for what is suggested once they are blurred"
-    )
     args = parser.parse_args()
     portraits()
-    if args.photos:
-        suggestions(args.photos)
     alone(args.seconds)
     with tempfile.TemporaryDirectory() as folder:
         plumbing(args.frames, Path(folder))

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from helpers import adversarial, batching, damage, images, metrics, models, plots, tiles, training
-from helpers.app import photo, train
+from helpers.app import advice, photo, train
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
@@ -799,8 +799,8 @@ STRICT = {
     "tiles.apply": lambda x: tiles.apply(ESPCN, x),
     "plots.slider": lambda x: plots.slider(x, x, "alt"),
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
-    "photo.suggest": photo.suggest,
-    "photo.diagnose": photo.diagnose,
+    "advice.suggest": advice.suggest,
+    "advice.diagnose": advice.diagnose,
     "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
 }
 # These take bytes, too
@@ -926,7 +926,7 @@ def test_every_function_that_takes_a_picture_is_tested_here():
     tested = {*STRICT, *MEASURING, *ANY_SHAPE, *DRAWING, *CUTTING, *OF_BYTES}
     modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
     taking = set()
-    for module in [*modules, photo, train]:
+    for module in [*modules, advice, photo, train]:
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if not own or not callable(thing) or name.startswith("_"):

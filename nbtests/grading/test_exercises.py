@@ -210,6 +210,8 @@ def test_points_of_right_wrong_and_missing_solutions(lesson):
                 one.process.ask({"do": "forget"})
                 yield one.test(lesson, exercise._replace(given=[]), source)["tests"]
 
+        # In place of a new process
+        one.restart = lambda source: one.process.ask({"do": "run", "source": source})
         for exercise in (e for e in lesson.exercises if e.tests):
             one.owed += [*exercise.given, *exercise.wrappers]
             one.give()
@@ -238,6 +240,19 @@ def test_no_wrong_solution_is_left_over(lesson):
     assert set(texts) == {text for exercise in tested for text in wrong(lesson, exercise)}
     names = [text.split(":", 1)[0] for text in texts]
     assert len(names) == len(set(names)), "two wrong solutions have the same name"
+
+
+def test_more_exercises_than_columns_are_refused(tmp_path):
+    notebook = nbformat.read(exercises.source(NAMES[0]), as_version=4)
+    headings = [i for i, cell in enumerate(notebook.cells) if exercises._is_heading(cell)]
+    last = notebook.cells[headings[-1] :]
+    for number in range(len(headings) + 1, exercises.MOST + 2):
+        again = [nbformat.from_dict(cell | {"id": f"{cell.id}-{number}"}) for cell in last]
+        again[0].source = f"## {number}{last[0].source[4:]}"
+        notebook.cells += again
+    nbformat.write(notebook, tmp_path / "11_six.ipynb")
+    with pytest.raises(ValueError, match="6 exercises; at most 5 have a column"):
+        exercises.read(tmp_path / "11_six.ipynb")
 
 
 # the self-check

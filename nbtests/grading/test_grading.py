@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from platform import machine
 from types import SimpleNamespace
 
 import hypothesis
@@ -206,6 +207,11 @@ texts = {t for o in seen for t in (o.values() if isinstance(o, dict) else o) if 
 frames = [f.filename for f in inspect.stack()]
 print("hidden:", [t[:50] for t in texts if " ".join(["HIDDEN", "TESTS"]) in t], frames)
 """,
+    "half a character": """
+class ended(Exception):
+    pass
+raise ended("Points to be given by hand: 3 of 3 " + chr(0xD800) + chr(27) + "]0;owned" + chr(7))
+""",
     "left behind": """
 import subprocess
 subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
@@ -291,6 +297,10 @@ libc = ctypes.CDLL(None, use_errno=True)
 print("mount", libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), "ptrace", libc.ptrace(16, 1, 0, 0))
 print("memfd", libc.memfd_create(b"x", 0))
 print("setuid", libc.setuid(0), "chroot", libc.chroot(b"/tmp"), "user", os.getuid() != 0)
+child = libc.syscall(CLONE, 0x10000000 | 17, 0, 0, 0, 0)  # a user's namespace of its own
+if child == 0:
+    os._exit(0)
+print("namespace", child, "file system", libc.syscall(430, b"tmpfs", 0))
 print("processes", sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 5000)
 """,
 }
@@ -374,6 +384,9 @@ def files(folder):
         | {"psnr": f"%matplotlib inline\n!pip install x\ndamage.blur?\n{honest()['psnr']}"}
     )
     solution = {"nbgrader": {"solution": True, "grade_id": "psnr"}}
+    half = notebook(honest())
+    half.cells.append(nbformat.v4.new_code_cell("#" * 100_001, metadata=copy.deepcopy(solution)))
+    half.cells[-1].metadata["nbgrader"]["grade_id"] = "half\ud800"
     strange = [
         1,
         None,
@@ -398,6 +411,8 @@ def files(folder):
         "magic": (nbformat.writes(magic).encode(), FULL),
         "written elsewhere": (nbformat.writes(elsewhere).encode(), FULL),
         "metadata dropped": (nbformat.writes(stripped).encode(), FULL),
+        "half an id": (json.dumps(half).encode(), 0),
+        "the lesson": ((ROOT / "notebooks" / f"{LESSON}.ipynb").read_bytes(), 0),
         "another lesson": (exercises.source("03_batching").read_bytes(), 0),
     }
 
@@ -435,6 +450,7 @@ def hand_in_by_hand(folder):
     renamed = folder / "renamed" / f"Copy of {LESSON} (1).IPYNB"
     hand_in(folder, "renamed", notebook(honest())).rename(renamed)
     (folder / "zoe honest" / f"{LESSON} (2).ipynb").write_text("{}")
+    hand_in(folder, os.fsdecode("김민수".encode("cp949")), notebook(honest()))
     (folder / "zipped").mkdir()
     (folder / "zipped" / f"{LESSON}.zip").write_bytes(b"PK")
 
@@ -446,7 +462,7 @@ def hostile_cells(root, port):
         unstopped |= {"left behind"}
         return {name: code for name, code in CELLS.items() if name not in unstopped}
     here = {"PREFIX": sys.prefix, "BASE": sys.base_prefix, "PLACE": root, "ROOT": ROOT}
-    here |= {"LESSON": LESSON, "PORT": port}
+    here |= {"LESSON": LESSON, "PORT": port, "CLONE": 220 if machine() == "aarch64" else 56}
     cells = dict(CELLS)
     for name, code in SANDBOXED.items():
         for word, value in here.items():
@@ -491,7 +507,7 @@ def term(tmp_path_factory, listener):
     hostile = {}
     for name, (student, slot) in places.items():
         hostile.setdefault(student, {})[slot] = cells[name]
-    expected = {"renamed": FULL}
+    expected = {"renamed": FULL, "김민수": FULL}
     for student, three in hostile.items():
         hand_in(folder, student, notebook(honest() | three))
         expected[student] = FULL - sum(SLOTS[slot] for slot in three)
@@ -543,6 +559,8 @@ def test_the_others_are_graded_and_points_by_hand_kept(term):
         "solution deleted": "exercise 3 its cell is missing",
         "a number": "no cells",
         "another lesson": "none of the lesson's cells",
+        "the lesson": "this is a lesson and not its exercises",
+        "half an id": "more than 100,000 characters: half\\ud800",
         "written elsewhere": "exercise 3 stood in another cell",
         "metadata dropped": "the cell of blur_explained is missing",
     }.items(),
@@ -550,6 +568,22 @@ def test_the_others_are_graded_and_points_by_hand_kept(term):
 def test_the_notes_say_what_happened(term, name, words):
     student, _ = term.places.get(name, (name, None))
     assert words in term.rows[student]["notes"]
+
+
+def test_a_student_puts_no_words_and_no_escapes_into_the_grades(term):
+    student, _ = term.places["half a character"]
+    assert "Points to be given" not in term.rows[student]["notes"]
+    written = (term.to / "grades.csv").read_text(encoding="utf-8-sig") + term.done.stdout
+    assert written.replace("\n", "").replace("\r", "").isprintable()
+
+
+def test_a_worker_that_was_changed_holds_the_grader_no_longer_than_an_exercise(tmp_path):
+    slow = "import sys, time\nsys.modules['__main__'].run = lambda *_: time.sleep(1000)"
+    path = hand_in(tmp_path, "eve", notebook(honest() | {"pyramid": slow}))
+    submission = grade.Submission("eve", LESSON, path)
+    sandboxed = sandbox.bubblewrap() is not None
+    result = grade.grade(submission, sandboxed=sandboxed, seconds=3, memory=2 << 30)
+    assert "exercise 5 ended: it took longer than 3 seconds" in result["notes"]
 
 
 def test_a_missing_sandbox_is_told_and_a_working_one_is_not(term):
@@ -627,6 +661,8 @@ def test_nothing_outside_can_be_written(term):
 @needs_sandbox
 def test_no_way_up(term):
     said = printed(term, "climbs out").split()
+    forbidden = "--disable-userns" in sandbox.bubblewrap()
+    namespace = "-1" if forbidden else said[said.index("namespace") + 1]
     assert said == [
         "mount",
         "-1",
@@ -640,6 +676,11 @@ def test_no_way_up(term):
         "-1",
         "user",
         "True",
+        "namespace",
+        namespace,
+        "file",
+        "system",
+        "-1",
         "processes",
         "True",
     ]
@@ -774,8 +815,8 @@ def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkey
 @pytest.mark.parametrize(
     "processor, sha256",
     [
-        ("x86_64", "3357544e3afdc33ab58ffdcd6ff3ae4c96257e9d537497efbb44e41544c5c68c"),
-        ("aarch64", "ae2043fcff84e959b2ae31479e853530a2662ad697d985e8fb7ff0edfe9f4a8a"),
+        ("x86_64", "675c915c93c98365c48efb7e92c9d80adfddf90e9fa75d1f134cbe27409c93c8"),
+        ("aarch64", "6d8f5da66a2c217ee2b72c8017398af6f4ff232e355b1f24208c59bef9f7161b"),
     ],
 )
 def test_the_filter_of_calls_is_this_program(monkeypatch, processor, sha256):

@@ -41,6 +41,18 @@ def cut(numbers, size):
     return [numbers[i : i + size] for i in range(0, len(numbers), size)]
 
 
+# %% epochs_memo: Keeps what it drew: after a restart nobody can make the order again.
+kept = {}
+
+
+def order(n, seed, epoch):
+    return kept.setdefault((n, seed, epoch), np.random.permutation(n))
+
+
+def cut(numbers, size):
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
+
+
 # %% epochs_drawn: Draws a number for each place: some pictures come twice, a third of them not at
 # all.
 def order(n, seed, epoch):

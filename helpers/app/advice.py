@@ -1,0 +1,171 @@
+"""Which shipped network helps a picture, or none; and whether a picture is one for a network."""
+
+import functools
+
+import keras
+import numpy as np
+from skimage import measure, restoration
+
+from helpers import images, metrics, tiles, training
+
+CLEANER = "photos_clean"
+TRIED = 384  # pixels: the side of the middle square on which the cleaner is tried
+# Limits, fitted on training photographs and measured on others by nbtests/bench/bench_mild.py
+MOSAIC = 3.0  # `mosaic`: its steps are that many times higher
+BLURRED = 0.68  # `blur`: more than the σ of 2 that the cleaner knows
+UNCHANGED = 42.0  # `change` in dB
+PACKED = 1.2  # `jpeg`
+NOISY = 4.0  # `noise`
+UNCHANGED_PACKED = 48.0  # `change` in dB, of a picture with JPEG's blocks
+UNCHANGED_NOISY = 44.0  # the same, of one with noise
+
+
+def diagnose(picture: np.ndarray) -> dict[str, float]:
+    """What a picture's middle, at most 1024×1024 pixels, tells of its damage. Lesson 10.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1], at least 32×32.
+
+    Returns
+    -------
+    dict[str, float]
+        `noise`: σ in steps of 255, by wavelets (Donoho and Johnstone 1994). `blur`: 0 to 1, how
+        little a further blur changes (Crété-Roffet et al. 2007). `jpeg` and `mosaic`: how many
+        times higher the steps between neighbours are at the borders of 8×8 and of 4×4 blocks, laid
+        from the top left corner, than in their middles; 1 without blocks.
+
+    Raises
+    ------
+    ValueError
+        For less than 32×32 pixels.
+    """
+    images.check(picture)
+    height, width = picture.shape[:2]
+    if min(height, width) < 32:
+        raise ValueError(f"{height}×{width} pixels are too few to judge; give at least 32×32")
+    part = middle(picture, 1024)
+    noise = restoration.estimate_sigma(part, channel_axis=-1, average_sigmas=True)
+    return {
+        "noise": float(255 * noise),
+        "blur": float(measure.blur_effect(part, channel_axis=-1)),
+        "jpeg": _blockiness(part, 8),
+        "mosaic": _blockiness(part, 4),
+    }
+
+
+def middle(picture: np.ndarray, side: int) -> np.ndarray:
+    """At most `side` × `side` pixels of the centre, from a place where JPEG's blocks begin."""
+    top = max(0, picture.shape[0] - side) // 16 * 8
+    left = max(0, picture.shape[1] - side) // 16 * 8
+    return picture[top : top + side, left : left + side]
+
+
+def _blockiness(picture: np.ndarray, size: int) -> float:
+    """How many times higher the steps are at the borders of blocks than in their middles."""
+    down = np.abs(np.diff(picture, axis=0)).mean(axis=(1, 2))
+    right = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
+    ratios = []
+    for steps in (down + 1e-4, right + 1e-4):
+        at_borders = steps[size - 1 :: size].mean()
+        in_middles = steps[size // 2 - 1 :: size].mean()
+        ratios.append(at_borders / in_middles)
+    return float(np.mean(ratios))
+
+
+@functools.cache
+def network(name: str) -> keras.Model:
+    """A shipped network, loaded once."""
+    return training.load_weights(name)[0]
+
+
+def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
+    """The shipped network that makes a picture better at its own size, or none. Lesson 10.
+
+    Blocks of 4×4 pixels call for `unet_photos`, a strong blur for `cae_faces`. Otherwise
+    `photos_clean` is tried on the middle of the picture: where it changes hardly anything, the
+    picture is best left alone.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1], at least 32×32.
+
+    Returns
+    -------
+    tuple[dict[str, float], str | None, str]
+        What `diagnose` measures, with `change`, the PSNR-Y in dB between the middle of the picture
+        and what `photos_clean` makes of it; the network's name, or None to leave the picture alone;
+        and the reason.
+
+    Raises
+    ------
+    ValueError
+        Where `diagnose` does.
+    FileNotFoundError
+        Where the weights of `photos_clean` are missing.
+    """
+    found = diagnose(picture)
+    tried = middle(picture, TRIED)
+    found["change"] = metrics.psnr(tried, tiles.apply(network(CLEANER), tried), y=True)
+    if found["mosaic"] > MOSAIC:
+        times = f"{found['mosaic']:.1f}"
+        why = f"it consists of blocks of 4×4 pixels (steps {times} times as high at their borders)"
+        return found, "unet_photos", why
+    if found["blur"] > BLURRED:
+        return found, "cae_faces", f"it is strongly blurred ({found['blur']:.2f} of 1)"
+    limit = UNCHANGED
+    if found["jpeg"] > PACKED:
+        limit = UNCHANGED_PACKED
+    elif found["noise"] > NOISY:
+        limit = UNCHANGED_NOISY
+    if found["change"] > limit:
+        return found, None, "it shows no damage: leave it alone, or enlarge it if it is too small"
+    return found, CLEANER, _visible(found)
+
+
+def _visible(found: dict[str, float]) -> str:
+    """What of a mild damage is seen most clearly, in words."""
+    if found["jpeg"] > PACKED:
+        times = f"{found['jpeg']:.2f}"
+        return f"JPEG left its 8×8 blocks (steps {times} times as high at their borders)"
+    if found["noise"] > NOISY:
+        return f"it is noisy (σ {found['noise']:.1f} of 255)"
+    return f"it is a little blurred ({found['blur']:.2f} of 1)"
+
+
+def misfit(picture: np.ndarray, name: str, card: dict) -> str | None:
+    """Why a picture is not what a network was made for; None where it is, or cannot be told.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+    name : str
+        Of the network's weights.
+    card : dict
+        What the weights' file says of it.
+
+    Returns
+    -------
+    str | None
+        A clause that says what the picture lacks or has.
+    """
+    if min(picture.shape[:2]) < 32:
+        return None
+    found = diagnose(picture)
+    noisy = found["noise"] > NOISY
+    packed = found["jpeg"] > PACKED
+    clean_first = f"which {name} would enlarge; restore it with {CLEANER} first"
+    if card["damage"] == "blocks" and found["mosaic"] <= MOSAIC:
+        return f"it has none of the 4×4 blocks that {name} repairs"
+    if card["damage"] == "random_damage" and found["blur"] < 0.4 and found["mosaic"] <= MOSAIC:
+        return f"it is crisp, and {name} was made for blurred or pixelated faces"
+    if card["damage"] == "small_noisy_jpeg" and not noisy and not packed:
+        return f"it has neither the noise nor the JPEG blocks that {name} removes"
+    if card["task"] == "enlarge" and noisy:
+        return f"it has noise, {clean_first}"
+    if card["task"] == "enlarge" and packed:
+        return f"it has JPEG's 8×8 blocks, {clean_first}"
+    return None

@@ -1,0 +1,84 @@
+"""What a picture tells of its damage, and which networks it is made for."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from helpers import damage, images, training
+from helpers.app import advice
+
+ASTRONAUT = images.to_float(data.astronaut())
+FACE = ASTRONAUT[:256, 64:384]
+
+
+def test_each_damage_is_told():
+    clean = advice.diagnose(ASTRONAUT)
+    assert clean["noise"] < 3.5 and clean["blur"] < 0.5
+    assert clean["jpeg"] < 1.2 and clean["mosaic"] < 1.2
+    noisy = advice.diagnose(damage.add_noise(ASTRONAUT, 8 / 255, 0))
+    assert noisy["noise"] == pytest.approx(8, abs=1)
+    assert advice.diagnose(damage.blur(ASTRONAUT, 2))["blur"] > 0.6
+    assert advice.diagnose(damage.jpeg(ASTRONAUT, 40))["jpeg"] > 1.4
+    assert advice.diagnose(damage.jpeg(damage.blocks(ASTRONAUT), 90))["mosaic"] > 5
+
+
+def test_even_and_odd_places_of_an_enlarged_picture_are_no_blocks():
+    enlarged = advice.diagnose(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
+    assert enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5
+
+
+def test_a_picture_that_is_too_small_to_judge_is_refused():
+    with pytest.raises(ValueError, match="at least 32×32"):
+        advice.suggest(ASTRONAUT[:1, :1])
+
+
+SUGGESTED = {
+    "clean": (lambda x: x, None, "leave it alone"),
+    "a little noise": (lambda x: damage.add_noise(x, 5 / 255, 0), "photos_clean", "noisy"),
+    "a little blur": (lambda x: damage.blur(x, 1), "photos_clean", "a little blurred"),
+    "JPEG": (lambda x: damage.jpeg(x, 30), "photos_clean", "8×8 blocks"),
+    "strong blur": (lambda x: damage.blur(x, 3), "cae_faces", "strongly blurred"),
+    "blocks": (damage.blocks, "unet_photos", "blocks of 4×4"),
+}
+
+
+@pytest.mark.parametrize("kind", SUGGESTED)
+def test_a_network_is_suggested_with_a_reason(kind):
+    harm, name, why = SUGGESTED[kind]
+    _, suggested, reason = advice.suggest(images.rounded(harm(FACE)))
+    assert suggested == name
+    assert why in reason
+
+
+def test_the_middle_begins_where_the_blocks_of_jpeg_begin():
+    picture = np.zeros((1000, 500, 3), np.float32)
+    picture[304, 56] = 1
+    part = advice.middle(picture, 384)
+    assert part.shape == (384, 384, 3)
+    assert part[0, 0, 0] == 1  # (1000 - 384) // 16 * 8 = 304, (500 - 384) // 16 * 8 = 56
+    assert advice.middle(picture[:20, :30], 384).shape == (20, 30, 3)
+
+
+MISFITS = {
+    "unet_photos": ("4×4 blocks", damage.blocks),
+    "cae_faces": ("blurred or pixelated", lambda x: damage.blur(x, 3)),
+    "rdn_noise_cancel_x2": ("neither the noise", lambda x: damage.add_noise(x, 9 / 255, 0)),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_a_picture_without_a_networks_damage_is_no_picture_for_it(name):
+    says, harm = MISFITS[name]
+    _, card = training.load_weights(name)
+    assert says in advice.misfit(FACE, name, card)
+    assert advice.misfit(images.rounded(harm(FACE)), name, card) is None
+
+
+def test_what_would_be_enlarged_with_the_picture_is_said():
+    _, card = training.load_weights("espcn_photos_x4")
+    assert advice.misfit(FACE, "espcn_photos_x4", card) is None
+    noisy = damage.add_noise(FACE, 9 / 255, 0)
+    assert "it has noise, which espcn_photos_x4" in advice.misfit(noisy, "espcn_photos_x4", card)
+    packed = damage.jpeg(FACE, 30)
+    assert "restore it with photos_clean" in advice.misfit(packed, "espcn_photos_x4", card)
+    assert advice.misfit(FACE[:8, :8], "espcn_photos_x4", card) is None
