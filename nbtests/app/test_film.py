@@ -11,7 +11,6 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
 
 from helpers import ROOT, images
 from helpers.app import film
@@ -273,69 +272,3 @@ def test_one_frame_at_a_time(tmp_path):
 
     rewritten(source, tmp_path, draw=draw)
     assert len(alive) == 200 and most <= 3
-
-
-# GIF
-
-
-def moving_gif(path, durations=(50, 100, 70), loop=3, clear=True, comment=None):
-    frames = []
-    for k in range(len(durations)):
-        rgba = np.zeros((24, 32, 4), np.uint8)
-        rgba[..., 3] = 255 - 255 * clear
-        rgba[4:20, 4 + 4 * k : 16 + 4 * k] = (200, 10 * k, 0, 255)
-        frames.append(Image.fromarray(rgba if clear else rgba[..., :3]))
-    options = {"comment": comment} if comment else {}
-    options |= {"loop": loop} if loop is not None else {}
-    frames[0].save(
-        path, save_all=True, append_images=frames[1:], duration=durations, disposal=2, **options
-    )
-    return path
-
-
-@pytest.mark.parametrize("clear", [True, False])
-@pytest.mark.parametrize("loop", [None, 0, 3])
-def test_a_gif_keeps_times_loop_and_transparency(tmp_path, clear, loop):
-    source = moving_gif(tmp_path / "x.gif", loop=loop, clear=clear, comment="by hand")
-    assert film.moves(source)
-    result = rewritten(source, tmp_path)
-    with Image.open(result) as file:
-        assert (file.format, file.n_frames, file.size) == ("GIF", 3, (64, 48))
-        assert file.info.get("loop") == loop
-        assert file.info["comment"] == b"by hand; Restored with x"
-        assert [f.info["duration"] for f in ImageSequence.Iterator(file)] == [50, 100, 70]
-    for (old, _), (new, _) in zip(film._gif(source), film._gif(result), strict=True):
-        alpha = (
-            np.asarray(Image.fromarray(old[..., 3]).resize((64, 48), Image.Resampling.BICUBIC))
-            >= 128
-        )
-        np.testing.assert_array_equal(new[..., 3] == 255, alpha)
-        seen = alpha & (
-            np.asarray(Image.fromarray(old[..., 0]).resize((64, 48), Image.Resampling.NEAREST))
-            == 200
-        )
-        assert np.abs(new[seen][:, :3].astype(int) - (200, new[seen][0, 1], 0)).mean() < 12
-    assert [frame.shape for frame in film.frames(result)] == [(48, 64, 3)] * 3
-
-
-def test_a_still_gif_does_not_move(tmp_path, picture):
-    images.write(tmp_path / "x.gif", picture)
-    assert not film.moves(tmp_path / "x.gif")
-    (tmp_path / "y.gif").write_text("no GIF")
-    assert not film.moves(tmp_path / "y.gif")
-
-
-def test_a_cut_gif_leaves_nothing(tmp_path):
-    source = moving_gif(tmp_path / "x.gif")
-    source.write_bytes(source.read_bytes()[:-30])
-    broken(tmp_path, source, r"x\.gif is (cut|damaged)")
-
-
-def test_a_stopped_gif_leaves_nothing(tmp_path):
-    def stop(frame):
-        raise KeyboardInterrupt
-
-    source = moving_gif(tmp_path / "x.gif")
-    with pytest.raises(KeyboardInterrupt):
-        rewritten(source, tmp_path, draw=stop)
-    assert [p.name for p in tmp_path.iterdir()] == ["x.gif"]
