@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from helpers import images
 from helpers.app import colours, deep, film, metadata
+from helpers.app.film_reader import LeftOut
 from helpers.app.metadata import LABEL
 from helpers.files import replacing
 from helpers.tiles import Piece, apply, compose, geometry, pieces
@@ -35,10 +36,6 @@ SUFFIXES = images.SUFFIXES | film.SUFFIXES | {".jfif", ".jpe", ".apng"}
 # Pictures that are counted where a folder holds them, and not restored
 OTHERS = {".jxl", ".jp2", ".j2k", ".psd", ".tga", ".mpo", ".ico", ".ppm", ".pgm", ".dng", ".cr2"}
 OTHERS |= {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"} | deep.HEIC_SUFFIXES
-
-
-class LeftOut(UserWarning):
-    """Something of what was given is not in the results: the exit status says so, too."""
 
 
 def portrait(

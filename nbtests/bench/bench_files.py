@@ -180,7 +180,7 @@ def tiff(drawn: Drawn, path: Path) -> None:
         options["tile"] = (16, 16)
     if kind in ("rgba", "la"):
         options["extrasamples"] = ["unassalpha"]
-    # ImageMagick 6 mixes up grey and alpha in planes of their own; nbtests/app/test_deep.py has them
+    # ImageMagick 6 mixes up grey and alpha in planes of their own; test_deep.py has them
     if kind in ("rgb", "rgba") and drawn.choose("contig", "separate") == "separate":
         options["planarconfig"] = "separate"
         pixels = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
