@@ -3,7 +3,7 @@
 import csv
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def split(
     return dict(zip(dealt.tolist(), parts, strict=True))
 
 
-def parallel_map(call: Callable, items: Sequence, title: str) -> Iterator:
+def parallel_map(call: Callable, items: Sequence, title: str) -> Iterable:
     """`call(item)` for each item, with a bar; on up to 8 cores where there are 500 items or more.
 
     Parameters
@@ -75,13 +75,13 @@ def parallel_map(call: Callable, items: Sequence, title: str) -> Iterator:
 
     Returns
     -------
-    iterator
+    iterable
         The results, in order. Lesson 03.
     """
     processes = min(8, joblib.cpu_count()) if len(items) >= 500 else 1
     parallel = joblib.Parallel(n_jobs=processes, batch_size=8, return_as="generator")
     results = parallel(joblib.delayed(call)(item) for item in items)
-    return iter(tqdm(results, desc=title, total=len(items), leave=False, delay=2))
+    return tqdm(results, desc=title, total=len(items), leave=False, delay=2)
 
 
 class Squares(NamedTuple):
@@ -168,11 +168,11 @@ def write_pairs(
 
 
 def prepare(
-    pictures: Mapping[Path, str],
+    pictures: Mapping[str | os.PathLike, str],
     folder: str | os.PathLike,
     scale: int = 4,
     method: str = "pyramid",
-    low: Mapping[Path, Path] | None = None,
+    low: Mapping | None = None,
     **squares,
 ) -> list[dict[str, str]]:
     """Cut pictures into pairs, and write these to `folder/hr` and `folder/lr` with their list.
@@ -214,11 +214,11 @@ def prepare(
     sources = []
     stems = set()
     for path, part in pictures.items():
-        stem = path.stem
+        stem = Path(path).stem
         while stem in stems:  # another folder's picture of the same name
             stem += "_"
         stems.add(stem)
-        sources.append(Source(path, part, stem, low[path] if low else None))
+        sources.append(Source(Path(path), part, stem, low[path] if low else None))
     write = partial(write_pairs, folder=folder, squares=squares, scale=scale, method=method)
     rows = []
     refused = []

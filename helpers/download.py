@@ -56,7 +56,7 @@ def fetch(
     `SOURCES.csv` says who made what, `refused.csv` what was left out and why.
 
     - "sample": the photographs inside scikit-image and scikit-learn; no network.
-    - "own": the readable pictures of your folder `origin`.
+    - "own": the readable pictures of `origin`: your folder, zip, or one picture.
     - "celeba", "unsplash": the Kaggle sets; "summer2winter": that of the CycleGAN paper. From the
       network, or from your copy `origin`, a folder or zip, whose files are linked where the disk
       allows it: do not edit them in place.
@@ -83,7 +83,8 @@ def fetch(
     Raises
     ------
     ValueError
-        For bad input, a broken or dangerous zip, and what a server refuses.
+        For bad input, a broken or dangerous zip, a set that would mix with the one in the folder,
+        and what a server refuses.
     FileNotFoundError
         For an `origin` that is missing, empty or laid out in another way.
     ConnectionError

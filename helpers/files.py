@@ -1,7 +1,9 @@
 """Writing a file whole or not at all, and CSV."""
 
 import csv
+import errno
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,10 +28,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises
     ------
     OSError
-        That says what to do where the disk is full or the folder cannot be written. Lesson 01.
+        That says what to do where the disk is full, the folder cannot be written, or the name is
+        too long. Lesson 01.
     """
     path = Path(path)
-    part = path.with_name(f".{os.getpid()}.part.{path.name}")
+    # Two machines may write to one folder; the long name of a file leaves no room for another
+    part = path.with_name(f".{platform.node()[:40]}.{os.getpid()}.part.{path.name[-40:]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -37,10 +41,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None:  # it does not come from the disk: its own words are better
             raise
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno, f"cannot write {path}: {reason}; free space or choose another folder"
-        ) from error
+        advice = "free space or choose another folder"
+        if error.errno == errno.ENAMETOOLONG:
+            advice = "shorten the name"
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}; {advice}") from error
     finally:
         with suppress(OSError):  # it has replaced `path`, or was never made
             part.unlink()

@@ -130,7 +130,6 @@ class Checkpoint(keras.callbacks.Callback):
         self.history = history
 
     def on_epoch_end(self, epoch, logs=None):
-        logs = logs or {}
         best = max(self.history.get("val_psnr", []), default=0)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
@@ -153,14 +152,20 @@ class Checkpoint(keras.callbacks.Callback):
 
 def _resume(model: keras.Model, folder: Path) -> tuple[int, dict[str, list[float]]]:
     """Load the last state that `Checkpoint` kept; how many epochs it has behind it, and history."""
-    states = sorted(folder.glob("last-*.weights.h5"))
-    if not states:
+    last = max(folder.glob("last-*.weights.h5"), default=None)
+    if last is None:
         return 0, {}
     model.optimizer.build(model.trainable_variables)
-    model.load_weights(states[-1])
-    with h5py.File(states[-1]) as file:
+    with h5py.File(last) as file:
         history = json.loads(file["history"][()]) if "history" in file else {}
-    epoch = states[-1].name.removeprefix("last-").removesuffix(".weights.h5")
+        kept = len(file["optimizer/vars"])
+    try:
+        if kept != len(model.optimizer.variables):  # Keras would load what has the same name
+            raise ValueError
+        model.load_weights(last)
+    except ValueError as error:
+        raise ValueError(f"{folder} holds another network's training; delete it") from error
+    epoch = last.name.removeprefix("last-").removesuffix(".weights.h5")
     return int(epoch), history
 
 
@@ -169,7 +174,7 @@ def fit(
     data: Callable,
     epochs: int,
     steps: int,
-    folder: Path | None = None,
+    folder: str | os.PathLike | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.callbacks.History:
     """`model.fit` that can be killed at any moment and run again: it goes on where it was.
@@ -183,7 +188,7 @@ def fit(
         `batching.batches(…, start=step)` does: a resumed training sees what it would have seen.
     epochs, steps : int
         Epochs in all, and gradient steps in each.
-    folder : Path, optional
+    folder : path, optional
         Where the state is kept after each epoch; without one nothing is.
     callbacks : sequence of Callback
         Keras' or the course's.
@@ -191,12 +196,18 @@ def fit(
     Returns
     -------
     History
-        In `epoch` the epochs run now, in `history` those before them, too. Lesson 04.
+        In `epoch` the epochs run now, in `history` those before them, too.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds another network's training. Lesson 04.
     """
     done = 0
     history = {}
     callbacks = list(callbacks)
     if folder is not None:
+        folder = Path(folder)
         done, history = _resume(model, folder)
         for callback in callbacks:
             if isinstance(callback, LiveCurve):

@@ -145,7 +145,7 @@ def _bound_by_permissions():
 def command(tmp_path):
     """Run `python -m helpers …` in tmp_path; `before` is called in its process first."""
 
-    def run(*arguments, before=None):
+    def run(*arguments, before=None, encoding=None):
         if before and os.name == "nt":
             pytest.skip("Windows has neither fork nor these limits")
         return subprocess.run(
@@ -155,6 +155,7 @@ def command(tmp_path):
             preexec_fn=before,
             capture_output=True,
             text=True,
+            encoding=encoding,
             timeout=120,
         )
 

@@ -12,21 +12,22 @@ MEANING = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 
 def from_inks(image: Image.Image) -> Image.Image:
-    """A picture of four inks as sRGB: by its profile, and plainly where it has none."""
+    """A picture of four inks as sRGB: by its profile, or plainly where it names none."""
     profile = image.info.get("icc_profile")
-    if profile:
-        try:
-            inks = io.BytesIO(profile)
-            srgb = ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(image, inks, srgb, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError) as error:
-            why = f"its profile is damaged ({' '.join(str(error).split())})"
-    else:
-        why = "it names no profile"
-    warnings.warn(
-        f"{image.filename} holds four inks, and {why}: its colours are an estimate", stacklevel=4
-    )
-    return image.convert("RGB")
+    if not profile:
+        return image.convert("RGB")
+    try:
+        inks = io.BytesIO(profile)
+        return ImageCms.profileToProfile(
+            image, inks, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        warnings.warn(
+            f"{image.filename}: its profile of four inks is damaged ({error}), so its colours are "
+            "an estimate",
+            stacklevel=4,
+        )
+        return image.convert("RGB")
 
 
 def is_grey(file: Image.Image) -> bool:

@@ -3,10 +3,13 @@
 # Each command imports what it needs, so that --help is instant.
 
 import argparse
+import errno
+import io
 import json
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -202,9 +205,12 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns
     -------
-    the exit status: 0, 1 where a lesson failed or something was left out, 2 for bad input, 130
-    after ctrl-C
+    the exit status: 0; 1 where a lesson failed, or something was left out; 2 for bad input, or
+    where the disk or the memory is full; 130 after ctrl-C
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook's is not, and takes any letter
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -213,9 +219,15 @@ def main(argv: list[str] | None = None) -> int:
         "source", help="sample, own, celeba, unsplash, summer2winter, pixabay or page"
     )
     command.add_argument(
-        "--from", dest="origin", metavar="FOLDER|ZIP|URL", help="your copy; for page its address"
+        "--from",
+        dest="origin",
+        metavar="FOLDER|ZIP|FILE|URL",
+        type=some_name,
+        help="your pictures or your copy; for page its address",
     )
-    command.add_argument("--to", metavar="FOLDER", help="instead of data/raw/SOURCE")
+    command.add_argument(
+        "--to", metavar="FOLDER", type=some_name, help="instead of data/raw/SOURCE"
+    )
     command.add_argument("--query", default="", metavar="WORDS", help="pixabay: what to look for")
     command.add_argument(
         "--category", default="", metavar="NAME", help="pixabay: such as animals or nature"
@@ -231,12 +243,12 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser(
         "survey", help="say what lies in a folder: sizes, copies, broken files, licences"
     )
-    command.add_argument("folder", metavar="FOLDER")
+    command.add_argument("folder", metavar="FOLDER", type=some_name)
     command.set_defaults(run=survey_folder)
 
     command = commands.add_parser("run", help="execute the lessons into build/, with a report")
     command.add_argument(
-        "lessons", nargs="*", metavar="NR", help="such as 02 06; without any, all of them"
+        "lessons", nargs="*", metavar="NR", help="such as 2 or 06_espcn; without any, all of them"
     )
     command.add_argument("--profile", choices=["smoke", "quick", "full"], default="quick")
     command.add_argument(
@@ -272,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
 
     command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")
     command.add_argument(
-        "folder", metavar="FOLDER", help="pictures, or pairs such as *_HR and *_LR"
+        "folder", metavar="FOLDER", type=some_name, help="pictures, or pairs such as *_HR and *_LR"
     )
     command.add_argument(
         "--with", dest="names", metavar="NAME", nargs="+", default=[], help="weights"
@@ -291,7 +303,13 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("train", help="train a shipped network again")
     command.add_argument("name", help="such as espcn_photos_x4")
     command.add_argument(
-        "--from", dest="origin", metavar="FOLDER", nargs="+", required=True, help="pictures"
+        "--from",
+        dest="origin",
+        metavar="FOLDER",
+        type=some_name,
+        nargs="+",
+        required=True,
+        help="pictures",
     )
     command.add_argument("--steps", type=int, help="instead of the recipe's number")
     command.set_defaults(run=train_network)
@@ -336,6 +354,14 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         complain(error)
         return 2
+    except (MemoryError, BrokenExecutor):
+        complain(
+            MemoryError(
+                "the system ended a part of this work, most likely for lack of memory; close other"
+                " programs, or take fewer or smaller pictures, and run the same command again"
+            )
+        )
+        return 2
     except KeyboardInterrupt:
         complain(
             InterruptedError(
@@ -346,7 +372,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def complain(error: Exception) -> None:
-    print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+    """Print an error in one line; one of the system with the name of the file."""
+    reason = getattr(error, "strerror", None) or error
+    if name := getattr(error, "filename", None):
+        reason = f"{name}: {reason}"
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            reason += "; shorten the name"
+    print(f"error: {reason}", file=sys.stderr)
+
+
+def some_name(text: str) -> str:
+    """An argument that names a file or folder; "" would mean the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} names no file or folder")
+    return text
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
 
     Parameters
     ----------
-    numbers : such as "02"; without any, all lessons
+    numbers : such as "2", "02", "02_crop_and_pyramid" or the notebook's path; without any, all
     profile : "smoke", "quick" or "full"
     in_place : write the outputs into `notebooks/`; then every lesson is run
     again : run also what ran well before
@@ -49,12 +49,7 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
     ValueError : there is no such lesson
     FileExistsError : `build` is a file
     """
-    chosen = []
-    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
-        if not numbers or path.stem[:2] in numbers:
-            chosen.append(path)
-    if unknown := set(numbers) - {path.stem[:2] for path in chosen}:
-        raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}")
+    chosen = _choose(numbers)
     if BUILD.exists() and not BUILD.is_dir():
         raise FileExistsError(f"{BUILD} is a file where a folder is needed; rename or remove it")
     os.environ["COURSE_PROFILE"] = profile  # the kernels inherit it
@@ -69,6 +64,30 @@ def run(numbers: list[str], profile: str, in_place: bool, again: bool = True) ->
         print(f"{row['lesson']:<24}{row['seconds']:>6.0f} s   {row['outcome']}{before}")
     print(f"report: {(BUILD / 'report.html').relative_to(ROOT)}")
     return int(any(row["failed"] for row in rows))
+
+
+def _choose(numbers: list[str]) -> list[Path]:
+    """The lessons of these numbers or names; ValueError where there is none of a name."""
+    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if not numbers:
+        return lessons
+    known = {}
+    for path in lessons:
+        number = path.stem[:2]
+        names = [number, number.removeprefix("0"), path.stem, path.name, str(path.resolve())]
+        known |= dict.fromkeys(names, path)
+    chosen = set()
+    unknown = []
+    for number in numbers:
+        path = known.get(number) or known.get(str(Path(number).resolve()))
+        if path:
+            chosen.add(path)
+        else:
+            unknown.append(number)
+    if unknown:
+        names = ", ".join(path.stem for path in lessons)
+        raise ValueError(f"no lesson {', '.join(sorted(unknown))} in {NOTEBOOKS}; there: {names}")
+    return sorted(chosen)
 
 
 def _run_one(path: Path, in_place: bool, state: str) -> dict:

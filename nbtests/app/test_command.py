@@ -1,11 +1,13 @@
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from helpers import ROOT, images
+from helpers import ROOT, batching, images
 from helpers.app import command
 
 
@@ -106,7 +108,7 @@ def test_empty_and_missing_folder(command, tmp_path):
         "no pictures in empty",
         "put some there",
     )
-    fails(command("fetch", "own", "--from", "nowhere", "--to", "to"), "no folder nowhere")
+    fails(command("fetch", "own", "--from", "nowhere", "--to", "to"), "no folder or file nowhere")
     assert not (tmp_path / "to").exists()
 
 
@@ -156,11 +158,78 @@ def test_full_disk(command, tmp_path, speckle, source, no_space):
     assert files(tmp_path / "to") == []
 
 
+def test_an_empty_name_is_no_folder(command, tmp_path, picture):
+    images.write(tmp_path / "x.png", picture)
+    for words in (["fetch", "own", "--from", ""], ["survey", ""], ["fetch", "own", "--to", " "]):
+        done = command(*words)
+        assert done.returncode == 2
+        assert "names no file or folder" in done.stderr
+    assert files(tmp_path) == ["x.png"]
+
+
+def test_a_link_to_nowhere_is_named(command, tmp_path, picture):
+    images.write(tmp_path / "mine" / "x.png", picture)
+    (tmp_path / "mine" / "gone.png").symlink_to("elsewhere.png")
+    done = command("fetch", "own", "--from", "mine", "--to", "to")
+    assert (done.returncode, done.stdout) == (0, "1 pictures in to\n")
+    assert "gone.png" in done.stderr
+
+
+def test_an_error_of_the_system_names_the_file(monkeypatch, capsys):
+    def fail(*_):
+        raise OSError(errno.ENAMETOOLONG, "File name too long", "long.png")
+
+    monkeypatch.setattr("helpers.app.lessons.run", fail)
+    assert command.main(["run"]) == 2
+    assert capsys.readouterr().err == "error: long.png: File name too long; shorten the name\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_console_that_lacks_letters_turns_no_success_into_failure(
+    tmp_path, picture, encoding, command, monkeypatch
+):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    to = "여름"
+    images.write(tmp_path / "mine" / "사진.png", picture)
+    (tmp_path / "mine" / "파손.png").write_text("no picture")
+    done = command("fetch", "own", "--from", "mine", "--to", to, encoding=encoding)
+    shown = to.encode(encoding, "backslashreplace").decode(encoding)
+    assert (done.returncode, done.stdout) == (0, f"1 pictures in {shown}\n"), done.stderr
+    done = command("survey", to, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1 files, 1 readable")
+    done = command("survey", "없음", encoding=encoding)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no folder ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a name of Windows is always text")
+def test_a_name_that_is_no_text_is_listed_and_printed(command, tmp_path, picture):
+    images.write(tmp_path / "mine" / "x.png", picture)
+    (tmp_path / "mine" / os.fsdecode(b"\xff\xfe.png")).write_text("no picture")
+    done = command("fetch", "own", "--from", "mine", "--to", "to")
+    assert (done.returncode, done.stdout) == (0, "1 pictures in to\n"), done.stderr
+    assert r"\udcff\udcfe.png" in (tmp_path / "to" / "refused.csv").read_text(encoding="utf-8")
+
+
+def test_a_worker_that_the_system_ends_is_a_sentence(monkeypatch, capsys):
+    """As where the memory is full: joblib starts processes, and none of them comes back."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        "helpers.app.sources.survey",
+        lambda folder: list(batching.parallel_map(os._exit, [1] * 500, "survey")),
+    )
+    assert command.main(["survey", "."]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: the system ended a part of this work, most likely for lack of")
+
+
 # run
 
 
 def test_no_such_lesson(command):
-    fails(command("run", "99"), "no lesson 99")
+    fails(command("run", "99"), "no lesson 99", "there: 01_download, .*06_espcn")
 
 
 def test_unknown_profile(command):

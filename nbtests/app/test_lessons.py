@@ -213,6 +213,19 @@ def test_an_unknown_lesson_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["6", "06", "06_espcn", "06_espcn.ipynb", str(ROOT / "notebooks/06_espcn.ipynb")]
+)
+def test_a_lesson_is_found_by_number_name_and_path(name):
+    assert [path.stem for path in lessons._choose([name, "10"])] == ["06_espcn", "10_your_photos"]
+
+
+@pytest.mark.parametrize("name", ["0", "006", "espcn", "notebooks/exercises/06_espcn.ipynb", ""])
+def test_another_file_is_no_lesson(name):
+    with pytest.raises(ValueError, match=r"no lesson .*; there: 01_download, .*10_your_photos"):
+        lessons._choose(["1", name])
+
+
 # the disk
 
 

@@ -1,4 +1,7 @@
 import csv
+import os
+import platform
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -7,6 +10,8 @@ from PIL import Image
 
 from helpers import download, images
 from helpers.app import sources
+from helpers.app.sources import surveys
+from helpers.files import replacing
 
 
 def table(path):
@@ -91,7 +96,7 @@ def test_own_copies_the_tree_byte_by_byte(mine, tmp_path):
 
 def test_own_lists_what_it_refuses_with_a_reason(mine, tmp_path):
     to = tmp_path / "to"
-    with pytest.warns(UserWarning, match=r"2 of 4 pictures refused, see .*refused\.csv"):
+    with pytest.warns(UserWarning, match=r"2 of 4 pictures refused .*, see .*refused\.csv"):
         download.fetch("own", origin=mine, to=to)
     reasons = {row["file"]: row["reason"] for row in table(to / "refused.csv")}
     assert set(reasons) == {str(mine / "deeper" / "page.jpg"), str(mine / "half.png")}
@@ -143,7 +148,7 @@ def test_own_without_one_readable_picture_is_an_error(tmp_path):
 def test_own_needs_an_origin_with_pictures(tmp_path):
     with pytest.raises(ValueError, match="--from"):
         download.fetch("own", to=tmp_path / "to")
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no folder or file .*nowhere"):
         download.fetch("own", origin=tmp_path / "nowhere", to=tmp_path / "to")
     with pytest.raises(FileNotFoundError, match="no pictures in"):
         download.fetch("own", origin=tmp_path, to=tmp_path / "to")
@@ -203,3 +208,134 @@ def test_many_pictures_go_through_several_processes(tmp_path, picture):
     with pytest.warns(UserWarning, match="1 of 501 pictures refused"):
         folder = download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "own")
     assert [p.name for p in images.find(folder)] == [f"{k:03d}.png" for k in range(501) if k != 50]
+
+
+def test_own_names_a_link_to_nowhere_and_goes_on(mine, tmp_path):
+    (mine / "gone.jpg").symlink_to("elsewhere.jpg")
+    (mine / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.warns(UserWarning, match=r"4 of 6 pictures refused .*gone\.jpg"):
+        to = download.fetch("own", origin=mine, to=tmp_path / "to")
+    assert len(images.find(to)) == 2
+    reasons = {row["file"]: row["reason"] for row in table(to / "refused.csv")}
+    assert "link to elsewhere.jpg, which is not there" in reasons[str(mine / "gone.jpg")]
+
+
+def test_own_takes_a_name_as_long_as_the_disk_allows(tmp_path, picture):
+    name = "사" * 83 + ".png"  # 253 bytes of 255
+    images.write(tmp_path / "mine" / "a.png", picture)
+    (tmp_path / "mine" / "a.png").rename(tmp_path / "mine" / name)
+    to = download.fetch("own", origin=str(tmp_path / "mine"), to=tmp_path / "to")
+    assert [path.name for path in images.find(to)] == [name]
+
+
+def test_a_name_that_is_too_long_is_to_be_shortened(tmp_path):
+    with pytest.raises(OSError, match=r"cannot write .*; shorten the name"):
+        images.write(tmp_path / ("사" * 90 + ".png"), np.zeros((2, 2, 3), np.float32))
+
+
+def test_the_temporary_name_carries_the_machine(tmp_path):
+    with replacing(tmp_path / "x.txt") as part:
+        assert platform.node()[:40] in part.name and str(os.getpid()) in part.name
+        part.touch()
+
+
+@pytest.mark.parametrize("same_time", [True, False])
+def test_own_brings_equal_size_with_other_content(tmp_path, picture, same_time):
+    for name, pixels in (("one", picture), ("two", 1 - picture)):
+        images.write(tmp_path / name / "x.bmp", pixels)
+        if same_time:
+            os.utime(tmp_path / name / "x.bmp", (10**9, 10**9))
+        download.fetch("own", origin=tmp_path / name, to=tmp_path / "to")
+    assert (tmp_path / "to/x.bmp").read_bytes() == (tmp_path / "two/x.bmp").read_bytes()
+
+
+def test_own_takes_one_picture(mine, tmp_path):
+    to = download.fetch("own", origin=mine / "a.png", to=tmp_path / "to")
+    assert [path.name for path in images.find(to)] == ["a.png"]
+    with pytest.raises(ValueError, match=r"none of 1 .*half\.png is damaged"):
+        download.fetch("own", origin=mine / "half.png", to=tmp_path / "other")
+
+
+def in_zip(mine, path, more):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in images.find(mine):
+            archive.write(file, file.relative_to(mine).as_posix())
+        for name, content in more.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_own_takes_a_zip(mine, tmp_path):
+    good = (mine / "a.png").read_bytes()
+    more = {"__MACOSX/._a.png": b"Mac", "._b.jpg": b"Mac", "../out.png": good, "read.me": b""}
+    archive = in_zip(mine, tmp_path / "mine.zip", more)
+    for _ in range(2):  # the second one finds everything there
+        with pytest.warns(UserWarning, match=r"3 of 5 pictures refused"):
+            to = download.fetch("own", origin=archive, to=tmp_path / "deep/to")
+    assert [p.relative_to(to).as_posix() for p in images.find(to)] == [
+        "a.png",
+        "deeper/still/b.jpg",
+    ]
+    assert (to / "a.png").read_bytes() == good
+    reasons = {row["file"]: row["reason"] for row in table(to / "refused.csv")}
+    assert "leads out of the folder" in reasons["../out.png"]
+    assert reasons["half.png"].startswith("half.png is damaged")
+    assert not list(tmp_path.rglob("out.png"))
+    assert not list(to.rglob(".*"))
+    (tmp_path / "no.zip").write_text("<html>")
+    with pytest.raises(ValueError, match=r"no\.zip is not a zip"):
+        download.fetch("own", origin=tmp_path / "no.zip", to=tmp_path / "other")
+
+
+def test_own_counts_the_pictures_of_phones_that_it_passes_over(tmp_path, picture):
+    images.write(tmp_path / "mine" / "a.png", picture)
+    for name in ("b.dng", "c.DNG", "._d.dng"):
+        (tmp_path / "mine" / name).touch()
+    with pytest.warns(UserWarning, match=r"passed over: 2 \.dng"):
+        download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
+    (tmp_path / "mine" / "a.png").unlink()
+    with (
+        pytest.warns(UserWarning, match=r"passed over: 2 \.dng"),
+        pytest.raises(FileNotFoundError, match="no pictures in"),
+    ):
+        download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
+
+
+def test_three_plain_colours_are_no_copies(tmp_path, picture):
+    colours = {"blue.png": (0, 0, 255), "red.png": (255, 0, 0), "white.png": (255, 255, 255)}
+    for name, colour in colours.items():
+        Image.new("RGB", (60, 40), colour).save(tmp_path / name)
+    Image.new("RGB", (99, 99), (254, 0, 0)).save(tmp_path / "red_too.jpg")
+    images.write(tmp_path / "smooth.png", picture)
+    images.write(tmp_path / "smooth_too.png", images.resize(picture, (96, 128), "bicubic"))
+    copies = {row["file"]: row["copy_of"] for row in sources.survey(tmp_path) if row["copy_of"]}
+    assert copies == {"red_too.jpg": "red.png", "smooth_too.png": "smooth.png"}
+
+
+def test_deep_grey_pictures_are_compared_by_what_they_show(tmp_path, picture):
+    """Pillow turns all that is lighter than 255 of 65,535 into white."""
+    for name, grey in (("a.png", picture[..., 2]), ("b.png", picture[::-1, :, 2])):
+        deep = (1000 + 60000 * grey).astype(np.uint16)
+        Image.fromarray(deep).save(tmp_path / name)
+    assert [row["copy_of"] for row in sources.survey(tmp_path)] == [None, None]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_are_those_of_a_loop_over_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    looks = rng.integers(0, 1 << 64, 1500, np.uint64).tolist()
+    for place in range(1, 1500, 3):  # near an earlier one, on both sides of the limit
+        looks[place] = looks[rng.integers(place)]
+        for bit in rng.choice(64, rng.integers(12), replace=False).tolist():
+            looks[place] ^= 1 << bit
+    looks[100] = looks[200] = None
+    expected = []
+    for place, code in enumerate(looks):
+        near = [
+            k
+            for k in range(place)
+            if None not in (code, looks[k]) and (code ^ looks[k]).bit_count() <= 8
+        ]
+        expected.append(near[0] if near else None)
+    assert surveys.first_copies(looks) == expected
+    assert sum(first is not None for first in expected) > 200

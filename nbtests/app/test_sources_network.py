@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from PIL import Image
 
 from helpers import ROOT, download, images
 from helpers.app import command, sources
+from helpers.app.sources import layouts, network, page
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* pictures refused")
 KEY = "12345678-secretsecretsecretsecret1"
@@ -126,8 +128,8 @@ def ranged(body, tag='"1"', stops=()):
 def server(monkeypatch):
     for name in ("PIXABAY_API_KEY", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sources, "BACKOFF_S", 0.01)
-    monkeypatch.setattr(sources, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(network, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(network, "TIMEOUT_S", 1.0)
     loopback = Loopback()
     threading.Thread(target=loopback.serve_forever, args=(0.01,), daemon=True).start()
     yield loopback
@@ -261,7 +263,7 @@ def test_slow_but_alive(server, tmp_path):
 
 
 def test_one_byte_now_and_then_is_not_alive(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "TRIES", 2)
+    monkeypatch.setattr(network, "TRIES", 2)
 
     def drip(handler):
         handler.send(200, b"", Content_Length=10**6)
@@ -278,7 +280,7 @@ def test_one_byte_now_and_then_is_not_alive(server, tmp_path, monkeypatch):
 
 
 def test_silence(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "TRIES", 1)
+    monkeypatch.setattr(network, "TRIES", 1)
     server.routes["/x.jpg"] = lambda handler: time.sleep(3)
     with pytest.raises(ConnectionError, match=r"did not answer|cannot reach"):
         get(server, "/x.jpg", tmp_path / "x.jpg")
@@ -360,13 +362,13 @@ def test_no_network(server, tmp_path):
 
 def test_full_disk_says_so(server, tmp_path, no_space, monkeypatch):
     server.routes["/x.jpg"] = whole(jpeg())
-    real = sources._write_chunks
+    real = network._write_chunks
 
     def full(*arguments):
         real(*arguments)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sources, "_write_chunks", full)
+    monkeypatch.setattr(network, "_write_chunks", full)
     with pytest.raises(OSError, match=r"cannot write .*x\.jpg: No space left"):
         get(server, "/x.jpg", tmp_path / "x.jpg")
     assert files(tmp_path) == []
@@ -392,7 +394,7 @@ def hit(server, number, **more):
 
 @pytest.fixture
 def pixabay(server, monkeypatch):
-    monkeypatch.setattr(sources, "PIXABAY", f"{server.url}/api/")
+    monkeypatch.setattr(sources.pixabay, "PIXABAY", f"{server.url}/api/")
     monkeypatch.setenv("PIXABAY_API_KEY", KEY)
     server.hits = [hit(server, n) for n in range(1, 7)]
     server.hits[1]["noAiTraining"] = True
@@ -592,7 +594,7 @@ def test_control_c_keeps_what_has_arrived(pixabay, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     pixabay.routes["/large/5.jpg"] = lambda handler: (
-        monkeypatch.setattr(sources, "_write_chunks", stop),
+        monkeypatch.setattr(network, "_write_chunks", stop),
         whole(jpeg(5))(handler),
     )
     with pytest.raises(KeyboardInterrupt):
@@ -605,7 +607,7 @@ def test_control_c_keeps_what_has_arrived(pixabay, tmp_path, monkeypatch):
 
 @pytest.fixture
 def gallery(server, monkeypatch):
-    monkeypatch.setattr(sources.time, "sleep", lambda s: server.slept.append(s))
+    monkeypatch.setattr(time, "sleep", lambda s: server.slept.append(s))
     server.slept = []
     for number in range(4):
         server.routes[f"/pictures/{number}.jpg"] = whole(jpeg(number))
@@ -714,7 +716,7 @@ def test_page_names_stay_in_the_folder(gallery, tmp_path, name):
     assert [p for p in tmp_path.rglob("*.jpg") if p.parent != tmp_path / "inside"] == []
     assert re.fullmatch(
         r"\w[\w-]*_[0-9a-f]{8}\.jpg",
-        sources._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg",
+        page._file_name(f"http://x/{name}") if name != ".jpg" else "p_12345678.jpg",
     )
 
 
@@ -741,9 +743,9 @@ def yosemite(server, monkeypatch):
     def serve(members, body=None):
         body = body or archive(members)
         server.routes["/set.zip"] = ranged(body, stops=[len(body) // 2])
-        layout = sources.SETS["summer2winter"]._replace(page=f"{server.url}/set.zip")
-        monkeypatch.setitem(sources.SETS, "summer2winter", layout)
-        monkeypatch.setattr(sources, "SHA256", hashlib.sha256(body).hexdigest())
+        layout = layouts.SETS["summer2winter"]._replace(page=f"{server.url}/set.zip")
+        monkeypatch.setitem(layouts.SETS, "summer2winter", layout)
+        monkeypatch.setattr(sources.sets, "SHA256", hashlib.sha256(body).hexdigest())
         return server
 
     return serve
@@ -782,7 +784,7 @@ def test_what_else_is_in_an_archive_from_the_network_stays_there(yosemite, tmp_p
 def test_an_archive_from_the_network_that_the_disk_cannot_hold(yosemite, tmp_path, monkeypatch):
     yosemite(YOSEMITE)
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 100, 100)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ValueError, match=r"0\.0 GB are free; nothing was unpacked"):
         download.fetch("summer2winter", to=tmp_path / "in" / "s")
     assert not (tmp_path / "in" / "s").exists()
@@ -790,7 +792,7 @@ def test_an_archive_from_the_network_that_the_disk_cannot_hold(yosemite, tmp_pat
 
 def test_a_set_that_changed_is_refused(yosemite, tmp_path, monkeypatch):
     yosemite(YOSEMITE)
-    monkeypatch.setattr(sources, "SHA256", "0" * 64)
+    monkeypatch.setattr(sources.sets, "SHA256", "0" * 64)
     with pytest.raises(ValueError, match="SHA-256"):
         download.fetch("summer2winter", to=tmp_path / "s")
     assert files(tmp_path) == []

@@ -1,9 +1,12 @@
 """`fetch --from`: the Kaggle sets from a folder or a zip, whole, broken or hostile."""
 
 import io
+import os
+import platform
 import random
 import shutil
 import stat
+import unicodedata
 import zipfile
 from collections import Counter, namedtuple
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 
 from helpers import batching, download, images
 from helpers.app import sources
+from helpers.app.sources import originals
 
 PAGES = {
     "celeba": "jessicali9530/celeba-dataset",
@@ -175,9 +179,10 @@ def test_leftovers_of_a_killed_run_are_never_written_through(sets, tmp_path, mon
     content = theirs.read_bytes()
     to = tmp_path / "to/img_align_celeba"
     to.mkdir(parents=True)
-    (to / f".{sources.os.getpid()}.part.000000.jpg").hardlink_to(theirs)
+    leftover = f".{platform.node()[:40]}.{os.getpid()}.part.000000.jpg"
+    (to / leftover).hardlink_to(theirs)
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(sources.shutil, "copyfileobj", lambda source, file: file.write(b"half"))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda source, file: file.write(b"half"))
     with pytest.raises(ValueError, match="4 bytes instead of"):
         download.fetch("celeba", origin=sets / "celeba", to=tmp_path / "to")
     assert theirs.read_bytes() == content
@@ -213,7 +218,7 @@ def kaggle_out_of_reach(monkeypatch):
     def refuse(handle):
         raise ConnectionError(f"Kaggle was asked for {handle}")
 
-    monkeypatch.setattr(sources, "kaggle", refuse)
+    monkeypatch.setattr(sources.sets, "kaggle", refuse)
 
 
 def test_without_an_origin_what_is_there_is_used_or_kaggle_asked(sets, tmp_path):
@@ -431,7 +436,7 @@ def test_a_table_that_lists_what_climbs_out_brings_nothing_there(sets, tmp_path,
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("list_eval_partition.csv", f"image_id,partition\n{name},0\n1.jpg,0\n")
         file.writestr(f"img_align_celeba/{name}", b"evil")
-        file.writestr("img_align_celeba/1.jpg", b"good")
+        file.write(next((sets / "celeba").rglob("*.jpg")), "img_align_celeba/1.jpg")
     to = tmp_path / "in" / "deep" / "to"
     try:
         with pytest.warns(UserWarning, match="1 of 2"):
@@ -447,6 +452,7 @@ def test_a_member_that_is_no_plain_file_becomes_one(archive, kind):
     info = zipfile.ZipInfo("img_align_celeba/img_align_celeba/000000.jpg")
     info.external_attr = (kind | 0o777) << 16
     with zipfile.ZipFile(archive) as file:
+        picture = file.read(info.filename)
         content = {
             member.filename: file.read(member)
             for member in file.infolist()
@@ -455,11 +461,11 @@ def test_a_member_that_is_no_plain_file_becomes_one(archive, kind):
     with zipfile.ZipFile(archive, "w") as file:
         for name, data in content.items():
             file.writestr(name, data)
-        file.writestr(info, "/etc/passwd")
+        file.writestr(info, picture)
     to = download.fetch("celeba", origin=archive, to=archive.parent / "to")
-    picture = to / "img_align_celeba/000000.jpg"
-    assert picture.is_file() and not picture.is_symlink()
-    assert picture.read_text() == "/etc/passwd"
+    path = to / "img_align_celeba/000000.jpg"
+    assert path.is_file() and not path.is_symlink()
+    assert path.read_bytes() == picture
 
 
 def test_a_bomb_that_no_table_lists_is_never_lit(archive):
@@ -485,12 +491,12 @@ def test_a_zip_that_is_larger_than_the_disk_is_refused_before_it_is_unpacked(arc
     claiming(archive, "huge.jpg", file_size=1 << 60, compress_size=1000)
     refuses(archive, "unpacks to 1152921504.6 GB", "are free", "nothing was unpacked")
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 100, 100)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     refuses(archive, "0.0 GB are free")
 
 
 def test_a_table_that_is_too_large_for_one_is_not_read(archive, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_TABLE", 50)
+    monkeypatch.setattr(sources.sets, "LARGEST_TABLE", 50)
     refuses(archive, "the table in", "get another copy")
 
 
@@ -585,7 +591,7 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_completes(
         copy(source, file)
 
     monkeypatch.setattr(Path, "hardlink_to", no_links)
-    monkeypatch.setattr(sources.shutil, "copyfileobj", interrupted)
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
     to = tmp_path / "to"
     with pytest.raises(KeyboardInterrupt):
         download.fetch("celeba", origin=origin, to=to)
@@ -608,7 +614,7 @@ def test_a_full_disk_says_so(tmp_path, speckle, on_full_disk):
     (tmp_path / "in/list_eval_partition.csv").write_text("image_id,partition\n1.jpg,0\n")
     origin = zipped(tmp_path / "in", tmp_path / "set.zip")
     with pytest.raises(OSError, match=r"cannot write to/img_align_celeba/1\.jpg.*free space"):
-        on_full_disk(sources._fetch_set, "celeba", origin, Path("to"))
+        on_full_disk(sources.fetch, "celeba", Path("to"), origin)
     assert not tree(tmp_path / "to")
 
 
@@ -674,3 +680,245 @@ def test_the_command_ends_with_one_line_and_status_2(tmp_path, command, source, 
     [line] = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert not (tmp_path / "to").exists()
+
+
+# sets as people have them
+
+
+@pytest.fixture
+def official(sets, tmp_path):
+    """CelebA as its authors lay it out: a table without header, and the pictures in a zip."""
+    folder = tmp_path / "CelebA"
+    for name in ("Anno", "Eval", "Img"):
+        (folder / name).mkdir(parents=True)
+    rows = (sets / "celeba/list_eval_partition.csv").read_text().splitlines()[1:]
+    text = "".join(row.replace(",", " ") + "\r\n" for row in rows)
+    (folder / "Eval/list_eval_partition.txt").write_bytes(text.encode())
+    (folder / "Anno/list_attr_celeba.txt").write_text("1\nSmiling\n000000.jpg 1\n")
+    pictures = sets / "celeba/img_align_celeba/img_align_celeba"
+    zipped(pictures, folder / "Img/img_align_celeba.zip", "img_align_celeba/")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "unpacked"])
+def test_celeba_as_its_authors_lay_it_out(sets, official, tmp_path, kind):
+    origin = official
+    if kind == "zip":
+        origin = zipped(official, tmp_path / "all.zip")
+    elif kind == "unpacked":  # beside the zip
+        with zipfile.ZipFile(official / "Img/img_align_celeba.zip") as archive:
+            archive.extractall(official / "Img")
+    to = download.fetch("celeba", origin=origin, to=tmp_path / "to")
+    assert tree(to).keys() == SETS["celeba"]
+    assert list(sources.celeba_splits(to).values()) == [
+        "train",
+        "val",
+        "test",
+        "train",
+        "val",
+        "train",
+    ]
+
+
+def test_a_broken_zip_inside_is_named(official, tmp_path):
+    path = official / "Img/img_align_celeba.zip"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"Img/img_align_celeba\.zip is not a zip or a broken one"):
+        download.fetch("celeba", origin=official, to=tmp_path / "to")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_what_is_no_picture_is_left_out_and_named(sets, tmp_path, kind):
+    origin = shutil.copytree(sets / "unsplash", tmp_path / "set")
+    (origin / TOP / "low res/2_4.jpg").write_text("<html>quota exceeded</html>")
+    (origin / TOP / "high res/2.jpg").write_bytes(b"")
+    half = origin / TOP / "low res/7_2.jpg"
+    half.write_bytes(half.read_bytes()[:-300])
+    if kind == "zip":
+        origin = zipped(origin, tmp_path / "set.zip")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"3 of 8 pictures refused .*2_4\.jpg"):
+            to = download.fetch("unsplash", origin=origin, to=tmp_path / "to")
+    pairs = [low.name for low, _ in sources.unsplash_pairs(to)]
+    assert pairs == ["1_2.jpg", "7_4.jpg", "7_6.jpg"]
+    assert len(images.find(to)) == 5
+    reasons = (to / "refused.csv").read_text()
+    assert "low res/2_4.jpg is not a picture" in reasons
+    assert "low res/7_2.jpg is damaged" in reasons
+
+
+def test_nothing_is_left_of_a_set_without_one_picture(celeba, tmp_path):
+    for path in images.find(celeba):
+        path.write_text("<html>")
+    refuses(celeba, "none of 6 pictures can be used", "not a picture")
+
+
+@pytest.fixture
+def yosemite(sets, tmp_path):
+    """Two seasons as the CycleGAN paper lays them out."""
+    folder = tmp_path / "yosemite"
+    for k, path in enumerate(images.find(sets / "celeba")[:4]):
+        for part in ("trainA", "trainB"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / part / f"{part}{k}.jpg")
+    return folder
+
+
+def listed(to):
+    return (to / "files.csv").read_text(encoding="utf-8").split()[1:]
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_what_a_mac_leaves_in_folders_and_zips_is_no_picture(yosemite, tmp_path, kind):
+    for name in ("__MACOSX/trainA/._trainA0.jpg", "trainB/._trainB1.jpg", "trainA/.DS_Store"):
+        path = yosemite / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    origin = yosemite if kind == "folder" else zipped(yosemite, tmp_path / "set.zip")
+    to = download.fetch("summer2winter", origin=origin, to=tmp_path / "to")
+    assert listed(to) == [
+        f"{part}/{part}{k}.jpg" for part in ("trainA", "trainB") for k in range(4)
+    ]
+    assert not list(to.rglob(".*"))
+
+
+def test_html_among_the_seasons_is_not_listed(yosemite, tmp_path):
+    (yosemite / "trainA/trainA1.jpg").write_text("<html>")
+    with pytest.warns(UserWarning, match=r"1 of 8 pictures refused \(trainA/trainA1\.jpg\)"):
+        to = download.fetch("summer2winter", origin=yosemite, to=tmp_path / "to")
+    assert len(listed(to)) == 7
+    assert sorted(listed(to)) == [p.relative_to(to).as_posix() for p in images.find(to)]
+
+
+KOREAN = {"000000.jpg": "여름_풍경.jpg", "000001.jpg": "겨울 1.jpg", "000002.jpg": "똠방.jpg"}
+
+
+@pytest.fixture
+def korean(celeba):
+    """Three pictures with Korean names, and the table that lists them."""
+    folder = celeba / "img_align_celeba/img_align_celeba"
+    for path in images.find(folder):
+        if path.name in KOREAN:
+            path.rename(folder / KOREAN[path.name])
+        else:
+            path.unlink()
+    rows = [f"{name},{k}" for k, name in enumerate(KOREAN.values())]
+    (celeba / "list_eval_partition.csv").write_text("\n".join(["image_id,partition", *rows]))
+    return celeba
+
+
+def brings_all(origin, to, names):
+    assert tree(download.fetch("celeba", origin=origin, to=to)).keys() == {
+        "list_eval_partition.csv",
+        *(f"img_align_celeba/{name}" for name in names),
+    }
+    assert list(sources.celeba_splits(to).values()) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "utf-8"])
+def test_a_zip_that_does_not_say_how_its_names_are_written(korean, tmp_path, encoding):
+    """Windows in Korean writes cp949, a Mac UTF-8; neither sets the flag of UTF-8."""
+
+    class Undeclared(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self):
+            return self.filename.encode(encoding), 0
+
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in korean.rglob("*.*"):
+            file.writestr(Undeclared(path.relative_to(korean).as_posix()), path.read_bytes())
+    names = zipfile.ZipFile(archive).namelist()
+    assert not any("풍경" in name for name in names)
+    brings_all(archive, tmp_path / "to", KOREAN.values())
+
+
+def test_letters_of_europe_stay_what_they_are():
+    infos = [zipfile.ZipInfo(name) for name in ("naïve/été.jpg", "Zoë.jpg", "señor ñandú.jpg")]
+    assert originals._encoding(infos) == "cp437"
+
+
+def test_the_names_of_a_mac_are_found(korean, tmp_path):
+    for path in images.find(korean):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    brings_all(korean, tmp_path / "to", KOREAN.values())
+    shutil.rmtree(tmp_path / "to")
+    table = korean / "list_eval_partition.csv"
+    table.write_text(unicodedata.normalize("NFD", table.read_text()))
+    brings_all(zipped(korean, tmp_path / "set.zip"), tmp_path / "to", KOREAN.values())
+
+
+def test_a_table_in_cp949_is_read(korean, tmp_path):
+    table = korean / "list_eval_partition.csv"
+    table.write_bytes(table.read_text().encode("cp949"))
+    brings_all(korean, tmp_path / "to", KOREAN.values())
+
+
+def test_upper_case_suffixes_are_found(celeba, tmp_path):
+    for path in images.find(celeba):
+        path.rename(path.with_suffix(".JPG"))
+    to = download.fetch("celeba", origin=celeba, to=tmp_path / "to")
+    assert tree(to).keys() == SETS["celeba"]
+    assert len(sources.celeba_splits(to)) == 6
+
+
+def test_what_is_listed_and_what_is_there_are_shown(celeba, tmp_path):
+    for path in images.find(celeba):
+        path.rename(path.with_name(f"face {path.name}"))
+    with pytest.raises(FileNotFoundError) as caught:
+        download.fetch("celeba", origin=celeba, to=tmp_path / "to")
+    message = str(caught.value)
+    assert "lists 'img_align_celeba/000000.jpg'" in message
+    assert "there is 'img_align_celeba/face 0000" in message
+
+
+def test_a_table_s_first_line_is_shown(celeba, tmp_path):
+    table = celeba / "list_eval_partition.csv"
+    table.write_text(table.read_text().replace(",", ";"))
+    refuses(celeba, "begins with 'image_id;partition'")
+
+
+def test_two_sets_do_not_mix(yosemite, sets, tmp_path):
+    to = download.fetch("summer2winter", origin=yosemite, to=tmp_path / "to")
+    before = tree(to)
+    other = tmp_path / "other"
+    for part, name in (("trainA", "x.jpg"), ("trainB", "y.jpg")):
+        (other / part).mkdir(parents=True)
+        shutil.copy(images.find(sets / "celeba")[5], other / part / name)
+    with pytest.raises(ValueError, match=r"holds 8 pictures that .*other lacks.*another --to"):
+        download.fetch("summer2winter", origin=other, to=to)
+    assert tree(to) == before
+
+
+def test_a_part_of_another_set_under_equal_names_is_refused(celeba, tmp_path):
+    to = download.fetch("celeba", origin=celeba, to=tmp_path / "to")
+    before = tree(to)
+    other = shutil.copytree(celeba, tmp_path / "other")
+    first, *_, last = images.find(other)
+    last.unlink()
+    with pytest.warns(UserWarning, match="1 of 6"):  # of the same set
+        download.fetch("celeba", origin=other, to=to)
+    assert tree(to) == before
+    other_face = images.read(first)[::-1]
+    first.unlink()
+    images.write(first, other_face)
+    with (
+        pytest.warns(UserWarning, match="1 of 6"),
+        pytest.raises(ValueError, match="two sets would mix"),
+    ):
+        download.fetch("celeba", origin=other, to=to)
+    assert tree(to) == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_equal_size_with_other_content_is_brought(sets, tmp_path, kind):
+    origin = sets / "celeba" if kind == "folder" else zipped(sets / "celeba", tmp_path / "set.zip")
+    to = download.fetch("celeba", origin=origin, to=tmp_path / "to")
+    good = {name: data for name, (data, _) in tree(to).items()}
+    path = to / "img_align_celeba/000002.jpg"
+    when = path.stat().st_mtime
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-20] + bytes(20))
+    os.utime(path, (when, when))
+    download.fetch("celeba", origin=origin, to=to)
+    assert {name: data for name, (data, _) in tree(to).items()} == good

@@ -374,3 +374,17 @@ def test_what_is_no_pair_is_refused(kind):
     words = rf"expected lr .* of uint8, got .*{lr.shape[0]}.* {lr.dtype} and .* {hr.dtype}"
     with pytest.raises(ValueError, match=words):
         batching.batches(lr, hr, 2)
+
+
+def test_prepare_takes_paths_as_text(tmp_path, picture):
+    parts = {}
+    for k, part in enumerate(["train", "val", "test"]):
+        path = images.write(tmp_path / f"{k}.png", picture * (k / 2))
+        parts[str(path)] = part
+    low = {path: path for path in parts}
+    options = {"scale": 1, "size": 16, "per_picture": 2}
+    rows = batching.prepare(parts, str(tmp_path / "text"), low=low, **options)
+    paths = {Path(path): part for path, part in parts.items()}
+    same = batching.prepare(paths, tmp_path / "paths", low={p: p for p in paths}, **options)
+    assert [row["picture"] for row in rows] == [row["picture"] for row in same]
+    assert len(rows) == 6

@@ -354,3 +354,25 @@ def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch
         for r in rows
     ]
     assert grained == [card["damage"] == "small_noisy_jpeg"] * 4
+
+
+def layers(*widths):
+    x = inputs = keras.Input((None, None, 3))
+    for number, width in enumerate(widths):
+        x = keras.layers.Conv2D(width, 3, padding="same", name=f"conv{number}")(x)
+    model = keras.Model(inputs, x)
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.parametrize("widths", [(4, 3), (3,), (3, 3, 3)], ids=["wider", "less", "more"])
+def test_a_folder_with_another_network_s_training_is_refused(tmp_path, eager, widths):
+    """Keras itself would go on with a network that has the first layers only."""
+    hr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    pairs = partial(batching.batches, hr, hr, 2)
+    folder = str(tmp_path / "kept")  # text, as every function takes it
+    training.fit(layers(3, 3), lambda step: pairs(start=step), 1, 1, folder)
+    with pytest.raises(ValueError, match=r"kept holds another network's training; delete it"):
+        training.fit(layers(*widths), lambda step: pairs(start=step), 2, 1, folder)
+    run = training.fit(layers(3, 3), lambda step: pairs(start=step), 2, 1, folder)
+    assert run.epoch == [1]

@@ -1,0 +1,156 @@
+"""The user's own pictures: a folder, a zip, or a single file."""
+
+import errno
+import os
+import shutil
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+from tqdm.auto import tqdm
+
+from helpers import images
+from helpers.app import deep
+from helpers.app.sources import originals
+from helpers.app.sources.lists import write_refused
+from helpers.batching import parallel_map
+from helpers.files import replacing
+
+# Of cameras and phones; those that `images.SUFFIXES` lacks are passed over
+OF_CAMERAS = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL}  # the second one on Windows
+
+
+def fetch(folder: Path, origin: str | os.PathLike | None) -> None:
+    """Copy the readable pictures of `origin` that are new or changed.
+
+    What is no readable picture is left out and listed in `refused.csv`, and the others go on.
+
+    Parameters
+    ----------
+    folder : where they go
+    origin : a folder, whose tree is kept, a zip, or a picture
+
+    Raises
+    ------
+    FileNotFoundError : there is no `origin`, or no picture in it
+    ValueError : no origin is given; no picture can be used; the zip is broken
+    """
+    if not origin:
+        raise ValueError(
+            "fetch own needs --from with your pictures: a folder, a zip, or one picture"
+        )
+    origin = Path(origin)
+    if not origin.exists():
+        raise FileNotFoundError(f"there is no folder or file {origin}")
+    if _is_zip(origin):
+        refused, total = _from_zip(origin, folder)
+    else:
+        refused, total = _from_disk(origin, folder)
+    write_refused(folder, refused, total)
+
+
+def _is_zip(origin: Path) -> bool:
+    """Whether it is a zip, or calls itself one; a picture may be followed by a zip."""
+    suffix = origin.suffix.lower()
+    if suffix in images.SUFFIXES or not origin.is_file():
+        return False
+    return suffix == ".zip" or zipfile.is_zipfile(origin)
+
+
+def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
+    """Copy a picture, or those of a folder; what was refused, and of how many."""
+    if origin.is_file():
+        top = origin.parent
+        found = [origin]
+    else:
+        top = origin
+        _warn_of_others(origin.rglob("*"))
+        found = [path for path in images.find(origin) if not path.is_dir()]
+    inside = folder.resolve()
+    found = [path for path in found if not path.parent.resolve().is_relative_to(inside)]
+    if not found:
+        raise ValueError(f"all pictures of {origin} are already in {folder}; choose another --to")
+    new = [path for path in found if not _is_copy(folder / path.relative_to(top), path)]
+    refused = []
+    for path, problem in zip(new, parallel_map(_problem, new, "fetch own"), strict=True):
+        why = problem or _copy(path, folder / path.relative_to(top))
+        if why:
+            refused.append((str(path), why))
+    return refused, len(found)
+
+
+def _is_copy(target: Path, path: Path) -> bool:
+    """Whether `target` holds the bytes of `path`; not where that is a link to nowhere."""
+    return path.is_file() and originals.is_copy(target, originals.of_file(path, path.name))
+
+
+def _problem(path: Path) -> str | None:
+    """Why a file cannot be used; None where it is a good picture."""
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a link to {path.readlink()}, which is not there"
+    return deep.problem(path)
+
+
+def _copy(path: Path, target: Path) -> str | None:
+    """Copy a file with its time; why that cannot be, where the name is to blame."""
+    try:
+        with replacing(target) as part:
+            shutil.copy2(path, part)
+    except OSError as error:
+        if error.errno not in BAD_NAME:
+            raise
+        return error.strerror
+    return None
+
+
+def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
+    """Unpack a zip's pictures; what was refused, and of how many."""
+    refused = []
+    with originals.opened(origin, folder) as files:
+        _warn_of_others(PurePosixPath(file.name) for file in files)
+        pictures = []
+        for file in files:
+            if PurePosixPath(file.name).suffix.lower() in images.SUFFIXES:
+                pictures.append(file)
+        if not pictures:
+            raise FileNotFoundError(f"no pictures in {origin}")
+        for file in tqdm(pictures, desc="fetch own", leave=False, delay=2):
+            if why := _unpack(file, folder):
+                refused.append((file.name, why))
+    return refused, len(pictures)
+
+
+def _unpack(file: originals.Original, folder: Path) -> str | None:
+    """Bring a picture out of a zip; why that cannot be."""
+    if ".." in PurePosixPath(file.name).parts or PureWindowsPath(file.name).anchor:
+        return f"{file.name} leads out of the folder"
+    target = folder / file.name
+    try:
+        if not originals.is_copy(target, file):
+            originals.bring(file, target, partial(_check, name=file.name))
+    except OSError as error:
+        if error.errno not in BAD_NAME:
+            raise
+        return error.strerror
+    except (ValueError, *originals.BROKEN) as error:
+        return str(error) or f"{file.name} ends early"
+    return None
+
+
+def _check(part: Path, name: str) -> None:
+    """ValueError that names the picture where `part` is none."""
+    if why := deep.problem(part):
+        raise ValueError(why.replace(str(part), name))
+
+
+def _warn_of_others(paths: Iterable[PurePath]) -> None:
+    """Count in a warning the pictures of cameras and phones that cannot be read."""
+    counts = Counter(path.suffix.lower() for path in paths if not path.name.startswith("."))
+    passed = {name: n for name, n in counts.items() if name in OF_CAMERAS - images.SUFFIXES}
+    if passed:
+        what = ", ".join(f"{n} {name}" for name, n in sorted(passed.items()))
+        warnings.warn(f"passed over: {what}; save them as JPEG or PNG first", stacklevel=6)
