@@ -26,8 +26,7 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # A TIFF's tags, and what one may say
-MOST_BLANK = 150 * 10**6  # Pixels that few bytes may hold: a page of A4 at 1200 dpi has 139 million
+BITS, PHOTOMETRIC = 258, 262  # A TIFF's tags
 # Pillow's own reader mixes up the separate planes of a TIFF; libtiff does not
 TiffImagePlugin.READ_LIBTIFF = True
 
@@ -143,7 +142,8 @@ def open_file(path: str | os.PathLike) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         file = Image.open(path)
         size = Path(path).stat().st_size
-        if file.width * file.height > max(MOST_BLANK, 2000 * size):  # They would fill gigabytes
+        # A blank page of A4 at 1200 dpi has 139 million pixels in few bytes; more is a trap
+        if file.width * file.height > max(150_000_000, 2000 * size):
             file.close()
             raise Image.DecompressionBombError(f"{file.width}×{file.height} in {size:,} bytes")
     return file
@@ -176,16 +176,16 @@ def _in_words(path: str | os.PathLike) -> Iterator[None]:
 def pixels(image: Image.Image) -> np.ndarray | None:
     """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None without a known range."""
     image = upright(image)
-    if not image.mode.startswith(("I", "F")):
+    if image.mode[0] not in "IF":
         return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+    if image.mode in "IF":
         return None
     grey = np.asarray(image)
     most = 65535
     alpha = grey != image.info.get("transparency", -1)  # A PNG may declare one grey transparent
     if image.format == "TIFF":
         most = 2 ** image.tag_v2[BITS][0] - 1
-        if image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        if not image.tag_v2.get(PHOTOMETRIC):  # White is zero
             grey = most - grey
     return np.stack([grey / most] * 3 + [alpha], axis=-1).astype(np.float32)
 
@@ -196,8 +196,7 @@ def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
         decoded = pixels(file)
     if decoded is None:
         raise ValueError(
-            f"{file.filename} holds signed, floating-point or 32-bit values, and does not say "
-            "which is white; save it with 8 or 16 bits"
+            f"{file.filename} holds signed, float or 32-bit values; save it with 8 or 16 bits"
         )
     return decoded
 

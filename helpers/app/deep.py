@@ -127,6 +127,8 @@ def pixels(image: Image.Image) -> np.ndarray | None:
     deep = None
     if image.format == "TIFF" and SIGNED in image.tag_v2.get(FORMAT, ()):
         return None
+    if image.format == "PPM" and image.mode == "I":
+        image = image.convert("I;16")  # Pillow brings its values to 16 bits
     if image.mode == "CMYK":
         return images.to_float(np.asarray(colours.from_inks(images.upright(image))))
     if image.mode in ("LA", "LAB") and image.format == "TIFF" and _is_separate(image):
@@ -235,7 +237,7 @@ def _grey_and_alpha(image: Image.Image) -> np.ndarray:
     if planes is None:
         raise ValueError(f"no library here reads {image.mode} in separate planes packed like this")
     grey, alpha = np.moveaxis(planes, -1, 0)
-    if image.tag_v2.get(images.PHOTOMETRIC) == images.WHITE_IS_ZERO:
+    if not image.tag_v2.get(images.PHOTOMETRIC):  # White is zero
         grey = 1 - grey
     return np.stack([grey, grey, grey, alpha], axis=-1)
 

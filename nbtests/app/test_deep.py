@@ -115,6 +115,12 @@ def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
         )
 
 
+def test_16_bit_grey_as_netpbm_writes_it(tmp_path):
+    values = np.arange(0, 60_000, 1111).astype(">u2")
+    (tmp_path / "x.pgm").write_bytes(b"P5 %d 1 60000\n" % len(values) + values.tobytes())
+    np.testing.assert_allclose(deep.read(tmp_path / "x.pgm")[0, :, 1], values / 60_000, atol=1e-5)
+
+
 def test_16_bit_colours_are_not_swapped(tmp_path):
     bgra = np.zeros((2, 2, 4), np.uint16)
     bgra[..., 2:] = 65535  # OpenCV's red, opaque
