@@ -19,14 +19,14 @@ from skimage import color, data, feature, transform
 
 from helpers.files import replacing
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
 PILLOW = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # A TIFF's tag, and what it may say
+BITS, PHOTOMETRIC = 258, 262  # A TIFF's tags
 # Pillow's own reader mixes up the separate planes of a TIFF; libtiff does not
 TiffImagePlugin.READ_LIBTIFF = True
 
@@ -129,7 +129,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
     FileNotFoundError
         Where there is no such file.
     ValueError
-        For a file that is no picture, is damaged, is too large, or holds 32-bit values.
+        For a file that is no picture, is damaged, is too large, or holds values of unknown range.
     """
     with open_file(path) as file:
         return on_white(decode(file))
@@ -142,7 +142,8 @@ def open_file(path: str | os.PathLike) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         file = Image.open(path)
         size = Path(path).stat().st_size
-        if file.width * file.height > max(1 << 24, 2000 * size):  # Few bytes would fill gigabytes
+        # A blank page of A4 at 1200 dpi has 139 million pixels in few bytes; more is a trap
+        if file.width * file.height > max(150_000_000, 2000 * size):
             file.close()
             raise Image.DecompressionBombError(f"{file.width}×{file.height} in {size:,} bytes")
     return file
@@ -173,17 +174,20 @@ def _in_words(path: str | os.PathLike) -> Iterator[None]:
 
 
 def pixels(image: Image.Image) -> np.ndarray | None:
-    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None for 32-bit values."""
+    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None without a known range."""
     image = upright(image)
-    if not image.mode.startswith(("I", "F")):
+    if image.mode[0] not in "IF":
         return to_float(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-    grey = np.asarray(image)
-    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+    if image.mode in "IF":
         return None
+    grey = np.asarray(image)
+    most = 65535
     alpha = grey != image.info.get("transparency", -1)  # A PNG may declare one grey transparent
-    if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-        grey = 65535 - grey
-    return np.stack([grey / 65535] * 3 + [alpha], axis=-1).astype(np.float32)
+    if image.format == "TIFF":
+        most = 2 ** image.tag_v2[BITS][0] - 1
+        if not image.tag_v2.get(PHOTOMETRIC):  # White is zero
+            grey = most - grey
+    return np.stack([grey / most] * 3 + [alpha], axis=-1).astype(np.float32)
 
 
 def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
@@ -192,7 +196,7 @@ def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
         decoded = pixels(file)
     if decoded is None:
         raise ValueError(
-            f"{file.filename} holds 32-bit values of unknown range; save it with 8 or 16 bits"
+            f"{file.filename} holds signed, float or 32-bit values; save it with 8 or 16 bits"
         )
     return decoded
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageSequence, PngImagePlugin
+from PIL import ExifTags, Image, ImageSequence
 from tqdm.auto import tqdm
 
 from helpers import images
+from helpers.app import colours, metadata
 from helpers.files import replacing
 
 SUFFIXES = {".gif", ".webp", ".png", ".apng", ".avif"}
@@ -199,11 +200,6 @@ def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
         height = max(height, rgba.shape[0])
         width = max(width, rgba.shape[1])
     kind = Image.registered_extensions()[target.suffix.lower()]
-    with Image.open(source) as file:
-        options = _told(file, kind, label)
-    options["duration"] = durations
-    if kind == "GIF" and clear:
-        options |= {"disposal": 2, "transparency": CLEAR}
 
     def drawn() -> Iterator[Image.Image]:
         for rgba, _ in tqdm(
@@ -218,6 +214,11 @@ def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
 
     rest = drawn()
     first = next(rest)
+    with Image.open(source) as file:
+        options = _told(file, kind, first.size, label)
+    options["duration"] = durations
+    if kind == "GIF" and clear:
+        options |= {"disposal": 2, "transparency": CLEAR}
     if kind != "GIF":  # The other writers read them twice
         rest = list(rest)
     encoded = io.BytesIO()  # Pillow's own writers do not notice a full disk
@@ -252,7 +253,7 @@ def _palette(pixels: np.ndarray) -> Image.Image:
     return frame
 
 
-def _told(file: Image.Image, kind: str, label: str) -> dict:
+def _told(file: Image.Image, kind: str, size: tuple[int, int], label: str) -> dict:
     """What is kept of an animation beside its frames, and `label`, for Pillow's save."""
     info = file.info
     options = {}
@@ -264,22 +265,17 @@ def _told(file: Image.Image, kind: str, label: str) -> dict:
             said = said.decode(errors="replace")
         words = f"{said}; {label}" if said else label
         return options | {"comment": words.encode()[-255:], "optimize": False}
-    exif = file.getexif()
-    exif.pop(ExifTags.Base.Orientation, None)
-    software = str(info.get("Software") or exif.get(ExifTags.Base.Software, "")).strip("\0 ")
-    exif[ExifTags.Base.Software] = f"{software}; {label}" if software else label
+    options |= metadata.kept(file, size, size[0] // file.width, f".{kind.lower()}", label)
+    exif = Image.Exif()
+    exif.load(options["exif"])
+    # The frames lie as they lay
+    exif[ExifTags.Base.Orientation] = file.getexif().get(ExifTags.Base.Orientation, 1)
     options["exif"] = exif.tobytes()
-    for key in ("icc_profile", "xmp"):
-        if info.get(key):
-            options[key] = info[key]
+    if info.get("icc_profile"):
+        options["icc_profile"] = info["icc_profile"]
     if kind == "PNG":
-        texts = PngImagePlugin.PngInfo()
-        for key, text in getattr(file, "text", {}).items():
-            if key != "Software":
-                texts.add_text(key, str(text))
-        texts.add_text("Software", exif[ExifTags.Base.Software])
-        options["pnginfo"] = texts
-        options.pop("xmp", None)  # It is one of the texts
+        for name, content in colours.meaning(file):
+            options["pnginfo"].add(name, content)
     elif kind == "WEBP":
         lossless = _is_lossless(Path(file.filename).read_bytes())
         options |= {"lossless": lossless, "quality": 90}

@@ -8,7 +8,9 @@ import io
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -64,6 +66,13 @@ def benchmark_networks(args: argparse.Namespace) -> int:
 def restore_pictures(args: argparse.Namespace) -> int:
     from helpers import quiet
 
+    if not args.portrait and (args.around or args.size is not None):
+        raise ValueError(
+            "--size and --around say how --portrait restores a face; add --portrait, or leave them "
+            "out"
+        )
+    if args.size is not None and args.size < 1:
+        raise ValueError(f"--size {args.size} is no number of pixels; give at least 1")
     with quiet():
         from helpers import training
         from helpers.app import photo
@@ -80,14 +89,35 @@ def restore_pictures(args: argparse.Namespace) -> int:
         if args.around:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
-    made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces)
+    with noticing(photo.LeftOut) as noticed:
+        made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces)
     for path in made:
         print(path)
     if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
     for error in failed:
         complain(error)
-    return 2 if failed else 0
+    if failed:
+        return 2
+    return 1 if noticed else 0
+
+
+@contextmanager
+def noticing(category: type[Warning]) -> Iterator[list[Warning]]:
+    """A list that fills with the warnings of a category, which are shown all the same."""
+    noticed = []
+    show = warnings.showwarning
+
+    def notice(message, kind, *others):
+        if issubclass(kind, category):
+            noticed.append(message)
+        show(message, kind, *others)
+
+    warnings.showwarning = notice
+    try:
+        yield noticed
+    finally:
+        warnings.showwarning = show
 
 
 def train_network(args: argparse.Namespace) -> int:
@@ -175,8 +205,8 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns
     -------
-    the exit status: 0; 1 where a lesson failed; 2 for bad input, or where the disk or the memory
-    is full; 130 after ctrl-C
+    the exit status: 0; 1 where a lesson failed, or something was left out; 2 for bad input, or
+    where the disk or the memory is full; 130 after ctrl-C
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook's is not, and takes any letter
@@ -237,7 +267,9 @@ def main(argv: list[str] | None = None) -> int:
         "--with", dest="name", metavar="NAME", help="weights; espcn_photos_x4 without"
     )
     command.add_argument(
-        "--to", metavar="FOLDER", help="instead of beside each picture; mirrors a folder's tree"
+        "--to",
+        metavar="FOLDER|FILE",
+        help="instead of beside each picture; mirrors a folder's tree; a file for one picture",
     )
     command.add_argument(
         "--portrait", action="store_true", help="restore faces, by espcn_faces_x4 without --with"

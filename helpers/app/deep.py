@@ -1,22 +1,29 @@
-"""Pictures of 16 bits a colour, which Pillow reads as 8: scanners make them, no lesson needs them.
+"""Pictures that Pillow alone reads wrongly or not at all: no lesson needs them, people have them.
 
-Pillow's pictures hold 8 bits a colour, so a file is unpacked twice: first its high bytes, then its
-low ones.
+They are of 16 bits a colour, of four inks, of phones (HEIC). Pillow's pictures hold 8 bits a
+colour, so a file of 16 is unpacked twice: first its high bytes, then its low ones.
 """
 
+import importlib.util
 import logging
 import os
 import sys
+import warnings
+from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
 from helpers import images
+from helpers.app import colours
 
 # TIFF's tags, and what they may say
-WIDTH, HEIGHT, BITS, PLANAR, EXTRA = 256, 257, 258, 284, 338
-SEPARATE, PREMULTIPLIED = 2, 1
+WIDTH, HEIGHT, BITS, PLANAR, EXTRA, FORMAT = 256, 257, 258, 284, 338, 339
+SEPARATE, PREMULTIPLIED, SIGNED = 2, 1, 2
+# How a HEIC begins, after its length: its kind, and the brand that wrote it
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
 # What tifffile cannot read is raised, and said once
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
@@ -39,8 +46,71 @@ def read(path: str | os.PathLike) -> np.ndarray:
     FileNotFoundError, ValueError
         Where `images.read` raises them.
     """
-    with images.open_file(path) as file:
+    with open_file(path) as file:
         return images.on_white(images.decode(file, pixels))
+
+
+def open_file(path: str | os.PathLike) -> Image.Image:
+    """`images.open_file`, which opens HEIC where pillow-heif is installed.
+
+    Parameters
+    ----------
+    path : path-like
+        A picture.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Opened, not decoded.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where `images.open_file` raises them; for HEIC it says what to install, and for a TIFF that
+        Pillow does not know what it holds.
+    """
+    if _is_heic(path):
+        if not reads_heic():
+            raise ValueError(
+                f"{path} is HEIC, as iPhones write it; pip install pillow-heif, or save it as JPEG"
+            )
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    try:
+        return images.open_file(path)
+    except ValueError as error:
+        found = _tiff_in_words(path)
+        if found and "Pillow" in str(error):
+            raise ValueError(f"{path} {found}; save it as a PNG of 8 or 16 bits") from None
+        raise
+
+
+def reads_heic() -> bool:
+    """Whether pillow-heif is installed."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def _is_heic(path: str | os.PathLike) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(12)
+    except OSError:  # Opening it will say what is wrong
+        return False
+    return head[4:8] == b"ftyp" and head[8:] in HEIC
+
+
+def _tiff_in_words(path: str | os.PathLike) -> str:
+    """What a TIFF holds; "" where tifffile does not know it either."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            kinds = {"i": "signed values", "f": "floating-point values", "c": "complex values"}
+            values = kinds.get(np.dtype(page.dtype or "u1").kind, "values")
+            bits = page.bitspersample
+            return f"holds {values} of {bits} bits in a layout that Pillow cannot read"
+    except Exception:  # A damaged file raises errors of many classes
+        return ""
 
 
 def problem(path: str | os.PathLike) -> str | None:
@@ -53,14 +123,42 @@ def problem(path: str | os.PathLike) -> str | None:
 
 
 def pixels(image: Image.Image) -> np.ndarray | None:
-    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None for 32-bit values."""
+    """An opened image as (h, w, 3 or 4) float32 in [0, 1], upright; None without a known range."""
+    deep = None
+    if image.format == "TIFF" and SIGNED in image.tag_v2.get(FORMAT, ()):
+        return None
+    if image.format == "PPM" and image.mode == "I":
+        image = image.convert("I;16")  # Pillow brings its values to 16 bits
+    if image.mode == "CMYK":
+        return images.to_float(np.asarray(colours.from_inks(images.upright(image))))
+    if image.mode in ("LA", "LAB") and image.format == "TIFF" and _is_separate(image):
+        return _grey_and_alpha(image)
     if image.mode in ("RGB", "RGBA"):
         # The tile is known only before it is loaded
         if image.format == "PNG" and ";16" in str(image.tile):
-            return _png(image)
-        if image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
-            return _tiff(image)
-    return images.pixels(image)
+            deep = _png(image)
+        elif image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
+            deep = _tiff(image)
+    if deep is None:
+        deep = images.pixels(image)
+    if deep is not None and _has_16_bits(image):
+        _say_dark(image, deep)
+    return deep
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    return image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ())
+
+
+def _say_dark(image: Image.Image, deep: np.ndarray) -> None:
+    """Warn of 12 bits kept in 16, which no TIFF tells: all but black, and right to the letter."""
+    brightest = float(deep[..., :3].max())
+    if 0 < brightest < 4096 / 65535:
+        warnings.warn(
+            f"{image.filename} is nearly black: its 16 bits reach {brightest:.1%} of white. A "
+            "camera of 12 bits writes such files; multiply the values by 16 first",
+            stacklevel=4,
+        )
 
 
 def _png(image: Image.Image) -> np.ndarray:
@@ -98,10 +196,11 @@ def _tiff(image: Image.Image) -> np.ndarray:
     high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
     premultiplied = image.mode == "RGBA" and PREMULTIPLIED in image.tag_v2.get(EXTRA, ())
     _unpack(image, f"{channels};16{high}")
-    if image.tag_v2.get(PLANAR) == SEPARATE:
+    if _is_separate(image):
         deep = _planes(image)
         if deep is None:
             deep = images.to_float(np.asarray(image))
+        deep = deep[..., : len(image.mode)]  # A fourth plane need not be alpha
     else:
         with Image.open(image.filename) as again:
             _unpack(again, f"{channels};16{low}")
@@ -128,16 +227,31 @@ def _joined(high: Image.Image, low: Image.Image) -> np.ndarray:
     return deep
 
 
-def _planes(image: Image.Image) -> np.ndarray | None:
-    """A TIFF's separate 16-bit planes, upright; None where tifffile does not know them."""
+def _is_separate(image: Image.Image) -> bool:
+    return image.tag_v2.get(PLANAR) == SEPARATE
+
+
+def _grey_and_alpha(image: Image.Image) -> np.ndarray:
+    """A TIFF of 8 bits in separate planes of grey and alpha, which Pillow mixes up."""
+    planes = _planes(image, np.uint8, (2,))
+    if planes is None:
+        raise ValueError(f"no library here reads {image.mode} in separate planes packed like this")
+    grey, alpha = np.moveaxis(planes, -1, 0)
+    if not image.tag_v2.get(images.PHOTOMETRIC):  # White is zero
+        grey = 1 - grey
+    return np.stack([grey, grey, grey, alpha], axis=-1)
+
+
+def _planes(image: Image.Image, kind: type = np.uint16, counts=(3, 4)) -> np.ndarray | None:
+    """A TIFF's separate planes, upright, in [0, 1]; None where tifffile does not know them."""
     width, height = image.tag_v2[WIDTH], image.tag_v2[HEIGHT]
     with tifffile.TiffFile(image.filename) as file:
         page = file.pages[0]
-        if page.dtype != np.uint16 or page.shape not in [(n, height, width) for n in (3, 4)]:
+        if page.dtype != kind or page.shape not in [(n, height, width) for n in counts]:
             return None
         try:
             # Zeros, as a file may lack some of its strips
-            planes = page.asarray(out=np.zeros(page.shape, np.uint16))
+            planes = page.asarray(out=np.zeros(page.shape, kind))
         except ValueError:  # A compression for which it needs another package
             return None
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -146,4 +260,4 @@ def _planes(image: Image.Image) -> np.ndarray | None:
         alone = Image.fromarray(plane)
         alone.getexif()[ExifTags.Base.Orientation] = orientation
         turned.append(np.asarray(images.upright(alone), np.float32))
-    return np.stack(turned, axis=-1) / 65535
+    return np.stack(turned, axis=-1) / np.iinfo(kind).max

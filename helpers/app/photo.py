@@ -1,21 +1,26 @@
 """Picture files through a network: metadata, portraits, folders, and which network to use."""
 
+import errno
 import io
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import deep, film
+from helpers.app import colours, deep, film, metadata
+from helpers.app.film_reader import LeftOut
+from helpers.app.metadata import LABEL
 from helpers.files import replacing
 from helpers.tiles import Piece, apply, compose, geometry, pieces
 
@@ -24,25 +29,13 @@ MARGIN = 0.4  # of a face's size, around it
 # The longest side that a format can hold; what is longer, or in another format, becomes PNG
 LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 LARGEST |= dict.fromkeys((".png", ".tif", ".tiff"), 2**31 - 1)
-TAG = ExifTags.Base
-# What EXIF tells about the shot; its other tags lay out the old file's pixels
-SHOT = {TAG.DocumentName, TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime}
-SHOT |= {TAG.XResolution, TAG.YResolution, TAG.ResolutionUnit, TAG.Rating, TAG.RatingPercent}
-SHOT |= {TAG.Artist, TAG.HostComputer, TAG.Copyright}
-SHOT |= {TAG.XPTitle, TAG.XPComment, TAG.XPAuthor, TAG.XPKeywords, TAG.XPSubject}
-PACKET = "XML:com.adobe.xmp"  # PNG's name for XMP
-LABEL = "Restored with {} by image-restoration-course"
-RESTORED_BY = re.compile(LABEL.format("([^;]+?)"))
-# IPTC's term for a picture in which an algorithm changed what a camera saw
-ALTERED = b"http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
-# XMP's properties that no longer hold, as elements and as attributes
-STALE = rb"(?:tiff:\w+|exif:Pixel\w+|Iptc4xmpExt:DigitalSourceType)"
-STALE = re.compile(rb"<(%b)>[^<]*</\1>|\s%b=(\"[^\"]*\"|'[^']*')" % (STALE, STALE))
-RDF = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-RDF += b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta>'
-TERMS = b'<rdf:Description rdf:about="" '
-TERMS += b'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-TERMS += b'Iptc4xmpExt:DigitalSourceType="%b"/></rdf:RDF>' % ALTERED
+OPAQUE = (".jpg", ".jpeg")
+SUBFILE, PAGE = 254, 2  # A TIFF's tag that tells what a page is, and what it may say
+# What a folder's files are taken by
+SUFFIXES = images.SUFFIXES | film.SUFFIXES | {".jfif", ".jpe", ".apng"}
+# Pictures that are counted where a folder holds them, and not restored
+OTHERS = {".jxl", ".jp2", ".j2k", ".psd", ".tga", ".mpo", ".ico", ".ppm", ".pgm", ".dng", ".cr2"}
+OTHERS |= {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"} | deep.HEIC_SUFFIXES
 
 
 def portrait(
@@ -131,7 +124,7 @@ def _ramp(n: int, width: int, first: bool, last: bool) -> np.ndarray:
 
 
 def result_path(source: AnyPath, to_folder: AnyPath, scale: int) -> Path:
-    """Where `restore_file` puts the result.
+    """Where `restore_file` puts the result, if nothing else is there.
 
     Parameters
     ----------
@@ -166,11 +159,16 @@ def restore_file(
 ) -> Path:
     """Restore a picture, a GIF or a video into a folder. Lesson 10.
 
-    JPEG (quality 95), PNG, WebP and TIFF keep their format; anything else becomes PNG, and so does
-    what the format cannot hold (transparency in JPEG, the longest sides). The result has 8 bits,
-    and an alpha channel where there was transparency: Pillow's bicubic enlarges it. EXIF about the
-    shot, DPI, an RGB profile, PNG's texts and XMP are kept. EXIF's Software says what restored it,
-    XMP's DigitalSourceType that an algorithm altered it. An older result is replaced.
+    JPEG (quality 95, the source's resolution of colour), PNG, WebP (lossless where the source is)
+    and TIFF keep their format; anything else becomes PNG, and so does what the format cannot hold
+    (transparency in JPEG, the longest sides). The result has 8 bits; a grey picture stays grey.
+    Where there was transparency it has an alpha channel, which Pillow's bicubic enlarges. Four inks
+    become sRGB by their profile. Kept are EXIF about the shot, IPTC, XMP, comments, a PNG's texts,
+    DPI, a profile of RGB or of grey, and a PNG's gamma. EXIF's Software says what restored it,
+    XMP's DigitalSourceType that an algorithm altered it.
+
+    A result of the same network from the same source is replaced, any other file is not: then the
+    network's name is added to the result's.
 
     Parameters
     ----------
@@ -188,18 +186,20 @@ def restore_file(
     Returns
     -------
     Path
-        The result, as `result_path` says.
+        The result.
 
     Raises
     ------
     FileNotFoundError, ValueError, OSError
-        Where the result would be the source, and where `images.read`, `tiles.apply`, `portrait`,
-        `film.rewrite` and `files.replacing` raise them.
+        Where the result would replace another picture's, and where `images.read`, `tiles.apply`,
+        `portrait`, `film.rewrite` and `files.replacing` raise them.
     """
     source = Path(source)
+    label = label or model.name
     with _opened(source) as file:
-        target = _target(source, file, to_folder, geometry(model).scale)
-        return _restore(model, source, file, target, label, faces)
+        natural = _target(source, file, to_folder, geometry(model).scale)
+        place = _place(_beside(natural, label), source, label)
+        return _restore(model, source, file, place, faces)
 
 
 def restore_all(
@@ -211,9 +211,8 @@ def restore_all(
 ) -> tuple[list[Path], list[Path], list[Exception]]:
     """`restore_file` of each file, and of each picture, GIF and video in each folder. Lesson 10.
 
-    A result that is newer than its source and was `restored_by` the same label is kept, so that a
-    stopped run can be repeated. Where results go into the folder that they come from, those in it
-    are passed over. A file that fails stops none of the others.
+    A result that the same label made from the same content is kept, so that a stopped run can be
+    repeated. A folder's results are no sources. A file that fails stops none of the others.
 
     Parameters
     ----------
@@ -222,7 +221,8 @@ def restore_all(
     sources : iterable of path-like
         Files and folders.
     to : path-like, optional
-        The results' folder, which mirrors a folder's tree; without one, beside each source.
+        The results' folder, which mirrors a folder's tree; for one picture also a file, by its
+        suffix; without one, beside each source.
     label : str
         What restored it; without one, the network's name.
     faces : dict, optional
@@ -238,10 +238,14 @@ def restore_all(
     FileNotFoundError
         For an empty folder, before anything is done.
     ValueError
-        Where `tiles.geometry` does.
+        Where `tiles.geometry` does; for an empty name, and a file in `to` for several sources.
     """
     label = label or model.name
     scale = geometry(model).scale
+    sources = list(sources)
+    if "" in sources or to == "":
+        raise ValueError('a name is empty (""); name a file or a folder, such as . for this one')
+    exact = _exact(sources, to)
     found = [pair for source in sources for pair in _found(Path(source), to)]
     targets: dict[Path, Path] = {}
     made: list[Path] = []
@@ -250,44 +254,22 @@ def restore_all(
     for source, folder in tqdm(found, "restore", unit="file", leave=False, delay=2):
         try:
             with _opened(source) as file:
-                target = _target(source, file, folder, scale)
-                other = targets.setdefault(target, source)
-                if other != source:
-                    raise ValueError(f"its result would replace that of {other}; rename one")
-                if _up_to_date(target, source, label):
-                    kept.append(target)
+                if exact:
+                    names = [_checked(exact, source, file, scale)]
                 else:
-                    made.append(_restore(model, source, file, target, label, faces))
+                    natural = _target(source, file, folder, scale)
+                    other = targets.setdefault(natural, source)
+                    if other != source:
+                        raise ValueError(f"its result would replace that of {other}; rename one")
+                    names = _beside(natural, label)
+                place = _place(names, source, label)
+                if place.done:
+                    kept.append(place.target)
+                else:
+                    made.append(_restore(model, source, file, place, faces))
         except Exception as error:  # The next file may be good
             failed.append(_with_path(error, source))
     return made, kept, failed
-
-
-def _found(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
-    """A file, or a folder's files, each with the folder for its result."""
-    if not source.is_dir():
-        return [(source, Path(to or source.parent))]
-    target = Path(to or source)
-    results_land_among_sources = target.resolve().is_relative_to(source.resolve())
-    found = []
-    for path in images.find(source, images.SUFFIXES | film.SUFFIXES):
-        if not (results_land_among_sources and restored_by(path)):
-            found.append((path, target / path.parent.relative_to(source)))
-    return found
-
-
-def _up_to_date(target: Path, source: Path, label: str) -> bool:
-    """Whether the result is there, newer than its source, and made in the same way."""
-    if not target.exists() or target.stat().st_mtime <= source.stat().st_mtime:
-        return False
-    return restored_by(target) == label
-
-
-def _with_path(error: Exception, source: Path) -> Exception:
-    """The error, in words that name the file."""
-    if str(source) in str(error):
-        return error
-    return ValueError(f"{source}: {str(error) or type(error).__name__}")
 
 
 def restored_by(path: AnyPath) -> str:
@@ -303,16 +285,174 @@ def restored_by(path: AnyPath) -> str:
     str
         The `label` that `restore_file` was given, or "" for a file that it did not make.
     """
+    return _made(path).label
+
+
+def _made(path: AnyPath) -> metadata.Made:
+    """What a file tells of how it was made."""
     said = []
     with suppress(Exception):  # What cannot be read was not made here
         if Path(path).suffix.lower() in film.SUFFIXES:
             said = film.comments(path)
         else:
             with images.open_file(path) as file:
-                software = file.info.get("Software") or file.getexif().get(TAG.Software)
+                software = file.info.get("Software") or file.getexif().get(metadata.TAG.Software)
                 said = [software, file.info.get("comment")]
-    matches = RESTORED_BY.findall(" ".join(map(str, said)))
-    return matches[-1] if matches else ""
+    return metadata.made([str(text) for text in said])
+
+
+# Which files, and where their results go
+
+
+def _found(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
+    """A file, or a folder's files, each with the folder for its result."""
+    if not source.is_dir():
+        return [(source, Path(to or source.parent))]
+    target = Path(to or source)
+    taken = SUFFIXES | (deep.HEIC_SUFFIXES if deep.reads_heic() else set())
+    _say_passed_over(source, OTHERS - taken)
+    found = []
+    results = 0
+    for path in images.find(source, taken):
+        if restored_by(path):
+            results += 1
+        else:
+            found.append((path, target / path.parent.relative_to(source)))
+    if not found:
+        raise FileNotFoundError(
+            f"{source} holds results of restore only; name the files to restore them once more"
+        )
+    results_land_among_sources = target.resolve().is_relative_to(source.resolve())
+    if results and not results_land_among_sources:
+        warnings.warn(
+            f"{results} results of restore in {source} are passed over; name them to restore them "
+            "once more",
+            stacklevel=3,
+        )
+    return found
+
+
+def _say_passed_over(folder: Path, suffixes: set[str]) -> None:
+    """Count the pictures in a folder that `restore` does not take."""
+    endings = [path.suffix.lower() for path in folder.rglob("[!.]*")]
+    counts = Counter(ending for ending in endings if ending in suffixes)
+    if not counts:
+        return
+    told = ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
+    how = "save them as JPEG or PNG"
+    if deep.HEIC_SUFFIXES & set(counts):
+        how = f"for HEIC pip install pillow-heif, or {how}"
+    warnings.warn(f"passed over in {folder}: {told}; {how}", LeftOut, stacklevel=4)
+
+
+def _exact(sources: list[AnyPath], to: AnyPath | None) -> Path | None:
+    """The one result's file, where `to` is the name of a file and not of a folder."""
+    if to is None or Path(to).is_dir():
+        return None
+    known = set(Image.registered_extensions()) | SUFFIXES | OTHERS
+    if Path(to).suffix.lower() not in known:
+        return None
+    if len(sources) != 1 or Path(sources[0]).is_dir():
+        raise ValueError(f"{to} names one file, but several are restored; name a folder")
+    return Path(to)
+
+
+def _checked(exact: Path, source: Path, file: Image.Image | None, scale: int) -> Path:
+    """The file that the reader named; ValueError where it cannot hold the result."""
+    suffix = exact.suffix.lower()
+    if film.moves(source, file):
+        wanted = _target(source, file, exact.parent, scale).suffix
+        if suffix not in film.KEPT or (
+            suffix != wanted and source.suffix.lower() not in film.SUFFIXES
+        ):
+            raise ValueError(f"{source} moves, and {exact} cannot hold it; name a {wanted} file")
+        return exact
+    if suffix not in LARGEST:
+        raise ValueError(f"{exact} cannot be written; name a file of {', '.join(LARGEST)}")
+    if file is not None and not _holds(suffix, file, scale):
+        raise ValueError(
+            f"{exact} cannot hold the transparency, gamma or size of {source}; name a .png file"
+        )
+    return exact
+
+
+def _holds(suffix: str, file: Image.Image, scale: int) -> bool:
+    """Whether a still picture's result can be kept in a format."""
+    if max(file.size) * scale > LARGEST.get(suffix, 0):
+        return False
+    if suffix in OPAQUE and file.has_transparency_data:
+        return False
+    return suffix == ".png" or not colours.meaning(file)
+
+
+def _target(source: Path, file: Image.Image | None, to_folder: AnyPath, scale: int) -> Path:
+    """`result_path` of an opened file."""
+    suffix = source.suffix.lower()
+    if film.moves(source, file):
+        if suffix not in film.KEPT:
+            suffix = ".mkv"
+    elif not _holds(suffix, file, scale):
+        suffix = ".png"
+    ending = f"x{scale}" if scale > 1 else "restored"
+    return Path(to_folder) / f"{source.stem}_{ending}{suffix}"
+
+
+def _beside(natural: Path, label: str) -> list[Path]:
+    """The names that a result may have, the first that is free: the network's comes in later."""
+    names = [natural]
+    for words in (label.split()[0], label):
+        ending = re.sub(r"[^\w.-]+", "_", words)
+        names.append(natural.with_name(f"{natural.stem}_{ending}{natural.suffix}"))
+    return list(dict.fromkeys(names))
+
+
+class Place(NamedTuple):
+    """Where a result goes."""
+
+    target: Path
+    done: bool  # It is there already
+    label: str  # with where it comes from, as the result tells
+
+
+def _place(names: list[Path], source: Path, label: str) -> Place:
+    """The first name that is free, or that this source's result by the same label has.
+
+    Nothing else is ever replaced: ValueError where all names are taken.
+    """
+    content, place = metadata.origin(source, names[0].parent)
+    said = LABEL.format(label) + metadata.FROM.format(content, place)
+    there = [path for path in names if path.is_symlink() or path.exists()]
+    ours = {}
+    for path in there:
+        made = _made(path)
+        if made.label == label:
+            ours[path] = made
+    for path, made in ours.items():
+        if made.content == content:
+            return Place(path, True, said)
+    for path, made in ours.items():
+        if made.place in (place, ""):  # An early result does not tell its source
+            return Place(path, False, said)
+        raise ValueError(
+            f"{path} is the result of another picture; rename {source.name}, or choose another "
+            "folder by --to"
+        )
+    free = [path for path in names if path not in there]
+    if not free:
+        raise ValueError(
+            f"{there[-1]} is there already, and restore did not make it from {source} by "
+            f"{label.split()[0]}; rename it, or choose another name by --to"
+        )
+    return Place(free[0], False, said)
+
+
+def _with_path(error: Exception, source: Path) -> Exception:
+    """The error, in words that name the file."""
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        return ValueError(f"{source}: its result's name is too long; shorten the file's name")
+    if str(source) in str(error):
+        return error
+    return ValueError(f"{source}: {str(error) or type(error).__name__}")
 
 
 # One file, opened once and decoded once
@@ -322,158 +462,137 @@ def _opened(source: Path) -> AbstractContextManager[Image.Image | None]:
     """The opened picture; None for a video, which Pillow does not read."""
     if source.suffix.lower() in film.SUFFIXES:
         return nullcontext()
-    return images.open_file(source)
+    return deep.open_file(source)
 
 
-def _has_alpha(file: Image.Image) -> bool:
-    """Whether the result gets an alpha channel; 16-bit grey is laid on white instead."""
-    return file.has_transparency_data and not file.mode.startswith("I")
-
-
-def _target(source: Path, file: Image.Image | None, to_folder: AnyPath, scale: int) -> Path:
-    """`result_path` of an opened file."""
-    suffix = source.suffix.lower()
-    if film.moves(source, file):
-        if suffix not in film.KEPT:
-            suffix = ".mkv"
-    else:
-        too_long = max(file.size) * scale > LARGEST.get(suffix, 0)
-        if too_long or (_has_alpha(file) and suffix in (".jpg", ".jpeg")):
-            suffix = ".png"
-    ending = f"x{scale}" if scale > 1 else "restored"
-    return Path(to_folder) / f"{source.stem}_{ending}{suffix}"
-
-
-def _restore(
-    model, source: Path, file: Image.Image | None, target: Path, label: str, faces: dict | None
-) -> Path:
-    """`restore_file` of an opened file into `target`."""
-    label = LABEL.format(label or model.name)
-    if target.exists() and target.samefile(source):
-        raise ValueError(f"the result would replace its own source {source}; choose another folder")
+def _restore(model, source: Path, file: Image.Image | None, place: Place, faces) -> Path:
+    """`restore_file` of an opened file."""
     if film.moves(source, file):
         if faces is not None:
             raise ValueError(
                 f"{source} moves, and a portrait stands still; restore it without portrait"
             )
-        return film.rewrite(partial(apply, model), source, target, label)
-    colours, alpha = _colours_and_alpha(file)
-    height, width = colours.shape[:2]
+        return film.rewrite(partial(draw, model), source, place.target, place.label)
+    _say_pages(file)
     scale = geometry(model).scale
-    size = (width * scale, height * scale)
-    options = _metadata(file, size, target.suffix, label)
-    file.close()  # Its pixels are a quarter of those in `colours`
+    grey = colours.is_grey(file)
+    picture, alpha = _picture_and_alpha(file)
+    size = (picture.shape[1] * scale, picture.shape[0] * scale)
+    options = _options(file, size, scale, place, grey)
+    file.close()  # Its pixels are a quarter of those in `picture`
     if faces is None:
-        parts = pieces(model, colours, progress=True)
+        parts = pieces(model, picture, progress=True)
     else:
-        parts = _faces(model, colours, **faces)
-    with replacing(target) as part:
-        canvas = Canvas(size)
+        parts = _faces(model, picture, **faces)
+    with replacing(place.target) as part:
+        canvas = Canvas(size, "L" if grey or colours.without_colour(picture) else "RGB")
         try:
             compose(parts, canvas)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
-        del colours, parts
+        del picture, parts
+        image = canvas.image if grey else canvas.image.convert("RGB")
         if alpha is not None:
-            canvas.image.putalpha(alpha.resize(size, Image.Resampling.BICUBIC))
+            image.putalpha(alpha.resize(size, Image.Resampling.BICUBIC))
         encoded = io.BytesIO()  # Pillow's own writers do not notice a full disk
-        kind = Image.registered_extensions()[target.suffix]
-        # PNG's own level, 6, takes twice the time and makes the file a sixth smaller
-        canvas.image.save(encoded, kind, quality=95, compress_level=4, **options)
+        image.save(encoded, **options)
         part.write_bytes(encoded.getbuffer())
-    return target
+    return place.target
+
+
+def draw(model: keras.Model, picture: np.ndarray) -> np.ndarray:
+    """`tiles.apply`, which leaves a grey picture grey.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network that `tiles.apply` takes.
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    np.ndarray
+        (h·scale, w·scale, 3), float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Where `tiles.apply` does.
+    """
+    drawn = apply(model, picture)
+    if colours.without_colour(picture):
+        drawn = np.repeat(drawn.mean(axis=-1, keepdims=True), 3, axis=-1)
+    return drawn
 
 
 class Canvas:
-    """A Pillow image as a canvas for `tiles.compose`: floats would take three times its memory."""
+    """A Pillow image as a canvas for `tiles.compose`: floats would take three times its memory.
 
-    def __init__(self, size: tuple[int, int]):
-        self.image = Image.new("RGB", size)
+    Of mode "RGB", or "L", which keeps the mean of the three colours.
+    """
+
+    def __init__(self, size: tuple[int, int], mode: str = "RGB"):
+        self.image = Image.new(mode, size)
 
     def __getitem__(self, place: tuple[slice, slice]) -> np.ndarray:
         rows, columns = place
         box = (columns.start, rows.start, columns.stop, rows.stop)
-        return images.to_float(np.asarray(self.image.crop(box)))
+        return images.to_float(np.asarray(self.image.crop(box).convert("RGB")))
 
     def __setitem__(self, place: tuple[slice, slice], pixels: np.ndarray) -> None:
         rows, columns = place
+        if self.image.mode == "L":
+            pixels = pixels.mean(axis=-1)
         self.image.paste(Image.fromarray(images.to_uint8(pixels)), (columns.start, rows.start))
 
 
-def _colours_and_alpha(file: Image.Image) -> tuple[np.ndarray, Image.Image | None]:
+def _picture_and_alpha(file: Image.Image) -> tuple[np.ndarray, Image.Image | None]:
     """An opened file's colours, (h, w, 3) float32 in [0, 1], and its alpha channel or None."""
-    decoded = images.decode(file, deep.pixels if ";16" in str(file.tile) else images.pixels)
-    if decoded.shape[-1] == 3 or not _has_alpha(file):
+    decoded = images.decode(file, deep.pixels)
+    if decoded.shape[-1] == 3 or not file.has_transparency_data:
         return images.on_white(decoded), None
     # Laid on white, as `images.read` gives them, half transparent pixels would have a wrong colour
     alpha = decoded[..., 3]
-    colours = film.bleed(decoded[..., :3], alpha == 0)
-    return colours, Image.fromarray(images.to_uint8(alpha))
+    opaque = film.bleed(decoded[..., :3], alpha == 0)
+    return opaque, Image.fromarray(images.to_uint8(alpha))
 
 
-# What is told about the picture
-
-
-def _metadata(file: Image.Image, size: tuple[int, int], suffix: str, label: str) -> dict:
-    """What is still true of the upright enlargement, and `label`, for Pillow's save."""
-    options = {}
-    try:
-        exif = _exif(file.getexif(), size)
-    except Exception as error:  # Pillow raises errors of every class for a damaged table
-        warnings.warn(f"{file.filename}: its EXIF is damaged ({error}) and left out", stacklevel=3)
-        exif = Image.Exif()
-    software = str(exif.get(TAG.Software, "")).strip("\0 ")
-    exif[TAG.Software] = f"{software}; {label}" if software else label
-    xmp = _xmp(file.info.get("xmp") or b"")
-    if suffix.startswith(".tif"):
-        exif[TAG.XMLPacket] = xmp
-    elif suffix == ".png":
-        options["pnginfo"] = _png_texts(file, exif[TAG.Software], xmp)
-    else:
-        options["xmp"] = xmp
-    options["exif"] = exif.tobytes()
-    profile = file.info.get("icc_profile")
-    if profile and file.mode in ("RGB", "RGBA", "P"):
+def _options(
+    file: Image.Image, size: tuple[int, int], scale: int, place: Place, grey: bool
+) -> dict:
+    """How Pillow saves the result, and what it tells."""
+    suffix = place.target.suffix.lower()
+    options = metadata.kept(file, size, scale, suffix, place.label)
+    options["format"] = Image.registered_extensions()[suffix]
+    if profile := colours.profile(file, grey):
         options["icc_profile"] = profile
-    dpi = file.info.get("dpi")
-    if dpi and all(0 < d < 65536 for d in dpi):
-        options["dpi"] = tuple(float(d) for d in dpi)
+    if suffix in OPAQUE:
+        options |= {"quality": 95, "subsampling": colours.sampling(file)}
+    elif suffix == ".webp":
+        lossless = colours.is_lossless(file)
+        options |= {"lossless": lossless, "quality": 75 if lossless else 95}
+    elif suffix == ".png":
+        # PNG's own level, 6, takes twice the time and makes the file a sixth smaller
+        options["compress_level"] = 4
+        for name, content in colours.meaning(file):
+            options["pnginfo"].add(name, content)
     return options
 
 
-def _png_texts(file: Image.Image, software: str, xmp: bytes) -> PngImagePlugin.PngInfo:
-    """A PNG's texts, with what made it and its XMP."""
-    texts = PngImagePlugin.PngInfo()
-    old = getattr(file, "text", {})
-    for key, text in (old | {"Software": software}).items():
-        if key != PACKET and not key.startswith("Raw "):
-            texts.add_text(key, str(text))
-    texts.add_itxt(PACKET, xmp.decode("utf-8", "replace"))
-    return texts
-
-
-def _exif(old: Image.Exif, size: tuple[int, int]) -> Image.Exif:
-    """The tags about the shot, with the new size and the pixels upright."""
-    exif = Image.Exif()
-    exif[TAG.Orientation] = 1
-    for tag in SHOT.intersection(old):
-        exif[tag] = old[tag]
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        table = dict(old.get_ifd(directory))
-        table.pop(TAG.ExifInteroperabilityOffset, None)  # An offset into the old file
-        for tag, pixels in zip((TAG.ExifImageWidth, TAG.ExifImageHeight), size, strict=True):
-            if tag in table:
-                table[tag] = pixels
-        if table:
-            exif[directory] = table
-    if len(exif.tobytes()) > 65000:
-        raise ValueError("longer than JPEG allows")
-    return exif
-
-
-def _xmp(old: bytes) -> bytes:
-    """An XMP packet with what still holds, and that an algorithm altered the picture."""
-    old = STALE.sub(b"", old)
-    if b"</rdf:RDF>" not in old or len(old) > 60_000:  # A JPEG holds 65,502 bytes
-        old = RDF
-    return old.replace(b"</rdf:RDF>", TERMS)
+def _say_pages(file: Image.Image) -> None:
+    """Warn of a TIFF's further pages; its smaller copies and masks are none."""
+    if file.format != "TIFF" or file.n_frames == 1:
+        return
+    pages = 0
+    for page in range(file.n_frames):
+        file.seek(page)
+        pages += file.tag_v2.get(SUBFILE, 0) in (0, PAGE)
+    file.seek(0)
+    if pages > 1:
+        warnings.warn(
+            f"{file.filename} has {pages} pages, and only the first is restored; save the others "
+            "as files of their own",
+            LeftOut,
+            stacklevel=4,
+        )

@@ -68,6 +68,41 @@ def test_16_bit_grey_is_black_where_the_file_says_so(tmp_path, photometric):
     )
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_grey_and_alpha_in_planes_of_their_own(tmp_path, compression, orientation):
+    """Pillow and ImageMagick 6 mix them up."""
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 37, 53)).astype(np.uint8)
+    tifffile.imwrite(
+        tmp_path / "x.tif",
+        drawn,
+        photometric="minisblack",
+        planarconfig="separate",
+        extrasamples=["unassalpha"],
+        compression=compression,
+        extratags=[(274, "H", 1, orientation, True)],
+    )
+    grey, alpha = drawn / 255
+    on_white = grey * alpha + 1 - alpha
+    if orientation == 6:
+        on_white = np.rot90(on_white, -1)
+    np.testing.assert_allclose(deep.read(tmp_path / "x.tif")[..., 2], on_white, atol=1e-5)
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_fourth_plane_that_is_no_alpha_hides_nothing(tmp_path, planes):
+    drawn = np.random.default_rng(0).integers(0, 65536, (37, 53, 4)).astype(np.uint16)
+    stored = np.ascontiguousarray(np.moveaxis(drawn, -1, 0)) if planes == "separate" else drawn
+    tifffile.imwrite(
+        tmp_path / "x.tif",
+        stored,
+        photometric="rgb",
+        planarconfig=planes,
+        extrasamples=["unspecified"],
+    )
+    np.testing.assert_allclose(deep.read(tmp_path / "x.tif"), drawn[..., :3] / 65535, atol=2e-5)
+
+
 def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
     """No package of the lock writes LZW in separate planes, so the reader is told it cannot."""
     drawn = np.random.default_rng(0).integers(0, 65536, (3, 37, 53)).astype(np.uint16)
@@ -78,6 +113,12 @@ def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
         np.testing.assert_allclose(
             deep.read(path), np.moveaxis(drawn, 0, -1) / 65535, atol=1.1 / 255
         )
+
+
+def test_16_bit_grey_as_netpbm_writes_it(tmp_path):
+    values = np.arange(0, 60_000, 1111).astype(">u2")
+    (tmp_path / "x.pgm").write_bytes(b"P5 %d 1 60000\n" % len(values) + values.tobytes())
+    np.testing.assert_allclose(deep.read(tmp_path / "x.pgm")[0, :, 1], values / 60_000, atol=1e-5)
 
 
 def test_16_bit_colours_are_not_swapped(tmp_path):

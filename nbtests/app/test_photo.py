@@ -551,11 +551,12 @@ def test_a_tiffs_own_layout_is_not_taken_for_exif(tmp_path, copier, picture):
         artist="A. Student",
     )
     image = opened(photo.restore_file(copier, grey, tmp_path / "out"))
-    assert image.mode == "RGB"
-    assert image.tag_v2[262] == 2  # photometric interpretation: RGB, not grey
+    assert image.mode == "L"
+    assert image.tag_v2[262] == 1  # photometric interpretation: black is zero
     assert image.getexif()[315] == "A. Student"
     clear = saved(tmp_path / "clear.tif", images.to_uint8(picture), "CMYK", compression="tiff_lzw")
-    assert opened(photo.restore_file(copier, clear, tmp_path / "out")).mode == "RGB"
+    image = opened(photo.restore_file(copier, clear, tmp_path / "out"))
+    assert (image.mode, image.tag_v2[262]) == ("RGB", 2)
 
 
 def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
@@ -565,7 +566,8 @@ def test_damaged_exif_is_named_and_left_out(tmp_path, copier, picture):
     source = saved(tmp_path / "x.png", images.to_uint8(picture), exif=bytes(raw))
     with pytest.warns(UserWarning, match=r"x\.png: its EXIF is damaged .* left out"):
         path = photo.restore_file(copier, source, tmp_path / "out")
-    assert dict(opened(path).getexif()) == {305: "Restored with net by image-restoration-course"}
+    told = opened(path).getexif()
+    assert set(told) == {305} and told[305].startswith("Restored with net by image-rest")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
@@ -585,35 +587,35 @@ def test_no_profile_is_invented(tmp_path, copier, picture):
     assert not {"icc_profile", "dpi"} & set(image.info)
 
 
-@pytest.mark.parametrize(
-    ("mode", "suffix", "kept"), [("P", ".png", True), ("L", ".png", False), ("CMYK", ".jpg", False)]
-)
-def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, suffix, kept):
-    source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode, icc_profile=SRGB)
+@pytest.mark.parametrize(("mode", "kept"), [("P", True), ("L", False)])
+def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, kept):
+    source = saved(tmp_path / "x.png", images.to_uint8(picture), mode, icc_profile=SRGB)
     assert ("icc_profile" in opened(photo.restore_file(copier, source, tmp_path)).info) is kept
 
 
 @pytest.mark.parametrize(
-    ("mode", "suffix"),
+    ("mode", "suffix", "result"),
     [
-        ("L", ".png"),
-        ("1", ".png"),
-        ("P", ".gif"),
-        ("CMYK", ".jpg"),
-        ("I;16", ".png"),
-        ("I;16", ".tif"),
+        ("L", ".png", "L"),
+        ("1", ".png", "L"),
+        ("P", ".gif", "RGB"),
+        ("CMYK", ".jpg", "RGB"),
+        ("I;16", ".png", "L"),
+        ("I;16", ".tif", "L"),
     ],
 )
-def test_every_kind_of_pixel_becomes_8_bit_rgb(tmp_path, copier, picture, mode, suffix):
+def test_every_kind_of_pixel_becomes_8_bit_rgb_or_grey(
+    tmp_path, copier, picture, mode, suffix, result
+):
     if mode == "I;16":
         pixels = (picture[..., 0] * 65535).astype(np.uint16)
         source = saved(tmp_path / f"x{suffix}", pixels)
     else:
         source = saved(tmp_path / f"x{suffix}", images.to_uint8(picture), mode)
     image = opened(photo.restore_file(copier, source, tmp_path / "out"))
-    assert (image.mode, image.size) == ("RGB", (128, 96))
+    assert (image.mode, image.size) == (result, (128, 96))
     expected = tiles.apply(copier, images.read(source))
-    assert np.abs(images.to_float(np.asarray(image)) - expected).mean() < 0.02
+    assert np.abs(images.to_float(np.asarray(image.convert("RGB"))) - expected).mean() < 0.02
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
@@ -697,20 +699,13 @@ def test_the_input_is_never_touched(tmp_path, copier, picture):
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_result_that_is_the_source_is_refused(tmp_path, copier, picture, link):
+def test_a_result_that_would_be_the_source_stands_beside_it(tmp_path, copier, picture, link):
     real = images.write(tmp_path / "x_x2.png", picture)
     before = real.read_bytes()
     link(real, tmp_path / "x.png")
-    with pytest.raises(ValueError, match="would replace its own source"):
-        photo.restore_file(copier, tmp_path / "x.png", tmp_path)
+    assert photo.restore_file(copier, tmp_path / "x.png", tmp_path).name == "x_x2_net.png"
     assert real.read_bytes() == (tmp_path / "x.png").read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_an_older_result_is_replaced(tmp_path, copier, picture):
-    source = images.write(tmp_path / "x.png", picture)
-    (tmp_path / "x_x2.png").write_text("an older result")
-    assert opened(photo.restore_file(copier, source, tmp_path)).size == (128, 96)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", None])
@@ -736,7 +731,7 @@ def test_full_disk_keeps_the_older_result_and_leaves_nothing(
     monkeypatch.setattr(
         photo, "pieces", lambda model, lr, **_: [tiles.Piece(0, 0, images.enlarge(lr, 2))]
     )
-    with pytest.raises(OSError, match=rf"cannot write x_x2\{suffix}.*free space"):
+    with pytest.raises(OSError, match=rf"cannot write x_x2_x\{suffix}.*free space"):
         on_full_disk(photo.restore_file, None, source.name, ".", label="x")
     assert older.read_text() == "older"
     assert sorted(p.name for p in tmp_path.iterdir()) == [source.name, older.name]

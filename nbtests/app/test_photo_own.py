@@ -176,10 +176,8 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
     with Image.open(result) as file:
         file.load()
         assert file.getexif()[271] == "Acme"
-        assert (
-            file.getexif()[305]
-            == "Phone 9; Restored with net_x2 1a2b3c4d by image-restoration-course"
-        )
+        told = "Phone 9; Restored with net_x2 1a2b3c4d by image-restoration-course from "
+        assert re.fullmatch(told + "[0-9a-f]{16}-[0-9a-f]{8}", file.getexif()[305])
         xmp = file.info["xmp"].decode()
         assert "digitalsourcetype/algorithmicallyEnhanced" in xmp
         assert 'dc:source="attic"' in xmp and "Orientation" not in xmp
@@ -197,10 +195,8 @@ def test_the_result_says_that_it_was_restored_and_by_what(tmp_path, copier, pict
 def test_without_metadata_there_is_the_label_alone(tmp_path, copier, picture):
     result = photo.restore_file(copier, images.write(tmp_path / "x.jpg", picture), tmp_path)
     with Image.open(result) as file:
-        assert dict(file.getexif()) == {
-            274: 1,
-            305: "Restored with copier by image-restoration-course",
-        }
+        assert set(file.getexif()) == {274, 305}
+        assert file.getexif()[305].startswith("Restored with copier by image-restoration-course")
 
 
 # files and folders
@@ -228,10 +224,8 @@ def test_a_tree_is_mirrored_and_a_second_run_does_nothing(tmp_path, picture, res
     made, kept, failed = restored([tmp_path / "in"], tmp_path / "out")
     assert (made, len(kept), failed) == ([], 3, [])
     later = time.time() + 5
-    os.utime(tmp_path / "in" / "a.png", (later, later))  # a source that is newer is done again
-    assert [p.name for p in restored([tmp_path / "in"], tmp_path / "out")[0]] == ["a_x2.png"]
-    made, *_ = restored([tmp_path / "in"], tmp_path / "out", "another network")
-    assert len(made) == 3  # so is one that another network made
+    os.utime(tmp_path / "in" / "a.png", (later, later))  # Its content is the same
+    assert not restored([tmp_path / "in"], tmp_path / "out")[0]
 
 
 def test_beside_the_source_results_are_no_sources(tmp_path, picture, restored):
@@ -241,12 +235,13 @@ def test_beside_the_source_results_are_no_sources(tmp_path, picture, restored):
     assert (made, [p.name for p in kept], failed) == ([], ["a_x2.png"], [])
     assert names(tmp_path) == ["a.png", "a_x2.png"]
     assert len(restored([tmp_path], tmp_path / "in it")[0]) == 1
-    (tmp_path / "in it" / "a_x2.png").unlink()
-    elsewhere = (
-        tmp_path.parent / f"{tmp_path.name} elsewhere"
-    )  # but one network's results may be another's sources
-    made, *_ = restored([tmp_path], elsewhere)
-    assert sorted(p.name for p in made) == ["a_x2.png", "a_x2_x2.png"]
+    with pytest.warns(UserWarning, match="2 results of restore in .* are passed over; name them"):
+        made, *_ = restored([tmp_path], tmp_path.parent / f"{tmp_path.name} elsewhere")
+    assert [p.name for p in made] == ["a_x2.png"]
+    made, *_ = restored([tmp_path / "a_x2.png"])  # Who names a result, means it
+    assert [p.name for p in made] == ["a_x2_x2.png"]
+    with pytest.raises(FileNotFoundError, match="holds results of restore only; name the files"):
+        restored([tmp_path / "in it"], tmp_path / "out")
 
 
 def test_bad_files_do_not_stop_the_rest(tmp_path, picture, restored, bomb):

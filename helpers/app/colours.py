@@ -1,0 +1,87 @@
+"""The colours that a file means: inks by their profile, profiles and gamma kept, grey kept grey."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageCms, JpegImagePlugin
+
+GREY = {"1", "L", "LA", "La"}  # and Pillow's modes of 16 bits, which begin with "I"
+# A PNG's chunks that say how its values are meant
+MEANING = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
+
+
+def from_inks(image: Image.Image) -> Image.Image:
+    """A picture of four inks as sRGB: by its profile, or plainly where it names none."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    try:
+        inks = io.BytesIO(profile)
+        return ImageCms.profileToProfile(
+            image, inks, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        warnings.warn(
+            f"{image.filename}: its profile of four inks is damaged ({error}), so its colours are "
+            "an estimate",
+            stacklevel=4,
+        )
+        return image.convert("RGB")
+
+
+def is_grey(file: Image.Image) -> bool:
+    """Whether a file that is not yet decoded holds one value a pixel, beside its alpha."""
+    # Pillow decodes a PNG's 16 bits of grey with alpha as RGBA
+    return file.mode in GREY or file.mode.startswith("I") or "'LA;16" in str(file.tile)
+
+
+def without_colour(picture: np.ndarray) -> bool:
+    """Whether the three values of every pixel of (h, w, 3) are equal."""
+    red = picture[..., 0]
+    return np.array_equal(red, picture[..., 1]) and np.array_equal(red, picture[..., 2])
+
+
+def profile(file: Image.Image, grey: bool) -> bytes | None:
+    """The file's profile where it holds for the result, which is grey or RGB."""
+    found = file.info.get("icc_profile") or b""
+    if found[16:20] == (b"GRAY" if grey else b"RGB "):
+        return found
+    return None
+
+
+def meaning(file: Image.Image) -> list[tuple[bytes, bytes]]:
+    """A PNG's chunks that say how its values are meant, gamma and primaries, each with its data."""
+    if file.format != "PNG":
+        return []
+    found = []
+    with open(file.filename, "rb") as opened:  # noqa: PTH123  (it may be text)
+        opened.seek(8)
+        while len(head := opened.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] in MEANING and length < 100:
+                found.append((head[4:], opened.read(length)))
+                length = 0
+            opened.seek(length + 4, io.SEEK_CUR)
+    return found
+
+
+def sampling(file: Image.Image) -> int:
+    """Pillow's number for a JPEG's resolution of colour as in the source; full where unknown."""
+    if file.format not in ("JPEG", "MPO"):
+        return 0
+    return max(0, JpegImagePlugin.get_sampling(file))
+
+
+def is_lossless(file: Image.Image) -> bool:
+    """Whether a WebP is coded without loss."""
+    if file.format != "WEBP":
+        return False
+    with open(file.filename, "rb") as opened:  # noqa: PTH123  (it may be text)
+        opened.seek(12)
+        while len(head := opened.read(8)) == 8:
+            if head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8L"
+            length = int.from_bytes(head[4:], "little")
+            opened.seek(length + length % 2, io.SEEK_CUR)
+    return False

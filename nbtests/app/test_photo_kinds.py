@@ -1,0 +1,424 @@
+"""Kinds of pictures through `restore`: profiles, gamma, grey, sampling, texts, pages, ranges."""
+
+import io
+import re
+import struct
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
+from skimage import data
+
+from helpers import images
+from helpers.app import colours, command, deep, metadata, photo
+from nbtests.profiles import grey_profile, ink_profile
+
+CHELSEA = data.chelsea()[60:156, 100:228]
+
+
+@pytest.fixture(scope="module")
+def copier():
+    """Enlarges by 2 and changes nothing else."""
+    x = keras.Input((None, None, 3))
+    return keras.Model(x, keras.layers.UpSampling2D(2, interpolation="nearest")(x), name="copier")
+
+
+@pytest.fixture(scope="module")
+def painter():
+    """Scale 1; it gives each of the three values another weight, as a colour network may."""
+    x = keras.Input((None, None, 3))
+    weights = np.diag([1, 0.7, 0.4]).astype(np.float32)[None, None]
+    layer = keras.layers.Conv2D(3, 1, use_bias=False, kernel_initializer=lambda *_, **__: weights)
+    return keras.Model(x, layer(x), name="painter")
+
+
+def saved(path, pixels, mode=None, **options):
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def opened(path):
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+# profiles
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_four_inks_are_mixed_by_their_profile(tmp_path, copier, suffix):
+    image = Image.new("CMYK", (16, 16), (255, 255, 0, 0))
+    image.paste((255, 0, 0, 0), (0, 0, 8, 16))
+    source = saved(tmp_path / f"x{suffix}", image, icc_profile=ink_profile(), quality=100)
+    result = opened(photo.restore_file(copier, source, tmp_path / "out"))
+    assert result.mode == "RGB" and "icc_profile" not in result.info
+    light = {75: np.asarray(result)[8, 4], 50: np.asarray(result)[8, 28]}
+    for lightness, seen in light.items():
+        expected = 255 * lab_grey(lightness)
+        assert np.abs(seen - expected).max() < 4, (lightness, seen)
+    np.testing.assert_allclose(deep.read(source)[8, 12], lab_grey(50), atol=0.015)
+
+
+def lab_grey(lightness):
+    """sRGB's value of a grey of this lightness."""
+    linear = ((lightness + 16) / 116) ** 3
+    return 1.055 * linear ** (1 / 2.4) - 0.055
+
+
+@pytest.mark.parametrize("profile", [None, b"no profile"])
+def test_inks_without_a_usable_profile_are_mixed_plainly(tmp_path, copier, profile):
+    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    source = saved(tmp_path / "x.tif", image, icc_profile=profile)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result = photo.restore_file(copier, source, tmp_path)
+    assert any(
+        "x.tif: its profile of four inks is damaged" in str(w.message) for w in told
+    ) == bool(profile)
+    np.testing.assert_allclose(images.read(result)[8, 8], (1, 0, 0), atol=0.02)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("L", ".png"), ("L", ".jpg"), ("L", ".tif")])
+def test_a_grey_profile_is_kept_with_grey(tmp_path, painter, mode, suffix):
+    source = saved(tmp_path / f"x{suffix}", CHELSEA, mode, icc_profile=grey_profile(1.0))
+    result = opened(photo.restore_file(painter, source, tmp_path))
+    assert result.info["icc_profile"] == grey_profile(1.0)
+    assert result.mode == "L"
+
+
+def with_chunks(path, pixels, *chunks):
+    texts = PngImagePlugin.PngInfo()
+    for name, content in chunks:
+        texts.add(name, content)
+    return saved(path, pixels, pnginfo=texts)
+
+
+def chunks_of(path):
+    raw = path.read_bytes()
+    at = 8
+    found = {}
+    while at < len(raw):
+        length = int.from_bytes(raw[at : at + 4], "big")
+        found[raw[at + 4 : at + 8]] = raw[at + 8 : at + 8 + length]
+        at += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_gamma_and_primaries_of_a_png_are_kept(tmp_path, copier, mode, suffix):
+    told = [(b"gAMA", struct.pack(">I", 100_000)), (b"cHRM", struct.pack(">8I", *range(1, 9)))]
+    source = with_chunks(tmp_path / "x.png", Image.fromarray(CHELSEA).convert(mode), *told)
+    if suffix == ".jpg":  # Its content is still a PNG
+        source = source.rename(tmp_path / "x.jpg")
+    result = photo.restore_file(copier, source, tmp_path / "out")
+    assert result.name == "x_x2.png"
+    assert told == [(name, chunks_of(result)[name]) for name, _ in told]
+    shown = np.asarray(opened(result).convert("RGB"))[::2, ::2]
+    assert np.abs(shown.astype(int) - np.asarray(opened(source).convert("RGB"))).max() <= 1
+    _, _, failed = photo.restore_all(copier, [source], tmp_path / "out.webp")
+    assert "cannot hold the transparency, gamma or size" in str(failed[0])
+
+
+# grey
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [
+        (".png", "L"),
+        (".png", "1"),
+        (".png", "LA"),
+        (".png", "RGB"),
+        (".png", "P"),
+        (".jpg", "L"),
+        (".jpg", "RGB"),
+        (".tif", "L"),
+        (".tif", "RGBA"),
+        (".webp", "RGB"),
+        (".bmp", "L"),
+        (".gif", "L"),
+    ],
+)
+def test_grey_stays_grey(tmp_path, painter, suffix, mode):
+    grey = Image.fromarray(CHELSEA).convert("L")
+    source = saved(tmp_path / f"x{suffix}", grey, mode, lossless=True)
+    result = opened(photo.restore_file(painter, source, tmp_path / "out")).convert("RGB")
+    pixels = np.asarray(result).astype(int)
+    assert np.ptp(pixels, axis=-1).max() == 0
+    expected = 0.7 * images.read(source)[..., 0] * 255
+    assert np.abs(pixels[..., 0] - expected).mean() < 2
+
+
+def test_a_tint_is_a_colour(tmp_path, painter):
+    sepia = np.full((16, 16, 3), (112, 110, 108), np.uint8)
+    result = opened(photo.restore_file(painter, saved(tmp_path / "x.png", sepia), tmp_path))
+    np.testing.assert_array_equal(np.asarray(result)[8, 8], (112, 77, 43))
+
+
+def test_a_grey_frame_and_face_stay_grey(painter):
+    grey = images.to_float(np.repeat(data.astronaut()[:256, 64:320, :1], 3, axis=-1))
+    assert np.ptp(photo.draw(painter, grey), axis=-1).max() == 0
+    assert np.ptp(photo.draw(painter, grey * np.float32([1, 1, 0.9])), axis=-1).max() > 0.1
+
+
+# how a file is coded
+
+
+@pytest.mark.parametrize("sampling", [0, 1, 2])
+def test_a_jpeg_keeps_its_resolution_of_colour(tmp_path, copier, sampling):
+    source = saved(tmp_path / "x.jpg", CHELSEA, subsampling=sampling)
+    result = opened(photo.restore_file(copier, source, tmp_path))
+    assert JpegImagePlugin.get_sampling(result) == sampling
+
+
+def test_what_was_no_jpeg_becomes_one_of_full_colour(tmp_path, copier):
+    source = saved(tmp_path / "x.png", CHELSEA)
+    (result,), *_ = photo.restore_all(copier, [source], tmp_path / "out.jpg")
+    assert JpegImagePlugin.get_sampling(opened(result)) == 0
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_lossless_webp_stays_lossless(tmp_path, copier, alpha, lossless):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3 + alpha)).astype(np.uint8)
+    noise[..., 3:] |= 128
+    exif = Image.Exif()
+    exif[271] = "Acme"  # with it, the file has more chunks
+    source = saved(tmp_path / "x.webp", noise, lossless=lossless, exif=exif)
+    result = photo.restore_file(copier, source, tmp_path)
+    same = np.asarray(opened(result))[::2, ::2] == np.asarray(opened(source))
+    assert same[..., :3].all() == lossless
+    with Image.open(result) as file:
+        assert colours.is_lossless(file) is lossless
+
+
+# texts
+
+
+def iptc(**fields):
+    numbers = {"keywords": 25, "byline": 80, "rights": 116, "caption": 120}
+    packed = b""
+    for name, text in fields.items():
+        text = text.encode()
+        packed += b"\x1c\x02" + bytes([numbers[name]]) + struct.pack(">H", len(text)) + text
+    return packed
+
+
+CAPTION = iptc(keywords="grandmother", byline="Ada", rights="(c) Ada", caption="At the lake")
+
+
+def with_iptc(path, content=CAPTION):
+    blocks = {metadata.IPTC: content, metadata.COPYRIGHT: b"\1", 0x0409: b"a thumbnail"}
+    if path.suffix == ".jpg":
+        extra = metadata._segments(blocks)
+        return saved(path, CHELSEA, extra=extra, comment=b"scanned by Ada")
+    exif = Image.Exif()
+    exif[metadata.TIFF_IPTC] = content
+    return saved(path, CHELSEA, exif=exif)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+@pytest.mark.parametrize("target", [".jpg", ".png", ".tif"])
+def test_iptc_is_kept(tmp_path, copier, suffix, target):
+    source = with_iptc(tmp_path / f"x{suffix}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # A TIFF cannot hold a JPEG's comment
+        (result,), *_ = photo.restore_all(copier, [source], tmp_path / f"out{target}")
+        with Image.open(result) as file:
+            assert metadata._photoshop(file)[metadata.IPTC].rstrip(b"\0") == CAPTION
+        again = photo.restore_file(copier, result, tmp_path / "again")
+    with Image.open(again) as file:
+        assert metadata._photoshop(file)[metadata.IPTC].rstrip(b"\0") == CAPTION
+    assert b"a thumbnail" not in result.read_bytes()
+
+
+def test_long_iptc_is_kept_in_several_segments(tmp_path, copier):
+    long = iptc(caption="At the lake. " * 2000) * 4
+    source = with_iptc(tmp_path / "x.jpg", long)
+    with Image.open(photo.restore_file(copier, source, tmp_path / "out")) as file:
+        assert metadata._photoshop(file)[metadata.IPTC] == long
+
+
+def test_a_comment_is_kept_or_its_loss_is_said(tmp_path, copier):
+    source = with_iptc(tmp_path / "x.jpg")
+    assert opened(photo.restore_file(copier, source, tmp_path)).info["comment"] == b"scanned by Ada"
+    (result,), *_ = photo.restore_all(copier, [source], tmp_path / "out.png")
+    assert opened(result).text["Comment"] == "scanned by Ada"
+    with pytest.warns(UserWarning, match=r"x\.jpg: its IPTC and comment cannot be kept in \.webp"):
+        photo.restore_all(copier, [source], tmp_path / "out.webp")
+
+
+MOTION = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <r:Description r:about=""
+    xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Make="Acme"
+    xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="the attic &amp; the cellar"
+    xmlns:MotionNote='http://ns.google.com/photos/1.0/camera/'
+    MotionNote:MotionPhoto='1' MotionNote:MotionPhotoVersion="1"
+    xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="0123"
+    xmlns:gain="http://ns.adobe.com/hdr-gain-map/1.0/" gain:Version="1.0"
+    xmlns:Container="http://ns.google.com/photos/1.0/container/"
+    xmlns:Item="http://ns.google.com/photos/1.0/container/item/"
+    xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" GPano:FullPanoWidthPixels="96">
+   <Container:Directory>
+    <r:Seq><r:li r:parseType="Resource">
+      <Container:Item Item:Mime="video/mp4" Item:Semantic="MotionPhoto" Item:Length="4000"/>
+    </r:li></r:Seq>
+   </Container:Directory>
+   <tiff:ImageWidth>128</tiff:ImageWidth>
+   <dc:subject><r:Bag><r:li>여름</r:li></r:Bag></dc:subject>
+  </r:Description>
+ </r:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png"])
+def test_xmp_promises_nothing_that_is_gone(tmp_path, copier, suffix):
+    options = {"xmp": MOTION.encode()}
+    if suffix == ".png":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", MOTION)
+    source = saved(tmp_path / f"x{suffix}", CHELSEA, **options)
+    with pytest.warns(UserWarning, match="the film, gain map, depth or sound .* is left out"):
+        result = photo.restore_file(copier, source, tmp_path)
+    xmp = opened(result).info["xmp"].decode()
+    for gone in ("Motion", "Container", "Item", "gain", "Extended", "Orientation", "ImageWidth"):
+        assert gone not in xmp.replace("algorithmicallyEnhanced", ""), gone
+    for kept in ('tiff:Make="Acme"', "the attic &amp; the cellar", "여름", "Enhanced"):
+        assert kept in xmp
+    assert 'GPano:FullPanoWidthPixels="192"' in xmp
+    assert opened(result).getxmp()["xmpmeta"]["RDF"]["Description"]
+
+
+@pytest.mark.parametrize("broken", ["<x:xmpmeta>", "no XML", '<!DOCTYPE a [<!ENTITY b "c">]><a/>'])
+def test_damaged_xmp_is_said_and_left_out(tmp_path, copier, broken):
+    source = saved(tmp_path / "x.jpg", CHELSEA, xmp=broken.encode())
+    with pytest.warns(UserWarning, match=r"x\.jpg: its XMP is damaged and left out"):
+        result = photo.restore_file(copier, source, tmp_path)
+    assert b"algorithmicallyEnhanced" in opened(result).info["xmp"]
+
+
+# pages, ranges, size
+
+
+def test_further_pages_of_a_tiff_are_said(tmp_path, capsys):
+    first, *others = [Image.fromarray(np.roll(CHELSEA, 9 * k, axis=1)) for k in range(3)]
+    source = saved(tmp_path / "x.tif", first, save_all=True, append_images=others)
+    assert command.main(["restore", str(source), "--with", "deconv_dogs_x2"]) == 1
+    done = capsys.readouterr()
+    assert re.search(r"x\.tif has 3 pages, and only the first is restored; save", done.err)
+    kept = opened(tmp_path / "x_x2.tif").resize(first.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(kept).astype(int) - CHELSEA).mean() < 4
+
+
+def test_a_smaller_copy_in_a_tiff_is_no_page(tmp_path, copier):
+    with tifffile.TiffWriter(tmp_path / "x.tif") as writer:
+        writer.write(CHELSEA, photometric="rgb")
+        writer.write(CHELSEA[::2, ::2], photometric="rgb", subfiletype=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        photo.restore_file(copier, tmp_path / "x.tif", tmp_path)
+
+
+RANGES = {
+    "int8": "signed",
+    "int16": "signed",
+    "int32": "signed",
+    "uint32": "32-bit",
+    "float32": "floating-point",
+    "float16": "floating-point",
+    "float64": "floating-point",
+}
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)], ids=["grey", "colour"])
+@pytest.mark.parametrize("kind", RANGES)
+def test_values_of_unknown_range_are_refused_in_true_words(tmp_path, kind, shape):
+    values = np.linspace(0, 1, np.prod(shape)).reshape(shape)
+    most = np.iinfo(kind).max if np.dtype(kind).kind in "iu" else 1
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "x.tif", (values * most).astype(kind), photometric=photometric)
+    with pytest.raises(ValueError, match=r"x\.tif holds .*; save it .* 8 or 16 bits") as caught:
+        deep.read(tmp_path / "x.tif")
+    words = str(caught.value)
+    assert RANGES[kind].split("-")[0] in words
+
+
+def tiff_of_12_bits(path, values, photometric):
+    """A TIFF of (h, w) values to 4095, two in three bytes, which no package here writes."""
+    high, low = values.reshape(-1, 2).T.astype(int)
+    packed = np.stack([high >> 4, (high & 15) << 4 | low >> 8, low & 255], axis=-1)
+    strip = packed.astype(np.uint8).tobytes()
+    height, width = values.shape
+    tags = [(256, 3, width), (257, 3, height), (258, 3, 12), (259, 3, 1), (262, 3, photometric)]
+    tags += [(273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(strip))]
+    table = b"".join(
+        struct.pack("<HHI", tag, kind, 1) + struct.pack("<I", value) for tag, kind, value in tags
+    )
+    head = b"II*\0" + struct.pack("<I", 8 + len(strip))
+    path.write_bytes(head + strip + struct.pack("<H", len(tags)) + table + bytes(4))
+    return path
+
+
+def test_12_bits_reach_white(tmp_path):
+    values = np.arange(0, 4096, 16).reshape(16, 16)
+    values[-1, -1] = 4095
+    source = tiff_of_12_bits(tmp_path / "x.tif", values, photometric=1)
+    for read in (images.read, deep.read):
+        np.testing.assert_allclose(read(source)[..., 1], values / 4095, atol=1e-6)
+    source = tiff_of_12_bits(tmp_path / "white.tif", values, photometric=0)
+    with pytest.raises(ValueError, match=r"holds values of 12 bits in a layout that Pillow cannot"):
+        deep.read(source)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_12_bits_in_16_are_said(tmp_path, shape):
+    values = np.random.default_rng(0).integers(0, 4096, shape).astype(np.uint16)
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric=photometric)
+    with pytest.warns(UserWarning, match=r"x\.tif is nearly black: .* multiply the values by 16"):
+        read = deep.read(tmp_path / "x.tif")
+    np.testing.assert_allclose(read, values.reshape(8, 8, -1) / 65535 * np.ones(3), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_a_blank_scan_is_read(tmp_path, mode):
+    """A page of A4 at 600 dpi; a bomb of more pixels is refused in test_images."""
+    page = Image.new(mode, (4960, 7016), "white")
+    path = tmp_path / "x.tif"
+    saved(path, page, compression="group4" if mode == "1" else "tiff_lzw")
+    with deep.open_file(path) as file:
+        assert file.size == page.size
+
+
+# what phones write
+
+
+def test_avif_is_read_alone_and_in_folders(tmp_path, copier):
+    saved(tmp_path / "x.avif", CHELSEA, quality=100, subsampling="4:4:4")
+    made, _, failed = photo.restore_all(copier, [tmp_path], tmp_path / "out")
+    assert ([p.name for p in made], failed) == (["x_x2.png"], [])
+    shown = np.asarray(opened(made[0]))[::2, ::2].astype(int)
+    assert np.abs(shown - CHELSEA).max() < 12
+
+
+def test_heic_is_read_where_its_package_is_installed(tmp_path, copier):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(CHELSEA)).save(tmp_path / "x.heic", quality=100)
+    made, _, failed = photo.restore_all(copier, [tmp_path], tmp_path / "out")
+    assert ([p.name for p in made], failed) == (["x_x2.png"], [])
+    shown = np.asarray(opened(made[0]))[::2, ::2].astype(int)
+    assert np.abs(shown - CHELSEA).mean() < 4
+
+
+def test_a_profile_of_inks_is_one_that_pillow_takes():
+    for profile in (ink_profile(), grey_profile(2.2)):
+        ImageCms.ImageCmsProfile(io.BytesIO(profile))
