@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from helpers import adversarial, batching, damage, images, metrics, models, plots, tiles, training
-from helpers.app import photo, train
+from helpers.app import embed, photo, train, unpaired
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
@@ -797,7 +797,7 @@ STRICT = {
     "damage.autumn": damage.autumn,
     "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
     "tiles.apply": lambda x: tiles.apply(ESPCN, x),
-    "plots.slider": lambda x: plots.slider(x, x, "alt"),
+    "embed.slider": lambda x: embed.slider(x, x, "alt"),
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "photo.suggest": photo.suggest,
     "photo.diagnose": photo.diagnose,
@@ -816,7 +816,7 @@ ANY_SHAPE = {
     "images.to_uint8": images.to_uint8,
     "images.rounded": images.rounded,
     "images.check_values": images.check_values,
-    "plots.jpeg_uri": plots.jpeg_uri,
+    "embed.jpeg_uri": embed.jpeg_uri,
 }
 # These draw amplified differences, too
 DRAWING = {
@@ -834,7 +834,7 @@ OF_BYTES = {
     "images.to_float": images.to_float,
     "batching.batches": lambda x: batching.batches(x[None], x[None], 1),
     "adversarial.unpaired_batches": lambda x: adversarial.unpaired_batches([x[None]] * 2, 16),
-    "adversarial.Scenes": lambda x: adversarial.Scenes(x[None], x[None]),
+    "unpaired.Scenes": lambda x: unpaired.Scenes(x[None], x[None]),
     "training.LiveCurve": lambda x: training.LiveCurve(x[None], x[None], 30),
 }
 NAMES = {"picture", "pictures", "hr", "lr", "truth", "before", "a"}  # of parameters
@@ -926,7 +926,7 @@ def test_every_function_that_takes_a_picture_is_tested_here():
     tested = {*STRICT, *MEASURING, *ANY_SHAPE, *DRAWING, *CUTTING, *OF_BYTES}
     modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
     taking = set()
-    for module in [*modules, photo, train]:
+    for module in [*modules, embed, photo, train, unpaired]:
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if not own or not callable(thing) or name.startswith("_"):
