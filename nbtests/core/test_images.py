@@ -601,15 +601,16 @@ def test_noisy_is_reduced_then_grained_then_compressed(picture):
         damage.small_noisy_jpeg(picture[1:], "cat")
 
 
-def test_night_is_dark_blue_and_lit_by_lamps():
-    grey, white = (np.full((16, 16, 3), c, np.float32) for c in (0.4, 1.0))
-    dark, lamp = damage.night(grey)[8, 8], damage.night(white)[8, 8]
-    np.testing.assert_allclose(dark, 0.16 * np.float32([0.3, 0.4, 0.65]), atol=1e-5)
-    assert lamp[0] > lamp[1] > lamp[2] and lamp.min() > 0.4
-    half = damage.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.3, 0.4, 0.65])
-    assert (
-        1 < np.sqrt(half[0] / half[1]) < 2
-    )  # of a colour three times as strong as the others, half is left
+def test_night_is_dark_blue_and_lit_where_a_small_spot_is_bright():
+    grey, sky = (np.full((41, 41, 3), value, np.float32) for value in (0.3, 0.95))
+    spot = grey.copy()
+    spot[18:23, 18:23] = 0.95
+    dark, above, lamp = (damage.night(p)[20, 20] for p in (grey, sky, spot))
+    assert dark.max() < 0.1 and dark[2] > dark[0]
+    assert above[2] > above[1] > above[0] and above.max() < 0.5  # bright, but no spot: no lamp
+    assert lamp[0] > lamp[1] > lamp[2] and lamp[0] > 0.7
+    half = damage.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.22, 0.3, 0.5])
+    np.testing.assert_allclose(half, (0.5 * 0.3196 + 0.5 * np.float32([0.6, 0.2, 0.2])) ** 2, 1e-4)
 
 
 def test_autumn_turns_greens_and_nothing_else():
