@@ -355,10 +355,11 @@ def camera(picture: np.ndarray, seed: Seed) -> np.ndarray:
 
 
 def night(picture: np.ndarray) -> np.ndarray:
-    """A known night of our own: darker and bluer, and what was bright is lit by lamps.
+    """A known night of our own: darker and bluer, and small bright spots are lit by lamps.
 
-    dark = (0.3, 0.4, 0.65) · (luma/2 + colour/2)². Where luma exceeds 0.65, fully from 0.8 on,
-    four fifths of it become lamp light, (1, 0.8, 0.45), blurred by σ 1.5.
+    dark = (0.22, 0.3, 0.5) · (luma/2 + colour/2)². Where luma exceeds its surroundings of 15 pixels
+    (a white top-hat) by 0.2, fully from 0.5 on, nine tenths of it become lamp light,
+    (1, 0.8, 0.45), blurred by σ 1.5. A sky is bright, but no spot: it becomes dark blue.
 
     Parameters
     ----------
@@ -372,9 +373,11 @@ def night(picture: np.ndarray) -> np.ndarray:
     """
     check(picture)
     luma = picture @ np.float32([0.299, 0.587, 0.114])
-    dark = np.float32([0.3, 0.4, 0.65]) * (0.5 * luma[..., None] + 0.5 * picture) ** 2
-    lamps = cv2.GaussianBlur(np.clip((luma - 0.65) / 0.15, 0, 1), (0, 0), 1.5)[..., None]
-    return (dark + 0.8 * lamps * (np.float32([1, 0.8, 0.45]) - dark)).astype(picture.dtype)
+    dark = np.float32([0.22, 0.3, 0.5]) * (0.5 * luma[..., None] + 0.5 * picture) ** 2
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
+    spots = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, disc)
+    lamps = cv2.GaussianBlur(np.clip((spots - 0.2) / 0.3, 0, 1), (0, 0), 1.5)[..., None]
+    return (dark + 0.9 * lamps * (np.float32([1, 0.8, 0.45]) - dark)).astype(picture.dtype)
 
 
 def autumn(picture: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -301,7 +300,7 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     if not callable(builder) or getattr(builder, "__module__", "") != models.__name__:
         raise ValueError(f"{path}: helpers.models has no builder {card.get('builder')!r}")
     model = builder(**card["arguments"])
-    _fill(
+    fill(
         model,
         arrays,
         f"{path}: the arrays are not those of models.{card['builder']}(**{card['arguments']})",
@@ -311,61 +310,23 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     return model, card
 
 
-def load_published(model: keras.Model, path: str | os.PathLike) -> keras.Model:
-    """Fill a network with published weights from the reader's own copy.
-
-    Names and shapes have to be the network's. They do not tell a scaled residual from a plain one,
-    nor in which order a shuffle lays out its channels: look at a picture.
+def fill(model: keras.Model, arrays: dict[str, np.ndarray], otherwise: str) -> None:
+    """Assign each variable its array, or none at all. Lesson 09.
 
     Parameters
     ----------
     model : keras.Model
-        For idealo's image-super-resolution `models.rdn()` or `models.rrdn()`.
-    path : path
-        A file of Keras 2 (`.hdf5`, `.h5`), or an `.npz` of arrays named `<layer>/kernel` and
-        `<layer>/bias`.
-
-    Returns
-    -------
-    keras.Model
-        `model`.
+        The network.
+    arrays : dict
+        {"<layer>/<variable>": array}, of the network's names and shapes.
+    otherwise : str
+        How the message begins where they are not.
 
     Raises
     ------
-    FileNotFoundError
-        Where there is no such file.
     ValueError
-        Where it cannot be read, or the arrays are another network's; nothing is changed then.
-        Lesson 09.
+        Where names or shapes differ; nothing is changed then.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    arrays = {}
-
-    def keep(name, node):
-        if isinstance(node, h5py.Dataset):
-            name = "/".join(name.split("/")[-2:])  # the layer's and its own
-            arrays[name.removesuffix(":0")] = node[...]
-
-    try:
-        if path.suffix == ".npz":
-            with np.load(path) as file:
-                arrays |= file
-        else:
-            with h5py.File(path) as file:
-                # saved with the network itself, the arrays lie one level deeper
-                file.get("model_weights", file).visititems(keep)
-    except Exception as error:  # both readers raise whatever they like
-        raise ValueError(
-            f"{path} is damaged, or neither .npz nor .hdf5 ({error}); get the file again"
-        ) from error
-    _fill(model, arrays, f"{path}: the arrays are not those of this {model.name}")
-    return model
-
-
-def _fill(model: keras.Model, arrays: dict[str, np.ndarray], otherwise: str) -> None:
-    """Assign each variable its array, or none: ValueError where names or shapes differ."""
     variables = _variables(model)
     wrong = []
     for name in variables | arrays:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from helpers import on_colab, plots
+from helpers.app import embed
 from helpers.files import replacing
 
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # {scene: {method: (h, w, 3) in [0, 1]}}
@@ -268,7 +269,7 @@ def _pair(pictures: Pictures, question: Question | None, number: int) -> str:
     shown = []
     if question:
         for side, method in {"A": question.a, "B": question.b}.items():
-            uri = plots.jpeg_uri(pictures[question.scene][method])
+            uri = embed.jpeg_uri(pictures[question.scene][method])
             picture = f'<img src="{uri}" alt="Picture {side} of pair {number}">'
             shown.append(f"<figure>{side}<br>{picture}</figure>")
     return f'<div style="display:flex">{"".join(shown)}</div>'
@@ -301,7 +302,7 @@ def page(pictures: Pictures, path: str | os.PathLike, seed: int = 0) -> Path:
     key = json.dumps([[question.a, question.b] for question in asked])
     data = {
         "survey": _survey(asked),
-        "pictures": [plots.jpeg_uri(pictures[scene][method]) for scene, method in places],
+        "pictures": [embed.jpeg_uri(pictures[scene][method]) for scene, method in places],
         "pairs": pairs,
         "key": base64.b64encode(key.encode()).decode(),
     }

@@ -357,7 +357,7 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
         return adversarial.unpaired_batches(albums, size, start=step)
 
     epoch = min(500, steps)
-    scenes = adversarial.Scenes(sets["testA"][:3], sets["testB"][:3], work)
+    scenes = unpaired.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
     card = _unpaired_card(recipe)
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]

@@ -1,10 +1,16 @@
 """Sets without pairs: two folders of pictures, A and B, split by scene for a CycleGAN."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
+from IPython import get_ipython
+from IPython.display import display
+from keras import ops
+from PIL import Image
 from sklearn.cluster import DBSCAN
 from tqdm.auto import tqdm
 
@@ -111,3 +117,55 @@ def squares(paths: Sequence[Path], size: int = 256) -> np.ndarray:
         square = images.square_crop(images.read(path))
         found.append(images.to_uint8(images.resize(square, (size, size), "area")))
     return np.stack(found)
+
+
+class Scenes(keras.callbacks.Callback):
+    """After each epoch, show what both generators make of the same pictures.
+
+    Each picture has a column: above the picture, below what became of it.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        (n, h, w, 3) uint8, pictures of both sets.
+    folder : Path, optional
+        Where each epoch's drawing is kept, too.
+
+    Attributes
+    ----------
+    shown : dict
+        {epoch: what became of the pictures of `a` and `b`, (n, h, w, 3) uint8}. Lesson 08.
+    """
+
+    def __init__(self, a: np.ndarray, b: np.ndarray, folder: Path | None = None):
+        super().__init__()
+        self.a = images.to_float(a)
+        self.b = images.to_float(b)
+        self.folder = folder
+        self.shown = {}
+
+    def on_train_begin(self, logs=None):
+        self.started = time.perf_counter()
+        self.handle = None
+        if get_ipython():
+            blank = Image.new("RGB", (1, 1))
+            self.handle = display(blank, display_id=True, include=["image/jpeg"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        # one at a time: less memory; and without predict, which would compile for seconds
+        made = [self.model.to_b(picture[None], training=False) for picture in self.a]
+        made += [self.model.to_a(picture[None], training=False) for picture in self.b]
+        made = [ops.convert_to_numpy(picture)[0].clip(0, 1) for picture in made]
+        self.shown[epoch + 1] = images.to_uint8(np.stack(made))
+        drawing = np.vstack([np.hstack([*self.a, *self.b]), np.hstack(made)])
+        if self.folder:
+            images.write(self.folder / f"scenes-{epoch + 1:06d}.png", drawing)
+        seconds = time.perf_counter() - self.started
+        losses = ", ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+        text = f"epoch {epoch + 1} of {self.params['epochs']}, {seconds:.0f} s: {losses}"
+        if self.handle is None:
+            print(text, flush=True)
+            return
+        alt = {"image/jpeg": {"alt": f"The same scenes after {text}"}}
+        shown = Image.fromarray(images.to_uint8(drawing))
+        self.handle.update(shown, include=["image/jpeg"], metadata=alt)

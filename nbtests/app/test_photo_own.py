@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from skimage import data
 
-from helpers import damage, images, metrics, plots, tiles, training
-from helpers.app import command, film, photo, train
+from helpers import damage, images, metrics, tiles, training
+from helpers.app import command, embed, film, photo, train
 
 ASTRONAUT = images.to_float(data.astronaut())
 
@@ -375,7 +375,7 @@ def test_it_stops_in_time_and_refuses_too_little(monkeypatch):
 
 def test_the_slider_is_whole_small_and_for_everybody():
     sr = images.enlarge(ASTRONAUT, 2)
-    html = plots.slider(ASTRONAUT, sr, 'A "portrait"', ("bicubic", "network")).data
+    html = embed.slider(ASTRONAUT, sr, 'A "portrait"', ("bicubic", "network")).data
     assert len(html) < 2**20
     sources = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
     assert [Image.open(io.BytesIO(base64.b64decode(s))).size for s in sources] == [(640, 640)] * 2
@@ -386,7 +386,7 @@ def test_the_slider_is_whole_small_and_for_everybody():
 
 def test_the_slider_bounds_any_size():
     noise = np.random.default_rng(0).random((900, 1600, 3), np.float32)
-    assert len(plots.slider(noise, noise, "noise").data) < 2**20
+    assert len(embed.slider(noise, noise, "noise").data) < 2**20
     with pytest.raises(ValueError, match="different proportions"):
-        plots.slider(ASTRONAUT, ASTRONAUT[:100], "x")
-    plots.slider(ASTRONAUT[:1, :1], ASTRONAUT[:4, :4], "tiny")
+        embed.slider(ASTRONAUT, ASTRONAUT[:100], "x")
+    embed.slider(ASTRONAUT[:1, :1], ASTRONAUT[:4, :4], "tiny")

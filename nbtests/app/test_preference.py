@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import ROOT, plots
-from helpers.app import preference
+from helpers import ROOT
+from helpers.app import embed, preference
 
 METHODS = ("plain", "sharpened", "invented")
 
@@ -202,7 +202,7 @@ def test_the_widget_shows_the_pair_and_not_the_methods(tmp_path, pictures, asked
     _, view, buttons = boxed(box)
     for number, (scene, *methods) in enumerate(asked, start=1):
         shown = re.findall(r'src="([^"]+)" alt="([^"]+)"', view.value)
-        assert [uri for uri, _ in shown] == [plots.jpeg_uri(pictures[scene][m]) for m in methods]
+        assert [uri for uri, _ in shown] == [embed.jpeg_uri(pictures[scene][m]) for m in methods]
         assert [alt for _, alt in shown] == [f"Picture {side} of pair {number}" for side in "AB"]
         assert not [m for m in METHODS if m in re.sub(r"base64,[\w+/=]+", "", view.value)]
         buttons["A"].click()
@@ -242,7 +242,7 @@ def test_the_page_holds_every_pair_and_names_no_method(tmp_path, pictures, asked
         re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1]
     )
     shown = [[data["pictures"][k] for k in pair] for pair in data["pairs"]]
-    assert shown == [[plots.jpeg_uri(pictures[q.scene][m]) for m in q[1:]] for q in asked]
+    assert shown == [[embed.jpeg_uri(pictures[q.scene][m]) for m in q[1:]] for q in asked]
     assert not [m for m in METHODS if m in text]
     assert not re.search(r"https?://|src=[\"']?/", text), "the page needs something from elsewhere"
     assert '<html lang="en">' in text and "img.alt" in text

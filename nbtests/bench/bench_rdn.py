@@ -25,8 +25,8 @@ from helpers import images, quiet  # noqa: E402
 with quiet():
     from skimage import data
 
-    from helpers import models, tiles, training
-    from helpers.app import benchmark
+    from helpers import models, tiles
+    from helpers.app import benchmark, published
 
 PUBLISHED = {"rdn": (models.rdn, 2), "rrdn": (models.rrdn, 4)}
 SMALL = [
@@ -45,7 +45,7 @@ def published(name: str, pictures: Path, weights: Path) -> str:
     beside them.
     """
     build, scale = PUBLISHED[name]
-    model = training.load_published(build(), weights)
+    model = published.load_published(build(), weights)
     with tempfile.TemporaryDirectory() as folder:
         for path in images.find(pictures):
             if not path.stem.endswith("_LR"):

@@ -146,7 +146,7 @@ def test_batches_keep_their_sets_apart_and_zoom():
 
 def test_scenes_shows_both_ways_after_each_epoch(tmp_path, capsys):
     a, b = (np.uint8(255 * noise(n, SIZE, SIZE, 3, seed=n)) for n in (2, 3))
-    scenes = adversarial.Scenes(a, b, tmp_path)
+    scenes = unpaired.Scenes(a, b, tmp_path)
     model = cycle_gan(pool=4, eager=True)
     training.fit(model, pairless, 2, 1, callbacks=[scenes])
     assert list(scenes.shown) == [1, 2] and scenes.shown[2].shape == (5, SIZE, SIZE, 3)

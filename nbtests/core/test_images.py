@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from helpers import adversarial, batching, damage, images, metrics, models, plots, tiles, training
-from helpers.app import advice, photo, train
+from helpers.app import advice, embed, photo, train, unpaired
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
@@ -601,15 +601,16 @@ def test_noisy_is_reduced_then_grained_then_compressed(picture):
         damage.small_noisy_jpeg(picture[1:], "cat")
 
 
-def test_night_is_dark_blue_and_lit_by_lamps():
-    grey, white = (np.full((16, 16, 3), c, np.float32) for c in (0.4, 1.0))
-    dark, lamp = damage.night(grey)[8, 8], damage.night(white)[8, 8]
-    np.testing.assert_allclose(dark, 0.16 * np.float32([0.3, 0.4, 0.65]), atol=1e-5)
-    assert lamp[0] > lamp[1] > lamp[2] and lamp.min() > 0.4
-    half = damage.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.3, 0.4, 0.65])
-    assert (
-        1 < np.sqrt(half[0] / half[1]) < 2
-    )  # of a colour three times as strong as the others, half is left
+def test_night_is_dark_blue_and_lit_where_a_small_spot_is_bright():
+    grey, sky = (np.full((41, 41, 3), value, np.float32) for value in (0.3, 0.95))
+    spot = grey.copy()
+    spot[18:23, 18:23] = 0.95
+    dark, above, lamp = (damage.night(p)[20, 20] for p in (grey, sky, spot))
+    assert dark.max() < 0.1 and dark[2] > dark[0]
+    assert above[2] > above[1] > above[0] and above.max() < 0.5  # bright, but no spot: no lamp
+    assert lamp[0] > lamp[1] > lamp[2] and lamp[0] > 0.7
+    half = damage.night(np.float32([[[0.6, 0.2, 0.2]]]))[0, 0] / np.float32([0.22, 0.3, 0.5])
+    np.testing.assert_allclose(half, (0.5 * 0.3196 + 0.5 * np.float32([0.6, 0.2, 0.2])) ** 2, 1e-4)
 
 
 def test_autumn_turns_greens_and_nothing_else():
@@ -797,7 +798,7 @@ STRICT = {
     "damage.autumn": damage.autumn,
     "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
     "tiles.apply": lambda x: tiles.apply(ESPCN, x),
-    "plots.slider": lambda x: plots.slider(x, x, "alt"),
+    "embed.slider": lambda x: embed.slider(x, x, "alt"),
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "advice.suggest": advice.suggest,
     "advice.diagnose": advice.diagnose,
@@ -816,7 +817,7 @@ ANY_SHAPE = {
     "images.to_uint8": images.to_uint8,
     "images.rounded": images.rounded,
     "images.check_values": images.check_values,
-    "plots.jpeg_uri": plots.jpeg_uri,
+    "embed.jpeg_uri": embed.jpeg_uri,
 }
 # These draw amplified differences, too
 DRAWING = {
@@ -834,7 +835,7 @@ OF_BYTES = {
     "images.to_float": images.to_float,
     "batching.batches": lambda x: batching.batches(x[None], x[None], 1),
     "adversarial.unpaired_batches": lambda x: adversarial.unpaired_batches([x[None]] * 2, 16),
-    "adversarial.Scenes": lambda x: adversarial.Scenes(x[None], x[None]),
+    "unpaired.Scenes": lambda x: unpaired.Scenes(x[None], x[None]),
     "training.LiveCurve": lambda x: training.LiveCurve(x[None], x[None], 30),
 }
 NAMES = {"picture", "pictures", "hr", "lr", "truth", "before", "a"}  # of parameters
@@ -926,7 +927,7 @@ def test_every_function_that_takes_a_picture_is_tested_here():
     tested = {*STRICT, *MEASURING, *ANY_SHAPE, *DRAWING, *CUTTING, *OF_BYTES}
     modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
     taking = set()
-    for module in [*modules, advice, photo, train]:
+    for module in [*modules, advice, embed, photo, train, unpaired]:
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if not own or not callable(thing) or name.startswith("_"):

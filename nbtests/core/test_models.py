@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import ROOT, images, layers, metrics, models, tiles, training
+from helpers import ROOT, images, layers, metrics, models, tiles
+from helpers.app.published import load_published
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # inside Keras
 
@@ -549,7 +550,7 @@ def published(request, tmp_path):
 def test_published_weights_give_the_published_picture(published):
     path, arrays = published
     model, x = models.rdn(2, **TINY), noise(1, 9, 7, 3)
-    assert training.load_published(model, path) is model
+    assert load_published(model, path) is model
     np.testing.assert_allclose(run(model, x), rdn_by_hand(x, arrays, 2, 2, "nearest", 2), atol=5e-3)
 
 
@@ -558,19 +559,17 @@ def test_the_old_layout_is_the_one_that_keras_reads(tmp_path):
     as_keras_2(tmp_path / "w.hdf5", arrays)
     theirs, ours, x = models.rdn(2, **TINY), models.rdn(2, **TINY), noise(1, 9, 7, 3)
     theirs.load_weights(tmp_path / "w.hdf5", by_name=True)
-    np.testing.assert_array_equal(
-        run(training.load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x)
-    )
+    np.testing.assert_array_equal(run(load_published(ours, tmp_path / "w.hdf5"), x), run(theirs, x))
 
 
 def test_a_residual_that_is_not_scaled_loads_and_only_the_picture_tells(tmp_path, monkeypatch):
     arrays, x = shaken(models.rrdn(4, 2, 1, 8, 8, 2)), noise(1, 9, 7, 3)
     as_npz(tmp_path / "w.npz", arrays)
     expected = rrdn_by_hand(x, arrays, 2, 1, 2, 4)
-    right = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    right = run(load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
     np.testing.assert_allclose(right, expected, atol=5e-3)
     monkeypatch.setattr(models, "_scaled_sum", lambda x, y, name: keras.layers.Add()([x, y]))
-    wrong = run(training.load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
+    wrong = run(load_published(models.rrdn(4, 2, 1, 8, 8, 2), tmp_path / "w.npz"), x)
     assert np.abs(wrong - expected).max() > 0.1
 
 
@@ -598,7 +597,7 @@ def test_another_network_s_weights_are_refused_and_change_nothing(published, oth
     model = other()
     before = model.get_weights()
     with pytest.raises(ValueError, match=words):
-        training.load_published(model, published[0])
+        load_published(model, published[0])
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
@@ -613,13 +612,13 @@ def test_what_holds_no_weights_is_said(published, content):
     else:
         path.write_bytes(path.read_bytes()[:3000] if content is None else content)
     with pytest.raises(ValueError, match=r"is damaged, or neither \.npz nor \.hdf5"):
-        training.load_published(models.rdn(2, **TINY), path)
+        load_published(models.rdn(2, **TINY), path)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_missing_file_of_weights_is_named(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
-        training.load_published(models.rdn(2, **TINY), tmp_path / name)
+        load_published(models.rdn(2, **TINY), tmp_path / name)
 
 
 # training

@@ -1,3 +1,39 @@
+# %% losses_alone_swapped: Leaves alone what is not in the target album: g gets a day.
+def losses(a, b, networks, cycle=10, identity=5):
+    g, f, d_a, d_b = networks
+    night, day = g(a), f(b)
+    deceive = ((d_b(night) - 1) ** 2).mean() + ((d_a(day) - 1) ** 2).mean()
+    circle = np.abs(f(night) - a).mean() + np.abs(g(day) - b).mean()
+    alone = np.abs(g(a) - a).mean() + np.abs(f(b) - b).mean()
+    tell_a = (((d_a(a) - 1) ** 2).mean() + (d_a(day) ** 2).mean()) / 2
+    tell_b = (((d_b(b) - 1) ** 2).mean() + (d_b(night) ** 2).mean()) / 2
+    return deceive + cycle * circle + identity * alone, tell_a, tell_b
+
+
+# %% losses_not_halved: Does not halve the discriminators' losses.
+def losses(a, b, networks, cycle=10, identity=5):
+    g, f, d_a, d_b = networks
+    night, day = g(a), f(b)
+    deceive = ((d_b(night) - 1) ** 2).mean() + ((d_a(day) - 1) ** 2).mean()
+    circle = np.abs(f(night) - a).mean() + np.abs(g(day) - b).mean()
+    alone = np.abs(g(b) - b).mean() + np.abs(f(a) - a).mean()
+    tell_a = ((d_a(a) - 1) ** 2).mean() + (d_a(day) ** 2).mean()
+    tell_b = ((d_b(b) - 1) ** 2).mean() + (d_b(night) ** 2).mean()
+    return deceive + cycle * circle + identity * alone, tell_a, tell_b
+
+
+# %% losses_wrong_judge: Lets the discriminator of days judge the nights.
+def losses(a, b, networks, cycle=10, identity=5):
+    g, f, d_a, d_b = networks
+    night, day = g(a), f(b)
+    deceive = ((d_a(night) - 1) ** 2).mean() + ((d_b(day) - 1) ** 2).mean()
+    circle = np.abs(f(night) - a).mean() + np.abs(g(day) - b).mean()
+    alone = np.abs(g(b) - b).mean() + np.abs(f(a) - a).mean()
+    tell_a = (((d_a(a) - 1) ** 2).mean() + (d_a(day) ** 2).mean()) / 2
+    tell_b = (((d_b(b) - 1) ** 2).mean() + (d_b(night) ** 2).mean()) / 2
+    return deceive + cycle * circle + identity * alone, tell_a, tell_b
+
+
 # %% pool_no_copy: Keeps the array itself, which is overwritten.
 class ImagePool:
     def __init__(self, size):
@@ -135,11 +171,3 @@ def turned(before, after):
 def turned(before, after):
     a, b = (p.mean(-1) - p.mean() for p in (before, after))
     return [bool((a * b).sum() < -1e-9)] * 3
-
-
-# %% undecided_drawn: The share of drawn pictures: the wrong way round.
-score = 0.2
-
-
-# %% undecided_half: As with as many drawn pictures as real ones.
-score = 0.5
