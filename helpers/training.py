@@ -173,7 +173,7 @@ def fit(
     data: Callable,
     epochs: int,
     steps: int,
-    folder: str | os.PathLike | None = None,
+    folder: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.callbacks.History:
     """`model.fit` that can be killed at any moment and run again: it goes on where it was.

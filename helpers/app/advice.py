@@ -1,12 +1,18 @@
 """Which shipped network helps a picture, or none; and whether a picture is one for a network."""
 
 import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from skimage import measure, restoration
+from tqdm.auto import tqdm
 
 from helpers import images, metrics, tiles, training
+from helpers.app import film, photo
+from helpers.app.photo import AnyPath
 
 CLEANER = "photos_clean"
 TRIED = 384  # pixels: the side of the middle square on which the cleaner is tried
@@ -75,9 +81,9 @@ def _blockiness(picture: np.ndarray, size: int) -> float:
 
 
 @functools.cache
-def network(name: str) -> keras.Model:
-    """A shipped network, loaded once."""
-    return training.load_weights(name)[0]
+def network(name: str) -> tuple[keras.Model, dict]:
+    """A shipped network and its card, loaded once."""
+    return training.load_weights(name)
 
 
 def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
@@ -108,7 +114,8 @@ def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
     """
     found = diagnose(picture)
     tried = middle(picture, TRIED)
-    found["change"] = metrics.psnr(tried, tiles.apply(network(CLEANER), tried), y=True)
+    cleaner, _ = network(CLEANER)
+    found["change"] = metrics.psnr(tried, tiles.apply(cleaner, tried), y=True)
     if found["mosaic"] > MOSAIC:
         times = f"{found['mosaic']:.1f}"
         why = f"it consists of blocks of 4×4 pixels (steps {times} times as high at their borders)"
@@ -169,3 +176,65 @@ def misfit(picture: np.ndarray, name: str, card: dict) -> str | None:
     if card["task"] == "enlarge" and packed:
         return f"it has JPEG's 8×8 blocks, {clean_first}"
     return None
+
+
+class Restored(NamedTuple):
+    """What became of files: results made and kept, reasons to leave a file alone, and errors."""
+
+    made: list[Path]
+    kept: list[Path]
+    left_alone: list[str]
+    failed: list[Exception]
+
+
+def restore_all(sources: Iterable[AnyPath], to: AnyPath | None = None) -> Restored:
+    """`photo.restore_all` of each picture by the network that `suggest` names for it.
+
+    Parameters
+    ----------
+    sources : iterable of path-like
+        Pictures and folders.
+    to : path-like, optional
+        As for `photo.restore_all`.
+
+    Returns
+    -------
+    Restored
+        What moves fails: it holds many pictures.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where `photo.restore_all` does.
+    """
+    sources = photo.named(sources, to)
+    exact = photo.exact_target(sources, to)
+    found = [pair for source in sources for pair in photo.found_in(Path(source), to)]
+    restored = Restored([], [], [], [])
+    for source, folder in tqdm(found, "restore", unit="file", leave=False, delay=2):
+        try:
+            name, why = _suggested(source)
+        except Exception as error:  # The next file may be good
+            restored.failed.append(photo.with_path(error, source))
+            continue
+        if name is None:
+            restored.left_alone.append(f"{source}: {why}")
+            continue
+        model, card = network(name)
+        label = f"{name} {card['sha256'][:8]}"
+        made, kept, failed = photo.restore_all(model, [source], exact or folder, label)
+        restored.made.extend(made)
+        restored.kept.extend(kept)
+        restored.failed.extend(failed)
+    return restored
+
+
+def _suggested(source: Path) -> tuple[str | None, str]:
+    """The network for a file, and why."""
+    if film.moves(source):
+        raise ValueError(
+            f"{source} moves, and a network is chosen for one picture; name it, such as "
+            f"--with {CLEANER}"
+        )
+    _, name, why = suggest(images.read(source))
+    return name, why

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 
@@ -64,8 +65,6 @@ def benchmark_networks(args: argparse.Namespace) -> int:
 
 
 def restore_pictures(args: argparse.Namespace) -> int:
-    from helpers import quiet
-
     if not args.portrait and (args.around or args.size is not None):
         raise ValueError(
             "--size and --around say how --portrait restores a face; add --portrait, or leave them "
@@ -73,9 +72,17 @@ def restore_pictures(args: argparse.Namespace) -> int:
         )
     if args.size is not None and args.size < 1:
         raise ValueError(f"--size {args.size} is no number of pixels; give at least 1")
+    if args.name == "auto":
+        return restore_as_suggested(args)
+    return restore_by_name(args)
+
+
+def restore_by_name(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
     with quiet():
         from helpers import training
-        from helpers.app import photo
+        from helpers.app import advice, photo
 
     name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
     model, card = training.load_weights(name)
@@ -90,11 +97,36 @@ def restore_pictures(args: argparse.Namespace) -> int:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
     with noticing(photo.LeftOut) as noticed:
-        made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces)
+        misfit = None if args.portrait else partial(advice.misfit, name=name, card=card)
+        made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces, misfit)
     for path in made:
         print(path)
     if len(made) + len(kept) + len(failed) != 1 or kept:
         print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
+    for error in failed:
+        complain(error)
+    if failed:
+        return 2
+    return 1 if noticed else 0
+
+
+def restore_as_suggested(args: argparse.Namespace) -> int:
+    from helpers import quiet
+
+    if args.portrait:
+        raise ValueError("--with auto chooses for whole pictures; leave --portrait out")
+    with quiet():
+        from helpers.app import advice, photo
+
+    with noticing(photo.LeftOut) as noticed:
+        made, kept, left_alone, failed = advice.restore_all(args.pictures, args.to)
+    for path in made:
+        print(path)
+    for reason in left_alone:
+        print(f"left alone: {reason}")
+    if len(made) + len(kept) + len(left_alone) + len(failed) != 1 or kept:
+        counts = f"{len(made)} restored, {len(kept)} already there, {len(left_alone)} left alone"
+        print(f"{counts}, {len(failed)} failed")
     for error in failed:
         complain(error)
     if failed:
@@ -264,7 +296,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("pictures", nargs="+", metavar="FILE|FOLDER")
     command.add_argument(
-        "--with", dest="name", metavar="NAME", help="weights; espcn_photos_x4 without"
+        "--with",
+        dest="name",
+        metavar="NAME",
+        help="weights, or auto: what each picture calls for; espcn_photos_x4 without",
     )
     command.add_argument(
         "--to",

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -208,6 +208,7 @@ def restore_all(
     to: AnyPath | None = None,
     label: str = "",
     faces: dict | None = None,
+    misfit: Callable[[np.ndarray], str | None] | None = None,
 ) -> tuple[list[Path], list[Path], list[Exception]]:
     """`restore_file` of each file, and of each picture, GIF and video in each folder. Lesson 10.
 
@@ -227,6 +228,8 @@ def restore_all(
         What restored it; without one, the network's name.
     faces : dict, optional
         Options of `portrait`: then only faces are restored.
+    misfit : callable, optional
+        misfit(picture): why the network was not made for it, which becomes a warning, or None.
 
     Returns
     -------
@@ -242,11 +245,9 @@ def restore_all(
     """
     label = label or model.name
     scale = geometry(model).scale
-    sources = list(sources)
-    if "" in sources or to == "":
-        raise ValueError('a name is empty (""); name a file or a folder, such as . for this one')
-    exact = _exact(sources, to)
-    found = [pair for source in sources for pair in _found(Path(source), to)]
+    sources = named(sources, to)
+    exact = exact_target(sources, to)
+    found = [pair for source in sources for pair in found_in(Path(source), to)]
     targets: dict[Path, Path] = {}
     made: list[Path] = []
     kept: list[Path] = []
@@ -266,10 +267,18 @@ def restore_all(
                 if place.done:
                     kept.append(place.target)
                 else:
-                    made.append(_restore(model, source, file, place, faces))
+                    made.append(_restore(model, source, file, place, faces, misfit))
         except Exception as error:  # The next file may be good
-            failed.append(_with_path(error, source))
+            failed.append(with_path(error, source))
     return made, kept, failed
+
+
+def named(sources: Iterable[AnyPath], to: AnyPath | None) -> list[AnyPath]:
+    """The sources as a list; ValueError where a name is empty."""
+    sources = list(sources)
+    if "" in sources or to == "":
+        raise ValueError('a name is empty (""); name a file or a folder, such as . for this one')
+    return sources
 
 
 def restored_by(path: AnyPath) -> str:
@@ -304,7 +313,7 @@ def _made(path: AnyPath) -> metadata.Made:
 # Which files, and where their results go
 
 
-def _found(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
+def found_in(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
     """A file, or a folder's files, each with the folder for its result."""
     if not source.is_dir():
         return [(source, Path(to or source.parent))]
@@ -345,7 +354,7 @@ def _say_passed_over(folder: Path, suffixes: set[str]) -> None:
     warnings.warn(f"passed over in {folder}: {told}; {how}", LeftOut, stacklevel=4)
 
 
-def _exact(sources: list[AnyPath], to: AnyPath | None) -> Path | None:
+def exact_target(sources: list[AnyPath], to: AnyPath | None) -> Path | None:
     """The one result's file, where `to` is the name of a file and not of a folder."""
     if to is None or Path(to).is_dir():
         return None
@@ -446,7 +455,7 @@ def _place(names: list[Path], source: Path, label: str) -> Place:
     return Place(free[0], False, said)
 
 
-def _with_path(error: Exception, source: Path) -> Exception:
+def with_path(error: Exception, source: Path) -> Exception:
     """The error, in words that name the file."""
     if getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return ValueError(f"{source}: its result's name is too long; shorten the file's name")
@@ -465,7 +474,9 @@ def _opened(source: Path) -> AbstractContextManager[Image.Image | None]:
     return deep.open_file(source)
 
 
-def _restore(model, source: Path, file: Image.Image | None, place: Place, faces) -> Path:
+def _restore(
+    model, source: Path, file: Image.Image | None, place: Place, faces, misfit=None
+) -> Path:
     """`restore_file` of an opened file."""
     if film.moves(source, file):
         if faces is not None:
@@ -477,6 +488,8 @@ def _restore(model, source: Path, file: Image.Image | None, place: Place, faces)
     scale = geometry(model).scale
     grey = colours.is_grey(file)
     picture, alpha = _picture_and_alpha(file)
+    if misfit and (why := misfit(picture)):
+        warnings.warn(f"{source}: {why}", stacklevel=2)
     size = (picture.shape[1] * scale, picture.shape[0] * scale)
     options = _options(file, size, scale, place, grey)
     file.close()  # Its pixels are a quarter of those in `picture`

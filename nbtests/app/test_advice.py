@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
-from helpers import damage, images, training
-from helpers.app import advice
+from helpers import damage, images, metrics, training
+from helpers.app import advice, command, photo
 
 ASTRONAUT = images.to_float(data.astronaut())
 FACE = ASTRONAUT[:256, 64:384]
@@ -82,3 +83,47 @@ def test_what_would_be_enlarged_with_the_picture_is_said():
     packed = damage.jpeg(FACE, 30)
     assert "restore it with photos_clean" in advice.misfit(packed, "espcn_photos_x4", card)
     assert advice.misfit(FACE[:8, :8], "espcn_photos_x4", card) is None
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A clean picture, a noisy one in a folder, one that moves, and one that is broken."""
+    folder = tmp_path / "album"
+    images.write(folder / "clean.png", FACE)
+    images.write(folder / "attic/noisy.png", damage.add_noise(FACE, 10 / 255, 0))
+    frames = [Image.fromarray(images.to_uint8(FACE[:64, k : k + 64])) for k in (0, 30)]
+    frames[0].save(folder / "moves.gif", save_all=True, append_images=frames[1:])
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def test_auto_restores_what_is_damaged_and_leaves_the_rest_alone(album, tmp_path, capsys):
+    arguments = ["restore", str(album), "--with", "auto", "--to", str(tmp_path / "out")]
+    assert command.main(arguments) == 2  # of the broken one, and of the one that moves
+    said = capsys.readouterr()
+    (made,) = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert made == tmp_path / "out/attic/noisy_restored.png"
+    assert photo.restored_by(made).startswith("photos_clean ")
+    assert f"left alone: {album / 'clean.png'}: it shows no damage" in said.out
+    assert "1 restored, 0 already there, 1 left alone, 2 failed" in said.out
+    assert "moves.gif moves, and a network is chosen for one picture" in said.err
+    assert "broken.png" in said.err
+    noisy = images.read(album / "attic/noisy.png")
+    assert metrics.psnr(FACE, images.read(made)) > metrics.psnr(FACE, noisy) + 2
+    assert command.main(arguments) == 2
+    assert "0 restored, 1 already there, 1 left alone" in capsys.readouterr().out
+
+
+def test_auto_writes_the_file_that_is_named_and_refuses_a_portrait(album, tmp_path, capsys):
+    noisy = str(album / "attic/noisy.png")
+    target = tmp_path / "result.png"
+    assert command.main(["restore", noisy, "--with", "auto", "--to", str(target)]) == 0
+    assert images.read(target).shape == FACE.shape
+    assert command.main(["restore", noisy, "--with", "auto", "--portrait"]) == 2
+    assert "leave --portrait out" in capsys.readouterr().err
+
+
+def test_a_network_that_was_not_made_for_a_picture_is_said(album, tmp_path, capsys):
+    arguments = ["restore", str(album / "clean.png"), "--with", "unet_photos"]
+    assert command.main([*arguments, "--to", str(tmp_path / "out")]) == 0
+    assert "clean.png: it has none of the 4×4 blocks" in capsys.readouterr().err

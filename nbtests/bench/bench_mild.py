@@ -49,7 +49,8 @@ def middle(picture: np.ndarray, height: int = 256, width: int = 384) -> np.ndarr
 
 def result(name: str, picture: np.ndarray) -> np.ndarray:
     """What a shipped network makes of a picture, as a file keeps it."""
-    return images.rounded(tiles.apply(advice.network(name), picture))
+    model, _ = advice.network(name)
+    return images.rounded(tiles.apply(model, picture))
 
 
 def as_suggested(picture: np.ndarray) -> np.ndarray:
