@@ -26,7 +26,7 @@ PILLOW = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
-BITS, PHOTOMETRIC = 258, 262  # A TIFF's tags
+PHOTOMETRIC = 262  # A TIFF's tag
 # Pillow's own reader mixes up the separate planes of a TIFF; libtiff does not
 TiffImagePlugin.READ_LIBTIFF = True
 
@@ -142,8 +142,10 @@ def open_file(path: str | os.PathLike) -> Image.Image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         file = Image.open(path)
         size = Path(path).stat().st_size
-        # A blank page of A4 at 1200 dpi has 139 million pixels in few bytes; more is a trap
-        if file.width * file.height > max(150_000_000, 2000 * size):
+        # Few bytes would fill gigabytes; but a blank page of one bit, A4 at 1200 dpi, is no trap
+        if file.width * file.height > max(
+            150_000_000 if file.mode == "1" else 17_000_000, 2000 * size
+        ):
             file.close()
             raise Image.DecompressionBombError(f"{file.width}×{file.height} in {size:,} bytes")
     return file
@@ -182,9 +184,9 @@ def pixels(image: Image.Image) -> np.ndarray | None:
         return None
     grey = np.asarray(image)
     most = 65535
-    alpha = grey != image.info.get("transparency", -1)  # A PNG may declare one grey transparent
+    alpha = grey != image.info.get("transparency")  # A PNG may declare one grey transparent
     if image.format == "TIFF":
-        most = 2 ** image.tag_v2[BITS][0] - 1
+        most = 2 ** image.tag_v2[258][0] - 1  # BitsPerSample
         if not image.tag_v2.get(PHOTOMETRIC):  # White is zero
             grey = most - grey
     return np.stack([grey / most] * 3 + [alpha], axis=-1).astype(np.float32)
