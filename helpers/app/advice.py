@@ -51,7 +51,7 @@ def diagnose(picture: np.ndarray) -> dict[str, float]:
     height, width = picture.shape[:2]
     if min(height, width) < 32:
         raise ValueError(f"{height}×{width} pixels are too few to judge; give at least 32×32")
-    part = middle(picture, 1024)
+    part = _middle(picture, 1024)
     noise = restoration.estimate_sigma(part, channel_axis=-1, average_sigmas=True)
     return {
         "noise": float(255 * noise),
@@ -61,7 +61,7 @@ def diagnose(picture: np.ndarray) -> dict[str, float]:
     }
 
 
-def middle(picture: np.ndarray, side: int) -> np.ndarray:
+def _middle(picture: np.ndarray, side: int) -> np.ndarray:
     """At most `side` × `side` pixels of the centre, from a place where JPEG's blocks begin."""
     top = max(0, picture.shape[0] - side) // 16 * 8
     left = max(0, picture.shape[1] - side) // 16 * 8
@@ -113,7 +113,7 @@ def suggest(picture: np.ndarray) -> tuple[dict[str, float], str | None, str]:
         Where the weights of `photos_clean` are missing.
     """
     found = diagnose(picture)
-    tried = middle(picture, TRIED)
+    tried = _middle(picture, TRIED)
     cleaner, _ = network(CLEANER)
     found["change"] = metrics.psnr(tried, tiles.apply(cleaner, tried), y=True)
     if found["mosaic"] > MOSAIC:
@@ -158,7 +158,13 @@ def misfit(picture: np.ndarray, name: str, card: dict) -> str | None:
     -------
     str | None
         A clause that says what the picture lacks or has.
+
+    Raises
+    ------
+    ValueError
+        For what is no picture of floats in [0, 1].
     """
+    images.check(picture)
     if min(picture.shape[:2]) < 32:
         return None
     found = diagnose(picture)

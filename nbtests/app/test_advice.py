@@ -54,10 +54,10 @@ def test_a_network_is_suggested_with_a_reason(kind):
 def test_the_middle_begins_where_the_blocks_of_jpeg_begin():
     picture = np.zeros((1000, 500, 3), np.float32)
     picture[304, 56] = 1
-    part = advice.middle(picture, 384)
+    part = advice._middle(picture, 384)
     assert part.shape == (384, 384, 3)
     assert part[0, 0, 0] == 1  # (1000 - 384) // 16 * 8 = 304, (500 - 384) // 16 * 8 = 56
-    assert advice.middle(picture[:20, :30], 384).shape == (20, 30, 3)
+    assert advice._middle(picture[:20, :30], 384).shape == (20, 30, 3)
 
 
 MISFITS = {

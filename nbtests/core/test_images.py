@@ -776,6 +776,7 @@ def test_a_camera_harms_in_many_ways_and_sometimes_not_at_all():
 
 BOX = images.Box(2, 2, 8, 8)
 ESPCN = models.espcn(2)
+CARD = {"damage": None, "task": "enlarge"}
 # Functions that need floats in [0, 1] of one picture
 STRICT = {
     "images.write": lambda x: images.write("x.png", x),
@@ -802,6 +803,8 @@ STRICT = {
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "advice.suggest": advice.suggest,
     "advice.diagnose": advice.diagnose,
+    "advice.misfit": lambda x: advice.misfit(x, "espcn_photos_x4", CARD),
+    "photo.draw": lambda x: photo.draw(ESPCN, x),
     "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
 }
 # These take bytes, too
