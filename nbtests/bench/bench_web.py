@@ -120,9 +120,9 @@ def hostile_mix(server: kit.Server, seconds: float = 30) -> dict:
 
     Meanwhile one visitor reads the first page, and another sends a photograph.
     """
-    deep = np.zeros((7000, 7000, 3), np.uint16)
-    deep[..., 0] = np.arange(7000) * 9
+    deep = np.full((7000, 7000, 4), 40_000, np.uint16)
     attacks = [kit.scan_bomb(400, 7000), cv2.imencode(".png", deep)[1].tobytes()]
+    assert max(map(len, attacks)) < 10**6
     half = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     slow = (
         half + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n"

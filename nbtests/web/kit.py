@@ -66,8 +66,11 @@ def bomb() -> bytes:
 
 
 def scan_bomb(scans: int, side: int = 64) -> bytes:
-    """A progressive JPEG whose last scan is repeated: each goes over the whole picture."""
-    whole = encoded(np.asarray(Image.fromarray(data.chelsea()).resize((side, side))), progressive=1)
+    """A progressive JPEG whose last scan is repeated: each goes over the whole picture.
+
+    The picture is grey all over, so that its scans are short.
+    """
+    whole = encoded(np.full((side, side, 3), 99, np.uint8), progressive=True)
     last = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + scans * last + whole[-2:]
 

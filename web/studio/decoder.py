@@ -246,7 +246,10 @@ def upright(
     if (whole[0] < whole[1]) != (picture.width < picture.height):  # EXIF has turned it
         whole = whole[::-1]
     left, top, right, bottom = box(whole, part)
-    picture = on_white(picture.crop(box(picture.size, part)))
+    edges = box(picture.size, part)
+    if edges != (0, 0, *picture.size):  # `crop` would copy it
+        picture = picture.crop(edges)
+    picture = on_white(picture)
     if picture.width * picture.height > part.most:
         share = math.sqrt(part.most / (picture.width * picture.height))
         small = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
@@ -256,11 +259,14 @@ def upright(
 
 def on_white(picture: Image.Image) -> Image.Image:
     """RGB of 8 bits, what is transparent laid on white."""
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture  # `convert` would copy it
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    coloured = picture.convert("RGBA")
-    white = Image.new("RGB", coloured.size, "white")
-    white.paste(coloured, mask=coloured.getchannel("A"))
+    if picture.mode != "RGBA":
+        picture = picture.convert("RGBA")
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
     return white
 
 
