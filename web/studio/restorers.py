@@ -112,9 +112,9 @@ class Networks:
     def __init__(self):
         with quiet():  # TensorFlow's greeting
             from helpers import tiles, training
-            from helpers.app import photo
+            from helpers.app import metadata
         self.tiles = tiles
-        self.photo = photo
+        self.metadata = metadata
         names = dict.fromkeys(name for task in TASKS.values() for name in task.networks)
         self.loaded = {name: training.load_weights(name) for name in names}
         for task in TASKS:
@@ -150,10 +150,10 @@ class Networks:
     ) -> tuple[int, int]:
         """`change` a file into another, a labelled PNG; returns its width and height."""
         picture = Image.fromarray(images.to_uint8(self.change(images.read(before), task, done)))
-        label = self.photo.LABEL.format(", ".join(TASKS[task].networks))
-        texts = self.photo._png_texts(picture, label, self.photo._xmp(b""))
+        label = self.metadata.LABEL.format(", ".join(TASKS[task].networks))
+        options = self.metadata.kept(picture, picture.size, 1, ".png", label)
         encoded = io.BytesIO()
-        picture.save(encoded, "PNG", compress_level=1, pnginfo=texts)
+        picture.save(encoded, "PNG", compress_level=1, **options)
         with files.replacing(after) as part:
             part.write_bytes(encoded.getbuffer())
         return picture.size
