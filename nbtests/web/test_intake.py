@@ -145,7 +145,7 @@ def test_a_false_content_length_does_not_help(rf, settings):
     assert request.refused.status == 413
 
 
-@pytest.mark.parametrize("kind", set(decoder.KINDS) - {"HEIF"})
+@pytest.mark.parametrize("kind", sorted(set(decoder.KINDS) - {"HEIF"}))
 def test_the_kinds_that_are_taken(kind, done):
     content = kit.encoded(data.chelsea(), kind)
     for suffix in (*decoder.KINDS[kind], decoder.KINDS[kind][0].upper(), ""):
