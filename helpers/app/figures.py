@@ -38,6 +38,9 @@ PHOTOGRAPHS = ["set5", "set14", "photos"]
 MEASURED_ON = {
     "deconv_dogs_x2": ["dogs"],
     "unet_photos": ["pairs", *PHOTOGRAPHS],
+    "unet_small": ["pairs"],
+    "unet_small_no_skips": ["pairs"],
+    "unet_small_no_skips_linear": ["pairs"],
     "cae_faces": ["faces"],
     "cae_faces_no_skips": ["faces"],
     "espcn_photos_x4": PHOTOGRAPHS,
