@@ -60,6 +60,7 @@ def setup(device: bool = True) -> None:
     if device:
         with quiet():
             import tensorflow as tf
+        tf.get_logger().setLevel("ERROR")  # no advice on retracing in a lesson
         if os.environ.get("COURSE_PROFILE") == "smoke":  # a few steps: compiling takes longer
             tf.config.run_functions_eagerly(True)
             warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
