@@ -333,9 +333,9 @@ RANGES = {
     "int16": "signed",
     "int32": "signed",
     "uint32": "32-bit",
-    "float32": "floating-point",
-    "float16": "floating-point",
-    "float64": "floating-point",
+    "float32": "float",
+    "float16": "float",
+    "float64": "float",
 }
 
 
