@@ -95,12 +95,12 @@ NETWORKS = {
 
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(1)  # With some kernels no far pixel passes the ReLUs
 
 
 @pytest.fixture(scope="module")
 def espcn():
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(1)  # With some kernels no far pixel passes the ReLUs
     return models.espcn(4, "bicubic", "leaky_relu")
 
 
@@ -345,6 +345,7 @@ def pooler(size=3):
 
 def unet(skips=True):
     """Trained by a few steps' worth of noise: its batch normalisation is no longer neutral."""
+    keras.utils.set_random_seed(1)  # With some kernels no far pixel passes the ReLUs
     model = models.unet(2, skips, "linear")
     for layer in model.layers:
         if isinstance(layer, L.BatchNormalization):

@@ -61,13 +61,13 @@ def networks():
     import keras
 
     from helpers import tiles
-    from helpers.app import photo
+    from helpers.app import metadata
 
     inputs = keras.Input((None, None, 3))
     double = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
     names = {name for task in restorers.TASKS.values() for name in task.networks}
     made = restorers.Networks.__new__(restorers.Networks)
-    made.tiles, made.photo = tiles, photo
+    made.tiles, made.metadata = tiles, metadata
     made.loaded = {name: (double, {"sha256": "0"}) for name in names}
     return made
 
