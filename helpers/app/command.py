@@ -85,7 +85,6 @@ def restore_by_name(args: argparse.Namespace) -> int:
         from helpers.app import advice, photo
 
     name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
-    check_weights(name)
     model, card = training.load_weights(name)
     label = f"{name} {card['sha256'][:8]}"
     faces = None
@@ -109,16 +108,6 @@ def restore_by_name(args: argparse.Namespace) -> int:
     if failed:
         return 2
     return 1 if noticed else 0
-
-
-def check_weights(name: str) -> None:
-    """ValueError for a name of which there are neither weights nor a recipe."""
-    from helpers import ROOT
-    from helpers.app import train
-
-    there = sorted(path.stem for path in (ROOT / "data" / "weights").glob("*.safetensors"))
-    if name not in [*there, *train.RECIPES, *sum(train.UNPAIRED, ())]:
-        raise ValueError(f"there are no weights {name!r}; choose auto or {', '.join(there)}")
 
 
 def restore_as_suggested(args: argparse.Namespace) -> int:

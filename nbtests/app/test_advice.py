@@ -123,11 +123,6 @@ def test_auto_writes_the_file_that_is_named_and_refuses_a_portrait(album, tmp_pa
     assert "leave --portrait out" in capsys.readouterr().err
 
 
-def test_a_name_without_weights_is_answered_with_those_there_are(album, capsys):
-    assert command.main(["restore", str(album / "clean.png"), "--with", "photo_clean"]) == 2
-    assert "no weights 'photo_clean'; choose auto or" in capsys.readouterr().err
-
-
 def test_a_network_that_was_not_made_for_a_picture_is_said(album, tmp_path, capsys):
     arguments = ["restore", str(album / "clean.png"), "--with", "unet_photos"]
     assert command.main([*arguments, "--to", str(tmp_path / "out")]) == 0
