@@ -16,7 +16,7 @@ from helpers.app.photo import AnyPath
 
 CLEANER = "photos_clean"
 TRIED = 384  # pixels: the side of the middle square on which the cleaner is tried
-# Limits, fitted on training photographs and measured on others by nbtests/bench/bench_mild.py
+# Limits, fitted on training photographs; nbtests/bench/bench_mild.py measures them on others
 MOSAIC = 3.0  # `mosaic`: its steps are that many times higher
 BLURRED = 0.68  # `blur`: more than the σ of 2 that the cleaner knows
 UNCHANGED = 42.0  # `change` in dB

@@ -99,10 +99,19 @@ def restore_by_name(args: argparse.Namespace) -> int:
     with noticing(photo.LeftOut) as noticed:
         misfit = None if args.portrait else partial(advice.misfit, name=name, card=card)
         made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces, misfit)
+    if len(made) + len(kept) + len(failed) == 1 and not kept:
+        counts = ""
+    else:
+        counts = f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed"
+    return report_restored(made, counts, failed, noticed)
+
+
+def report_restored(made: list, counts: str, failed: list, noticed: list) -> int:
+    """Print what became of files; the exit status: 1 where something was left out, 2 for errors."""
     for path in made:
         print(path)
-    if len(made) + len(kept) + len(failed) != 1 or kept:
-        print(f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed")
+    if counts:
+        print(counts)
     for error in failed:
         complain(error)
     if failed:
@@ -120,18 +129,14 @@ def restore_as_suggested(args: argparse.Namespace) -> int:
 
     with noticing(photo.LeftOut) as noticed:
         made, kept, left_alone, failed = advice.restore_all(args.pictures, args.to)
-    for path in made:
-        print(path)
     for reason in left_alone:
         print(f"left alone: {reason}")
-    if len(made) + len(kept) + len(left_alone) + len(failed) != 1 or kept:
+    if len(made) + len(kept) + len(left_alone) + len(failed) == 1 and not kept:
+        counts = ""
+    else:
         counts = f"{len(made)} restored, {len(kept)} already there, {len(left_alone)} left alone"
-        print(f"{counts}, {len(failed)} failed")
-    for error in failed:
-        complain(error)
-    if failed:
-        return 2
-    return 1 if noticed else 0
+        counts += f", {len(failed)} failed"
+    return report_restored(made, counts, failed, noticed)
 
 
 @contextmanager
