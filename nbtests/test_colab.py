@@ -242,7 +242,8 @@ def printed_by_setup(monkeypatch, capsys, gpus):
     config = SimpleNamespace(
         list_physical_devices=lambda kind: gpus, run_functions_eagerly=lambda on: None
     )
-    stand_in = SimpleNamespace(config=config)
+    logger = SimpleNamespace(setLevel=lambda level: None)
+    stand_in = SimpleNamespace(config=config, get_logger=lambda: logger)
     monkeypatch.setitem(sys.modules, "tensorflow", stand_in)
     monkeypatch.setattr(helpers, "missing", list)
     helpers.setup()
