@@ -133,20 +133,19 @@ def pixels(image: Image.Image) -> np.ndarray | None:
         return images.to_float(np.asarray(colours.from_inks(images.upright(image))))
     if image.mode in ("LA", "LAB") and image.format == "TIFF" and _is_separate(image):
         return _grey_and_alpha(image)
-    if image.mode in ("RGB", "RGBA"):
-        # The tile is known only before it is loaded
-        if image.format == "PNG" and ";16" in str(image.tile):
-            deep = _png(image)
-        elif image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ()):
-            deep = _tiff(image)
+    if image.mode in ("RGB", "RGBA") and has_16_bits(image):
+        deep = _png(image) if image.format == "PNG" else _tiff(image)
     if deep is None:
         deep = images.pixels(image)
-    if deep is not None and _has_16_bits(image):
+    if deep is not None and image.format == "TIFF" and has_16_bits(image):
         _say_dark(image, deep)
     return deep
 
 
-def _has_16_bits(image: Image.Image) -> bool:
+def has_16_bits(image: Image.Image) -> bool:
+    """Whether an opened PNG or TIFF, not decoded yet, has 16 bits a colour."""
+    if image.format == "PNG":  # The tile is known only before it is loaded
+        return "16" in str(image.tile)
     return image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ())
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import colours, deep, film, metadata
+from helpers.app import colours, deep, deep_writer, film, metadata
 from helpers.app.film_reader import LeftOut
 from helpers.app.metadata import LABEL
 from helpers.files import replacing
@@ -161,11 +161,12 @@ def restore_file(
 
     JPEG (quality 95, the source's resolution of colour), PNG, WebP (lossless where the source is)
     and TIFF keep their format; anything else becomes PNG, and so does what the format cannot hold
-    (transparency in JPEG, the longest sides). The result has 8 bits; a grey picture stays grey.
-    Where there was transparency it has an alpha channel, which Pillow's bicubic enlarges. Four inks
-    become sRGB by their profile. Kept are EXIF about the shot, IPTC, XMP, comments, a PNG's texts,
-    DPI, a profile of RGB or of grey, and a PNG's gamma. EXIF's Software says what restored it,
-    XMP's DigitalSourceType that an algorithm altered it.
+    (transparency in JPEG, the longest sides). 16 bits a colour stay in a PNG or TIFF, except grey
+    ones with alpha; all else has 8. A grey picture stays grey. Where there was transparency it has
+    an alpha channel, which Pillow's bicubic enlarges. Four inks become sRGB by their profile. Kept
+    are EXIF about the shot, IPTC, XMP, comments, a PNG's texts, DPI, a profile of RGB or of grey,
+    and a PNG's gamma. EXIF's Software says what restored it, XMP's DigitalSourceType that an
+    algorithm altered it.
 
     A result of the same network from the same source is replaced, any other file is not: then the
     network's name is added to the result's.
@@ -487,6 +488,7 @@ def _restore(
     _say_pages(file)
     scale = geometry(model).scale
     grey = colours.is_grey(file)
+    is_deep = deep.has_16_bits(file) and deep_writer.holds(place.target, file, grey)
     picture, alpha = _picture_and_alpha(file)
     if misfit and (why := misfit(picture)):
         warnings.warn(f"{source}: {why}", stacklevel=2)
@@ -498,18 +500,17 @@ def _restore(
     else:
         parts = _faces(model, picture, **faces)
     with replacing(place.target) as part:
-        canvas = Canvas(size, "L" if grey or colours.without_colour(picture) else "RGB")
+        mode = "L" if grey or colours.without_colour(picture) else "RGB"
+        canvas = (deep_writer.Canvas if is_deep else Canvas)(size, mode)
         try:
             compose(parts, canvas)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
         del picture, parts
-        image = canvas.image if grey else canvas.image.convert("RGB")
         if alpha is not None:
-            image.putalpha(alpha.resize(size, Image.Resampling.BICUBIC))
-        encoded = io.BytesIO()  # Pillow's own writers do not notice a full disk
-        image.save(encoded, **options)
-        part.write_bytes(encoded.getbuffer())
+            alpha = alpha.resize(size, Image.Resampling.BICUBIC)
+        # In memory first: Pillow's own writers do not notice a full disk
+        part.write_bytes(canvas.encoded(grey, alpha, options))
     return place.target
 
 
@@ -558,6 +559,15 @@ class Canvas:
         if self.image.mode == "L":
             pixels = pixels.mean(axis=-1)
         self.image.paste(Image.fromarray(images.to_uint8(pixels)), (columns.start, rows.start))
+
+    def encoded(self, grey: bool, alpha: Image.Image | None, options: dict) -> memoryview:
+        """The file that Pillow saves with these options; with `grey`, of one colour."""
+        image = self.image if grey else self.image.convert("RGB")
+        if alpha is not None:
+            image.putalpha(alpha)
+        encoded = io.BytesIO()
+        image.save(encoded, **options)
+        return encoded.getbuffer()
 
 
 def _picture_and_alpha(file: Image.Image) -> tuple[np.ndarray, Image.Image | None]:

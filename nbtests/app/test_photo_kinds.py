@@ -4,7 +4,9 @@ import io
 import re
 import struct
 import warnings
+import zlib
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -366,6 +368,40 @@ def tiff_of_12_bits(path, values, photometric):
     head = b"II*\0" + struct.pack("<I", 8 + len(strip))
     path.write_bytes(head + strip + struct.pack("<H", len(tags)) + table + bytes(4))
     return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bits_stay_16_and_keep_what_is_told(tmp_path, copier, suffix, channels):
+    values = np.random.default_rng(0).integers(0, 65536, (9, 14, channels)).astype(np.uint16)
+    values[..., 3:] = 65535  # Alpha is enlarged in 8 bits
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]  # OpenCV's
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".png":
+        _, drawn = cv2.imencode(".png", values[..., order])
+        gamma = b"gAMA" + struct.pack(">I", 100_000)
+        gamma = struct.pack(">I", 4) + gamma + struct.pack(">I", zlib.crc32(gamma))
+        path.write_bytes(drawn.tobytes()[:33] + gamma + drawn.tobytes()[33:])
+    else:
+        kind = "minisblack" if channels == 1 else "rgb"
+        extra = ["unassalpha"] if channels == 4 else None
+        software = {"software": "Scanner"}
+        tifffile.imwrite(
+            path, values.squeeze(), photometric=kind, extrasamples=extra, metadata=None, **software
+        )
+    result = photo.restore_file(copier, path, tmp_path / "out", "copier 1")
+    expected = values.repeat(2, 0).repeat(2, 1).squeeze()
+    if suffix == ".png":
+        found = cv2.imread(str(result), cv2.IMREAD_UNCHANGED)
+        found = found if channels == 1 else found[..., order]
+        assert chunks_of(result)[b"gAMA"] == struct.pack(">I", 100_000)
+    else:
+        found = tifffile.imread(result)
+        assert opened(result).getexif()[305].startswith("Scanner; ")
+    np.testing.assert_array_equal(found, expected, strict=True)
+    assert photo.restored_by(result) == "copier 1"
+    again = deep.read(result)
+    assert np.abs(again - expected.reshape(18, 28, channels)[..., :3] / 65535).max() < 1e-5
 
 
 def test_12_bits_reach_white(tmp_path):
