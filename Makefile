@@ -1,9 +1,10 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks student grade web figures lock address
+.PHONY: help run test check lint lab notebooks web figures lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
+LOCKED := --group tools --group web
 
 help:  ## explain the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,12 +31,20 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(RUN) -m helpers run --in-place
 	$(PYTHON) -m ruff format -q notebooks
 
+# instructors: begin
+.PHONY: student grade publish
+LOCKED += --group instructors
+
 student: .venv/locked  ## make the student editions of the exercises
 	$(PYTHON) -m instructors.student
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
 	$(RUN) -m instructors.grade "$(SUBMISSIONS)"
 
+publish: .venv/locked  ## copy the course for students, without solutions: make publish TO=folder URL=https://github.com/…
+	$(RUN) -m instructors.publish "$(TO)" $(if $(URL),--address "$(URL)")
+
+# instructors: end
 web: .venv/locked  ## open the page that changes anybody's photograph, on this machine
 	$(RUN) web/serve.py
 
@@ -44,7 +53,7 @@ figures: .venv/locked  ## measure the networks: make figures SETS="--set5 FOLDER
 
 lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
 	$(PYTHON) -m pip install -q uv
-	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 --group tools --group instructors --group web \
+	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 $(LOCKED) \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…

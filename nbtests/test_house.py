@@ -93,25 +93,25 @@ def test_readme_opens_the_first_lesson_in_colab_and_clones_this_course():
     slug = ADDRESS.removeprefix("https://github.com/")
     page = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/{LESSONS[0].name}"
     assert re.findall(r"https://colab\.research\.google\.com/github/[^)\s]+", readme) == [page]
-    for path in (README, ROOT / "instructors" / "README.md"):
+    for path in (README, *(ROOT / "instructors").glob("README.md")):
         cloned = re.findall(r"git clone (\S+)", path.read_text(encoding="utf-8"))
         assert cloned == [ADDRESS]
 
 
-def test_address_can_be_changed(tmp_path, monkeypatch):
+def test_address_can_be_changed(tmp_path):
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(lessons.NOTEBOOKS, tmp_path / "notebooks")
+    # instructors: begin
     shutil.copytree(ROOT / "instructors" / "source", tmp_path / "instructors" / "source")
     shutil.copy(ROOT / "instructors" / "README.md", tmp_path / "instructors")
-    monkeypatch.setattr(lessons, "ROOT", tmp_path)
-    monkeypatch.setattr(lessons, "NOTEBOOKS", tmp_path / "notebooks")
+    # instructors: end
     with pytest.raises(ValueError, match="not an address"):
-        lessons.readdress("github.com/me")
-    assert lessons.readdress("https://github.com/someone/restoring.git/") == 3 + len(
-        [*tmp_path.rglob("*.ipynb")]
-    )
-    for path in [*tmp_path.rglob("README.md"), *tmp_path.rglob("*.ipynb")]:
+        lessons.readdress("github.com/me", tmp_path)
+    pages = [*tmp_path.rglob("README.md"), *tmp_path.rglob("*.ipynb")]
+    changed = lessons.readdress("https://github.com/someone/restoring.git/", tmp_path)
+    assert changed == len(pages) + 1  # and pyproject.toml
+    for path in pages:
         text = path.read_text(encoding="utf-8")
         assert "someone/restoring" in text
         assert "restoring.git" not in text

@@ -251,12 +251,13 @@ img {{ max-width: 100% }} .failed {{ color: #b00020; font-weight: bold }}
         part.write_text(page, encoding="utf-8")
 
 
-def readdress(url: str) -> int:
+def readdress(url: str, root: Path = ROOT) -> int:
     """Replace the address of `pyproject.toml` wherever it stands.
 
     Parameters
     ----------
     url : https://github.com/OWNER/NAME, also as a browser or a clone command has it
+    root : the course, or a copy of it
 
     Returns
     -------
@@ -269,13 +270,13 @@ def readdress(url: str) -> int:
     url = url.removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         raise ValueError(f"{url!r} is not an address like {GITHUB}OWNER/NAME")
-    pyproject = ROOT / "pyproject.toml"
+    pyproject = root / "pyproject.toml"
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     old = project["urls"]["Repository"].removeprefix(GITHUB)
     new = url.removeprefix(GITHUB)
-    instructors = ROOT / "instructors"  # a copy for students may lack it
-    paths = [pyproject, ROOT / "README.md", *NOTEBOOKS.rglob("*.ipynb")]
-    paths += [*instructors.glob("README.md"), *instructors.rglob("*.ipynb")]
+    paths = [pyproject, root / "README.md", *(root / "notebooks").rglob("*.ipynb")]
+    teachers = root / "instructors"  # a copy for students lacks it
+    paths += [*teachers.glob("README.md"), *teachers.rglob("*.ipynb")]
     changed = 0
     for path in paths:
         text = path.read_text(encoding="utf-8")

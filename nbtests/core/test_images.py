@@ -513,11 +513,11 @@ def test_damage_keeps_shape_range_type_and_constants(h, w, seed):
 def test_mosaic_blocks_show_their_mean(h, w, block):
     picture = np.random.default_rng(0).random((h, w, 3), np.float32)
     got = damage.mosaic(picture, block)
-    for top in range(0, h, block):
-        for left in range(0, w, block):
-            shown = got[top : top + block, left : left + block]
+    for y in range(0, h, block):
+        for x in range(0, w, block):
+            shown = got[y : y + block, x : x + block]
             assert (shown == shown[0, 0]).all()
-            whole = picture[top : top + block, left : left + block]
+            whole = picture[y : y + block, x : x + block]
             if whole.shape[:2] == (block, block):
                 np.testing.assert_allclose(shown[0, 0], whole.mean((0, 1)), atol=1e-5)
 
