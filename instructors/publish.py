@@ -28,8 +28,8 @@ LOCK = "requirements.txt"
 MARK = re.compile(r"instructors: (only|begin|end)\b")
 # The copy must not name these: they would lead nowhere
 MISSING = re.compile(
-    r"\binstructors[/.]\w|--group instructors|\bmake (?:student|grade|publish)\b|bench_grade"
-    r"|nbtests/grading|\bnbgrader[=>]"
+    r"\binstructors[/.]\w|--group instructors|nbtests/grading|bench_grade|\bnbgrader[=>]"
+    r"|\bmake (?:student|grade|publish|check-lessons)\b"
 )
 HIDDEN = re.compile(r"^.*BEGIN (SOLUTION|HIDDEN TESTS).*\n((?:.*\n)*?).*END \1.*$", re.MULTILINE)
 SHORTEST = 25  # characters of a line that is looked for; shorter ones stand anywhere
