@@ -39,7 +39,7 @@ student: .venv/locked  ## make the student editions of the exercises
 	$(PYTHON) -m instructors.student
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
-	$(RUN) -m instructors.grade "$(SUBMISSIONS)"
+	$(RUN) -m instructors.grade "$(SUBMISSIONS)" $(if $(RELEASE),--release "$(RELEASE)")
 
 publish: .venv/locked  ## copy the course for students, without solutions: make publish TO=folder URL=https://github.com/…
 	$(RUN) -m instructors.publish "$(TO)" $(if $(URL),--address "$(URL)")

@@ -94,6 +94,12 @@ def wrong(name: str) -> list[str]:
     return re.split("^(?=# %% )", text, flags=re.MULTILINE)[1:]
 
 
+def without_markers(code: str) -> str:
+    """A solution cell's code as a person would write it."""
+    lines = code.splitlines(keepends=True)
+    return "".join(line for line in lines if not re.search("### (BEGIN|END) SOLUTION", line))
+
+
 def defined(code: str) -> dict[str, bool]:
     """The functions (True) and the values (False) that a cell defines at its top level."""
     found: dict[str, bool] = {}

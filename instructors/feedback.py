@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nbconvert.filters import markdown2html
 
-from instructors.exercises import Lesson
+from instructors.exercises import Exercise, Lesson, Manual, without_markers
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto;
@@ -20,6 +20,7 @@ li { margin: .4rem 0 } .yes::marker { content: "✓  " }
 .no::marker { content: "✗  " } .no { color: #8a3b00 }
 .said { white-space: pre-wrap; overflow-wrap: anywhere; display: block } img { max-width: 100% }
 """
+WAITING = "waiting for your teacher"
 # No script runs on these pages, and nothing is fetched, whatever a student wrote.
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
@@ -37,7 +38,7 @@ def _code(text: str) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
-def page(lesson: Lesson, result: dict, row: dict) -> str:
+def page(lesson: Lesson, result: dict, row: dict, released: bool = False) -> str:
     """The feedback on one submission.
 
     Parameters
@@ -45,6 +46,7 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
     lesson : the lesson
     result : of `grade.grade`
     row : its row of `grades.csv`
+    released : whether the model answers are shown
 
     Returns
     -------
@@ -52,42 +54,79 @@ def page(lesson: Lesson, result: dict, row: dict) -> str:
     """
     title = f"{result['student']}: {lesson.name}"
     parts = [HEAD.format(title=_text(title), style=STYLE), f"<h1>{_text(title)}</h1>"]
-    waiting = f", and {row['waiting']} more to be given by hand" if row["waiting"] != "0" else ""
+    waiting = f"; {row['waiting']} more wait for your teacher" if row["waiting"] != "0" else ""
     parts.append(f"<p><b>{row['total']} of {row['of']} points</b>{waiting}.")
     parts += [f"<p>{_text(note)}." for note in result["notes"]]
     for exercise, mark in zip(lesson.exercises, result["marks"], strict=False):
-        parts.append(
-            f'<h2>{exercise.number} · {_text(exercise.title)} <span class="points">'
-            f"{row[f'exercise {exercise.number}']} of {exercise.points} points</span></h2>"
-            f'<details class="task"><summary>what was asked</summary>'
-            f"{markdown2html(exercise.text)}</details>"
-        )
-        if exercise.solution:
-            parts.append(f"<pre>{_text(mark['written'])}</pre>")
-        if mark["error"]:
-            parts.append(f'<p class="no">The cell itself ended with {_text(mark["error"])}')
-        if mark["printed"].strip():
+        parts += _about(exercise, mark, row[f"exercise {exercise.number}"])
+        parts += _tests(exercise, mark)
+        if released and exercise.solution:
             parts.append(
-                f"<details><summary>what it printed</summary>"
-                f"<pre>{_text(mark['printed'])}</pre></details>"
+                "<details><summary>a model answer</summary>"
+                f"<pre>{_text(without_markers(exercise.solution.source))}</pre></details>"
             )
-        if exercise.tests:
-            parts.append("<ul>")
-            for test in exercise.tests:
-                points, said = mark["tests"][test.id]
-                parts.append(
-                    f'<li class="{"no" if said else "yes"}">{_code(test.promise)}'
-                    f' <span class="points">{points:g} of {test.points:g}</span>'
-                    + (f'<span class="said">{_text(said)}</span>' if said else "")
-                )
-            parts.append("</ul>")
         for cell in exercise.manual:
-            answer = mark["manual"][cell.id]
-            points = f"{answer['points']} of" if answer.get("points") else "not yet graded;"
-            parts.append(f"{markdown2html(cell.question)}<pre>{_text(answer['answer'])}</pre>")
-            comment = f": {_text(answer['comment'])}" if answer.get("comment") else ""
-            parts.append(f'<p class="points">{points} {cell.points:g} points, by hand{comment}')
+            parts += _by_hand(cell, mark["manual"][cell.id])
+            if released:
+                parts.append(
+                    "<details><summary>a model answer</summary>"
+                    f"{markdown2html(cell.rubric)}</details>"
+                )
     return "\n".join(parts) + "</body></html>\n"
+
+
+def _about(exercise: Exercise, mark: dict, points: str) -> list[str]:
+    """An exercise's heading with its points, what was asked, written and printed."""
+    cells = [(cell, mark["manual"][cell.id]) for cell in exercise.manual]
+    waiting = sum(cell.points for cell, answer in cells if not answer.get("points"))
+    given = f"{points} of {exercise.points:g} points"
+    if waiting == exercise.points:
+        given = WAITING
+    elif waiting:
+        given += f", {waiting:g} {WAITING}"
+    parts = [
+        f"<h2>{exercise.number} · {_text(exercise.title)}"
+        f' <span class="points">{given}</span></h2>'
+        f'<details class="task"><summary>what was asked</summary>'
+        f"{markdown2html(exercise.text)}</details>"
+    ]
+    if exercise.solution:
+        parts.append(f"<pre>{_text(mark['written'])}</pre>")
+    if mark["error"]:
+        parts.append(f'<p class="no">The cell itself ended with {_text(mark["error"])}')
+    if mark["printed"].strip():
+        parts.append(
+            f"<details><summary>what it printed</summary>"
+            f"<pre>{_text(mark['printed'])}</pre></details>"
+        )
+    return parts
+
+
+def _tests(exercise: Exercise, mark: dict) -> list[str]:
+    """Each promise of an exercise, whether it holds, and why not."""
+    if not exercise.tests:
+        return []
+    parts = ["<ul>"]
+    for test in exercise.tests:
+        points, said = mark["tests"][test.id]
+        parts.append(
+            f'<li class="{"no" if said else "yes"}">{_code(test.promise)}'
+            f' <span class="points">{points:g} of {test.points:g}</span>'
+            + (f'<span class="said">{_text(said)}</span>' if said else "")
+        )
+    return [*parts, "</ul>"]
+
+
+def _by_hand(cell: Manual, answer: dict) -> list[str]:
+    """A question, the answer, and what a person gave for it."""
+    points = f"{cell.points:g} points, {WAITING}"
+    if answer.get("points"):
+        points = f"{answer['points']} of {cell.points:g} points, by hand"
+    comment = f": {_text(answer['comment'])}" if answer.get("comment") else ""
+    return [
+        f"{markdown2html(cell.question)}<pre>{_text(answer['answer'])}</pre>",
+        f'<p class="points">{points}{comment}',
+    ]
 
 
 def answers(results: list[dict], lesson: Callable) -> str:

@@ -14,7 +14,7 @@ import signal
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -341,7 +341,33 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
-def write(results: list[dict], to: Path) -> list[dict]:
+def released(numbers: str) -> set[str]:
+    """The lessons whose model answers the feedback shows.
+
+    Parameters
+    ----------
+    numbers : such as "2,03"; nothing for none
+
+    Returns
+    -------
+    the names of the lessons
+
+    Raises
+    ------
+    ValueError : there is no such lesson
+    """
+    names = set()
+    for number in numbers.split(",") if numbers else []:
+        wanted = number.strip().zfill(2)
+        found = [name for name in exercises.names() if wanted in (name, name[:2])]
+        if not found:
+            known = ", ".join(exercises.names())
+            raise ValueError(f"--release {number!r} is no lesson; there are {known}")
+        names |= set(found)
+    return names
+
+
+def write(results: list[dict], to: Path, shown: Collection[str] = ()) -> list[dict]:
     """Write `grades.csv`, `manual.csv` and the feedback.
 
     Points given by hand are taken from `manual.csv` and kept there, also those of students who are
@@ -351,6 +377,7 @@ def write(results: list[dict], to: Path) -> list[dict]:
     ----------
     results : of `grade`
     to : the folder
+    shown : the lessons whose model answers stand in the feedback
 
     Returns
     -------
@@ -366,7 +393,8 @@ def write(results: list[dict], to: Path) -> list[dict]:
         rows.append(row)
         page = to / "feedback" / result["student"] / f"{result['lesson']}.html"
         with replacing(page) as part:
-            part.write_text(feedback.page(known, result, row), encoding="utf-8", errors="replace")
+            text = feedback.page(known, result, row, result["lesson"] in shown)
+            part.write_text(text, encoding="utf-8", errors="replace")
     marked = {"encoding": "utf-8-sig"}  # by which a spreadsheet knows how names are written
     write_csv(to / "grades.csv", list(rows[0]), [list(row.values()) for row in rows], **marked)
     listed = [[row[column] for column in MANUAL] for _, row in sorted(manual.items())]
@@ -474,6 +502,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--jobs", type=int, help="submissions at a time; as many as there are cores, and memory for"
     )
+    parser.add_argument(
+        "--release",
+        default="",
+        metavar="NN[,NN]",
+        help="lessons whose model answers the feedback shows this time",
+    )
     return parser
 
 
@@ -486,6 +520,7 @@ def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
     jobs = args.jobs or max(1, min(os.cpu_count() or 1, room))
     if not args.folder:
         raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
+    shown = released(args.release)
     submissions, left_out = find(Path(args.folder))
     manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
     from helpers import download  # seconds, which a wrong folder need not wait for
@@ -513,7 +548,7 @@ def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
                 part.write_text(json.dumps(result), encoding="utf-8")
             results.append(result)
             bar.update()
-    return write(results, args.to), left_out
+    return write(results, args.to, shown), left_out
 
 
 def _place(to: Path, student: str, name: str) -> Path:
