@@ -23,7 +23,13 @@ from helpers.app import lessons
 from helpers.files import replacing
 from instructors import exercises
 
-LEFT_OUT = ("instructors/", "nbtests/grading/", "nbtests/bench/bench_grade.py")
+LEFT_OUT = (
+    "instructors/",
+    "nbtests/grading/",
+    "nbtests/bench/bench_grade.py",
+    "handed_in/",  # this and the next are ignored here, but a clone may track them
+    "build/",
+)
 LOCK = "requirements.txt"
 MARK = re.compile(r"instructors: (only|begin|end)\b")
 # The copy must not name these: they would lead nowhere
@@ -345,6 +351,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; there is no copy", file=sys.stderr)
+        return 130
     print(f"{folder}: {searched}")
     address = address_of(folder)
     if address == address_of(ROOT):

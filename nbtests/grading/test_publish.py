@@ -298,6 +298,29 @@ def test_an_interrupted_copy_leaves_nothing(tmp_path, monkeypatch, error, there)
     assert [path.name for path in tmp_path.rglob("*")] == ["public"] * there
 
 
+def test_a_stopped_command_says_so(tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish, "tracked", stop)
+    assert publish.main([str(tmp_path / "public")]) == 130
+    assert "there is no copy" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_students_handed_in_stays_behind(tmp_path, monkeypatch):
+    names = ["handed_in/ada/02.ipynb", "build/grades/grades.csv", "notes.md"]
+    for name in names:
+        path = tmp_path / "own" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text", encoding="utf-8")
+    monkeypatch.setattr(publish, "ROOT", tmp_path / "own")
+    monkeypatch.setattr(publish, "tracked", lambda: names)
+    monkeypatch.setattr(publish.exercises, "names", list)
+    publish.copy(tmp_path / "public", None)
+    assert [p.name for p in (tmp_path / "public").rglob("*") if p.is_file()] == ["notes.md"]
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_an_empty_folder_is_taken(tmp_path, monkeypatch, there):
     monkeypatch.setattr(publish, "copy", lambda folder, _: folder.mkdir())
