@@ -321,6 +321,15 @@ def test_what_students_handed_in_stays_behind(tmp_path, monkeypatch):
     assert [p.name for p in (tmp_path / "public").rglob("*") if p.is_file()] == ["notes.md"]
 
 
+def test_a_wrong_address_leaves_no_copy(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(publish, "tracked", lambda: ["pyproject.toml", "README.md"])
+    monkeypatch.setattr(publish.exercises, "names", list)
+    call = [str(tmp_path / "public"), "--address", "github.com/me"]
+    assert publish.main(call) == 2
+    assert "'github.com/me' is not an address like" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_an_empty_folder_is_taken(tmp_path, monkeypatch, there):
     monkeypatch.setattr(publish, "copy", lambda folder, _: folder.mkdir())
