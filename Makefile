@@ -1,12 +1,12 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks student grade web figures lock address
+.PHONY: help run test check lint lab notebooks student grade check-lessons web figures lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
 
 help:  ## explain the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 run: .venv/locked  ## execute every lesson; report in build/report.html
 	$(RUN) -m helpers run
@@ -35,6 +35,9 @@ student: .venv/locked  ## make the student editions of the exercises
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
 	$(RUN) -m instructors.grade "$(SUBMISSIONS)"
+
+check-lessons: .venv/locked  ## check executed lessons without running them: make check-lessons SUBMISSIONS=folder
+	$(RUN) -m instructors.check_lessons "$(SUBMISSIONS)"
 
 web: .venv/locked  ## open the page that changes anybody's photograph, on this machine
 	$(RUN) web/serve.py
