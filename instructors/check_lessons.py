@@ -15,14 +15,13 @@ from typing import NamedTuple
 from helpers import ROOT
 from helpers.files import replacing, write_csv
 from instructors import executed
-from instructors.executed import COUNTS, DOUBT, Checked, Finding
+from instructors.executed import COUNTS, DOUBT, Checked, Finding, cells_named
 from instructors.grade import objection, readable, safe, without_notebook
 from instructors.worker import printable
 
 BETTER = ["none", "partial", "full"]
 UNREADABLE = "not read"
 COLUMN = "lesson run"  # of grades.csv
-SHOWN = 12  # cells named for one reason
 
 
 class Row(NamedTuple):
@@ -53,24 +52,9 @@ def _reasons(findings: list[Finding]) -> list[str]:
         cells = [found.cell for found in here if found.cell]
         told += [found.words for found in here if not found.cell]
         if cells:
-            told.append(f"{label}: {_cells(cells)}")
+            told.append(f"{label}: {cells_named(cells)}")
     told += [f"look: {found.words}" for found in findings if found.kind == DOUBT]
     return told
-
-
-def _cells(numbers: list[int]) -> str:
-    """Cells by number, neighbours joined: "cells 3, 5 to 7"."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    parts = []
-    for run in runs[:SHOWN]:
-        parts.append(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}")
-    more = f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else ""
-    return f"{'cell' if len(set(numbers)) == 1 else 'cells'} {', '.join(parts)}{more}"
 
 
 def check_folder(folder: Path) -> tuple[list[Row], list[str]]:
@@ -141,12 +125,12 @@ def _best(rows: list[Row]) -> tuple[list[Row], list[str]]:
     return sorted(kept.values(), key=lambda row: (row.student, row.lesson, row.file)), doubled
 
 
-def write(rows: list[Row], to: Path) -> list[str]:
+def write(rows: list[Row], left_out: list[str], to: Path) -> list[str]:
     """Write `lessons.csv` and `lessons.html`, and a column into `grades.csv` where there is one.
 
     Parameters
     ----------
-    rows : of `check_folder`
+    rows, left_out : of `check_folder`
     to : the folder
 
     Returns
@@ -173,7 +157,7 @@ def write(rows: list[Row], to: Path) -> list[str]:
         )
     write_csv(to / "lessons.csv", header, table, encoding="utf-8-sig")
     with replacing(to / "lessons.html") as part:
-        part.write_text(page(rows), encoding="utf-8", errors="replace")
+        part.write_text(page(rows, left_out), encoding="utf-8", errors="replace")
     lines = [f"results: {to / 'lessons.csv'}; every finding: {to / 'lessons.html'}"]
     if (to / "grades.csv").exists():
         lines.append(_into_grades(rows, to / "grades.csv"))
@@ -217,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.folder:
             raise ValueError("name the folder: make check-lessons SUBMISSIONS=folder")
         rows, left_out = check_folder(Path(args.folder))
-        lines = write(rows, args.to)
+        lines = write(rows, left_out, args.to)
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         print(f"error: {readable(str(reason))}", file=sys.stderr)

@@ -46,6 +46,7 @@ COUNTS = {
 }
 DOUBT = "doubt"  # it costs nothing, and a person should look at it
 NOTE = "note"
+SHOWN = 12  # cells named for one reason
 
 
 class Cell(NamedTuple):
@@ -354,6 +355,21 @@ def measured(text: str) -> list[str]:
 def digits(values: list[str]) -> int:
     """How many significant digits numbers have."""
     return sum(len(re.sub(r"\D", "", value).lstrip("0")) for value in values)
+
+
+def cells_named(numbers: list[int]) -> str:
+    """Cells by number, neighbours joined: "cells 3, 5 to 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = []
+    for run in runs[:SHOWN]:
+        parts.append(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}")
+    more = f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else ""
+    return f"{'cell' if len(set(numbers)) == 1 else 'cells'} {', '.join(parts)}{more}"
 
 
 def check(path: Path, named: str = "", copies: bool = True) -> Checked:

@@ -474,21 +474,21 @@ def test_strange_characters_harm_neither_tables_nor_pages(tmp_path, capsys):
     words = "<script>alert(1)</script>\x1b]0;owned\x07\ud800"
     code(notebook)[5]["source"] = [f"raise Exception({words!r})"]
     code(notebook)[5]["outputs"] = [{"output_type": "error", "ename": words, "evalue": words}]
-    for student in ("=1+1", "<b>김민수", "-x\x1b[2J"):
+    for student in ("=1+1", "<i>김민수", "-x\x1b[2J"):
         hand_in(folder, student, LESSON, notebook)
     old_windows = os.fsdecode("김민수".encode("cp949"))
     hand_in(folder, old_windows, LESSON, notebook)
     to = tmp_path / "grades"
     assert check_lessons.main([str(folder), "--to", str(to)]) == 0
     rows = csv_rows(to / "lessons.csv")
-    assert {row["student"] for row in rows} == {"'=1+1", "<b>김민수", "'-x\\x1b[2J", "김민수"}
+    assert {row["student"] for row in rows} == {"'=1+1", "<i>김민수", "'-x\\x1b[2J", "김민수"}
     page = (to / "lessons.html").read_text(encoding="utf-8")
     for text in (page, (to / "lessons.csv").read_text(encoding="utf-8-sig")):
         assert "\x1b" not in text
         assert "\x07" not in text
     assert "\x1b" not in capsys.readouterr().out
     assert "<script" not in page
-    assert "<b>김민수" not in page
+    assert "<i>김민수" not in page
     assert "script-src" not in page
     assert "default-src 'none'" in page
 
@@ -498,10 +498,12 @@ def test_the_page_names_every_finding(tmp_path):
     notebook["cells"].remove(code(notebook)[4])
     code(notebook)[7]["source"] = ["open('grades.csv')"]
     hand_in(tmp_path / "handed_in", "ada", LESSON, notebook)
-    rows, _ = check_lessons.check_folder(tmp_path / "handed_in")
-    check_lessons.write(rows, tmp_path)
+    (tmp_path / "handed_in/<i>bo").mkdir()
+    rows, left_out = check_lessons.check_folder(tmp_path / "handed_in")
+    check_lessons.write(rows, left_out, tmp_path)
     page = (tmp_path / "lessons.html").read_text(encoding="utf-8")
     assert "Cell 5 is missing" in page
+    assert "&lt;i&gt;bo: no notebook in it" in page
     assert "open(&#x27;grades.csv&#x27;)" in page
     for finding in rows[0].checked.findings:
         assert finding.words[5:] in page
