@@ -92,6 +92,7 @@ def check_folder(folder: Path) -> tuple[list[Row], list[str]]:
     if not rows:
         raise ValueError("\n".join([f"no notebook in {folder}; {layout}", *left_out[:10]]))
     kept, doubled = _best(rows)
+    _compare_times(kept)
     return kept, left_out + doubled
 
 
@@ -123,6 +124,20 @@ def _best(rows: list[Row]) -> tuple[list[Row], list[str]]:
         else:
             kept[place] = row
     return sorted(kept.values(), key=lambda row: (row.student, row.lesson, row.file)), doubled
+
+
+def _compare_times(rows: list[Row]) -> None:
+    """Add a doubt where two students' outputs of one lesson show the same times."""
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if row.checked.result != "none" and executed.digits(row.checked.times) >= executed.DIGITS:
+            groups.setdefault((row.lesson, row.checked.times), []).append(row)
+    for group in groups.values():
+        for row in group:
+            others = ", ".join(other.student for other in group if other is not row)
+            if others:
+                words = f"its times are those of {others}, to the last digit: one was not run"
+                row.checked.findings.append(Finding(DOUBT, None, words))
 
 
 def write(rows: list[Row], left_out: list[str], to: Path) -> list[str]:

@@ -17,6 +17,7 @@ from instructors.worker import printable, read_cells
 LESSONS = ROOT / "notebooks"
 LARGEST = 100 << 20  # bytes of a notebook; the committed ones have at most 3 MB
 MOST_CELLS = 1000  # code cells of a notebook; the longest lesson has 68
+HIGHEST = 10**6  # number of a cell
 LONGEST = 20_000  # characters of a cell whose program is compared
 COMPARED = "nbval-check-output"  # tag of a cell whose output is the same in every run
 FREE = {"parameters", "yours"}  # tags of cells that students may change
@@ -24,7 +25,7 @@ SETUP = "helpers.setup("  # its cell prints versions, which differ from machine 
 ADDRESS = re.compile(r"github\.com/[\w.-]+/[\w.-]+")  # differs in a published copy
 # Times and rates, such as "3.82 s" and "1,250 pairs/s"; a number in between words is none
 MEASURED = re.compile(r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?) ?(?:s|ms|min|[a-z]+/s)(?![\w/])")
-LAST = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*$")
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 DIGITS = 8  # as many digits of measured times do not agree by chance
 DRAWN_BY = re.compile(rb"Software\0([^,\0]{1,60})")  # what a PNG says of its program
 PRINTED, ERROR = "printed", "error"  # types of outputs beside those of MIME
@@ -87,13 +88,17 @@ class Finding(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The result, "full", "partial" or "none", how many of the lesson's cells ran, and why."""
+    """The result, "full", "partial" or "none", how many of the lesson's cells ran, and why.
+
+    `times` are the times that it printed.
+    """
 
     lesson: str
     result: str
     ran: int
     of: int
     findings: list[Finding]
+    times: tuple[str, ...] = ()
 
 
 class Pair(NamedTuple):
@@ -152,7 +157,7 @@ def _cell(raw: dict, source: str) -> Cell:
         source=source,
         id=_text(raw.get("id")),
         tags=tuple(map(_text, tags)) if isinstance(tags, list) else (),
-        count=count if type(count) is int and count > 0 else None,
+        count=count if type(count) is int and 0 < count < HIGHEST else None,
         outputs=tuple(map(_output, outputs)) if isinstance(outputs, list) else (),
     )
 
@@ -343,12 +348,10 @@ def measured(text: str) -> list[str]:
     found = []
     in_table = False
     for line in text.splitlines():
-        last = LAST.search(line)
-        if in_table and last:
-            found.append(last[1])
-        else:
-            found += MEASURED.findall(line)
-        in_table = line.endswith("s/picture") or (in_table and bool(last))
+        last = line.split()[-1] if line.strip() else ""
+        in_row = in_table and NUMBER.fullmatch(last)
+        found += [last] if in_row else MEASURED.findall(line)
+        in_table = last == "s/picture" or bool(in_row)
     return list(dict.fromkeys(found))
 
 
@@ -402,18 +405,29 @@ def check(path: Path, named: str = "", copies: bool = True) -> Checked:
         *_places(matched),
         *_order(matched, notebook),
         *_outputs(matched),
-        *_notes(matched, notebook),
+        *_profile(matched),
     ]
+    ran = [pair for pair in matched if pair.found is not None and pair.found.outputs]
+    known = _times({pair.number: pair.wanted for pair in ran}, ran)
+    theirs = _times({pair.number: pair.found for pair in ran}, ran)
     if copies:
-        findings += _copied(matched)
+        findings += _copied(ran, known, theirs)
     strange = sum(found.kind in ("changed", "missing") for found in findings)
     if strange > len(matched) / 4:
         words = "so many cells differ that this may be another edition of the lesson"
         findings.append(Finding(DOUBT, None, words))
-    ran = sum(pair.found is not None and pair.found.count is not None for pair in matched)
+    done = sum(pair.found is not None and pair.found.count is not None for pair in matched)
     order = {kind: place for place, kind in enumerate([*COUNTS, DOUBT, NOTE])}
     findings.sort(key=lambda found: (order[found.kind], found.cell or 0))
-    return Checked(name, _result(findings, ran, len(matched)), ran, len(matched), findings)
+    times = tuple(value for values in theirs.values() for value in values)
+    return Checked(
+        lesson=name,
+        result=_result(findings, done, len(matched)),
+        ran=done,
+        of=len(matched),
+        findings=findings,
+        times=times,
+    )
 
 
 def _result(findings: list[Finding], ran: int, of: int) -> str:
@@ -561,8 +575,8 @@ def _difference(wanted: Cell, found: Cell) -> Finding | None:
     return Finding("output", None, f"lacks {' and '.join(sorted(lacking))}", said(wanted))
 
 
-def _notes(matched: list[Pair], notebook: Notebook) -> list[Finding]:
-    """Other versions, and the profile."""
+def _profile(matched: list[Pair]) -> list[Finding]:
+    """Other versions, and the shortest profile."""
     findings = []
     for number, wanted, found, _ in matched:
         if found is None:
@@ -570,6 +584,9 @@ def _notes(matched: list[Pair], notebook: Notebook) -> list[Finding]:
         if SETUP in wanted.source and found.count and said(found) != said(wanted):
             words = "ran elsewhere than the committed lesson"
             findings.append(Finding(NOTE, number, words, said(wanted), said(found)))
+        if any(line.startswith("smoke:") for line in said(found).splitlines()):
+            words = "says that it ran in the profile smoke, which trains nothing"
+            findings.append(Finding("output", number, words, said(wanted), said(found)))
         if "parameters" in wanted.tags:
             profile = re.search(r"""^PROFILE *= *["'](\w+)["']""", found.source, re.MULTILINE)
             if profile and profile[1] == "smoke":
@@ -578,15 +595,16 @@ def _notes(matched: list[Pair], notebook: Notebook) -> list[Finding]:
     return findings
 
 
-def _copied(matched: list[Pair]) -> list[Finding]:
+def _times(cells: dict[int, Cell], ran: list[Pair]) -> dict[int, list[str]]:
+    """The times in the outputs of these cells by number, but of cells with a fixed output."""
+    fixed = {pair.number for pair in ran if COMPARED in pair.wanted.tags}
+    return {number: measured(said(cell)) for number, cell in cells.items() if number not in fixed}
+
+
+def _copied(
+    ran: list[Pair], known: dict[int, list[str]], theirs: dict[int, list[str]]
+) -> list[Finding]:
     """Outputs that are the committed lesson's own where a second run would give others."""
-    ran = [pair for pair in matched if pair.found is not None and pair.found.outputs]
-    known = {}
-    theirs = {}
-    for number, wanted, found, _ in ran:
-        if COMPARED not in wanted.tags:
-            known[number] = measured(said(wanted))
-            theirs[number] = measured(said(found))
     times = [value for values in known.values() for value in values]
     if known == theirs and digits(times) >= DIGITS:
         words = (

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import time
 
 import pytest
 
@@ -233,6 +234,12 @@ def test_the_shortest_profile_is_not_the_lesson(tmp_path):
     notebook = rerun(LESSON)
     code(notebook)[0]["source"] = ['PROFILE = "smoke"\n', "SEED = 0"]
     assert kinds(check(tmp_path, notebook)) == {"changed": [1]}
+    code(notebook)[0]["source"] = code(committed(LESSON))[0]["source"]
+    code(notebook)[-1]["outputs"].append(
+        {"output_type": "stream", "name": "stdout", "text": "smoke: nothing is claimed\n"}
+    )
+    assert kinds(check(tmp_path, notebook)) == {"output": [30]}
+    code(notebook)[-1]["outputs"].pop()
     code(notebook)[0]["source"] = ['PROFILE = "full"\n', "SEED = 0"]
     assert check(tmp_path, notebook).result == "full"
 
@@ -326,6 +333,30 @@ def test_pasted_times_are_found_in_a_cell_with_a_number(tmp_path):
     notebook = rerun(LESSON, 5)
     code(notebook)[17]["outputs"] = code(committed(LESSON))[17]["outputs"]
     assert kinds(check(tmp_path, notebook)) == {"copied": [18]}
+
+
+def test_two_students_with_one_run_are_named(tmp_path):
+    for student, seed in {"ada": 1, "bo": 2, "cy": 1}.items():
+        hand_in(tmp_path, student, LESSON, rerun(LESSON, seed))
+    rows, _ = check_lessons.check_folder(tmp_path)
+    doubts = {row.student: row.reasons for row in rows if row.reasons}
+    assert set(doubts) == {"ada", "cy"}
+    assert "its times are those of cy" in doubts["ada"]
+
+
+def test_times_are_found_in_tables_and_in_sentences():
+    table = "four pictures   PSNR   s/picture\nbicubic   28.1   0.0043\nours  29   1,204\nbest 30"
+    assert executed.measured(table) == ["0.0043", "1,204", "30"]
+    text = "147 steps in 12.5 s, 1,250 pairs/s and 80 ms\n3 pictures, s 9, v1.5 s/x"
+    assert executed.measured(text) == ["12.5", "1,250", "80"]
+    assert executed.digits(["0.0043", "1,204", "0.0000"]) == 6
+
+
+def test_a_long_line_takes_no_time():
+    start = time.perf_counter()
+    for line in ("1" * 10**6, "1," * 10**6 + "x", "1 " * 10**6, "1 a" * 10**6, "9.9" * 10**6):
+        executed.measured(f"s/picture\n{line}x")
+    assert time.perf_counter() - start < 10
 
 
 def test_a_result_of_another_run_is_found(tmp_path):
