@@ -551,7 +551,7 @@ def _outputs(matched: list[Pair]) -> list[Finding]:
             continue
         if wanted.free and not pair.same:
             own = own or number
-        if found.count is None or SETUP in wanted.source or any(ERROR in o for o in found.outputs):
+        if found.count is None or any(ERROR in o for o in found.outputs):
             continue
         difference = _difference(wanted, found)
         if difference and own:

@@ -258,6 +258,23 @@ def test_comments_and_cells_of_their_own_cost_nothing(tmp_path):
     assert any("1 cell of their own" in finding.words for finding in checked.findings)
 
 
+def test_a_copy_from_another_address_is_the_same_lesson(tmp_path):
+    notebook = rerun(LESSON)
+    for cell in code(notebook):
+        source = "".join(cell["source"])
+        cell["source"] = re.sub(r"github\.com/[\w.-]+/[\w.-]+", "github.com/a-b/c.d", source)
+    assert "github.com/a-b/c.d" in code(notebook)[1]["source"]
+    assert check(tmp_path, notebook).result == "full"
+
+
+def test_changed_cells_are_found_by_their_place_where_ids_were_renumbered(tmp_path):
+    notebook = rerun(LESSON, colab=True)
+    for place in (7, 8, 20):
+        code(notebook)[place]["source"].append("\nprint(6 * 7)")
+    code(notebook)[25]["source"] = ["pass"]
+    assert kinds(check(tmp_path, notebook)) == {"changed": [8, 9, 21], "missing": [26]}
+
+
 def two_sessions(cells):
     for number, cell in enumerate(cells[15:], start=1):
         renumber_cell(cell, number)
