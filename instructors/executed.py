@@ -22,6 +22,7 @@ LONGEST = 20_000  # characters of a cell whose program is compared
 COMPARED = "nbval-check-output"  # tag of a cell whose output is the same in every run
 FREE = {"parameters", "yours"}  # tags of cells that students may change
 SETUP = "helpers.setup("  # its cell prints versions, which differ from machine to machine
+SMOKE = re.compile(r"""["']smoke["']|= *smoke\b""")  # the shortest profile, as it is set
 ADDRESS = re.compile(r"github\.com/[\w.-]+/[\w.-]+")  # differs in a published copy
 # Times and rates, such as "3.82 s" and "1,250 pairs/s"; a number in between words is none
 MEASURED = re.compile(r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?) ?(?:s|ms|min|[a-z]+/s)(?![\w/])")
@@ -473,6 +474,10 @@ def _sources(matched: list[Pair], notebook: Notebook) -> list[Finding]:
     if own:
         cells = "1 cell of their own" if len(own) == 1 else f"{len(own)} cells of their own"
         findings.append(Finding(NOTE, None, cells, "", "\n\n".join(c.source for c in own[:20])))
+    for cell in own:
+        if "PROFILE" in cell.source and SMOKE.search(cell.source):
+            words = "a cell of their own sets the profile to smoke, which trains nothing"
+            findings.append(Finding("changed", None, words, "", cell.source))
     return findings
 
 
@@ -587,11 +592,9 @@ def _profile(matched: list[Pair]) -> list[Finding]:
         if any(line.startswith("smoke:") for line in said(found).splitlines()):
             words = "says that it ran in the profile smoke, which trains nothing"
             findings.append(Finding("output", number, words, said(wanted), said(found)))
-        if "parameters" in wanted.tags:
-            profile = re.search(r"""^PROFILE *= *["'](\w+)["']""", found.source, re.MULTILINE)
-            if profile and profile[1] == "smoke":
-                words = "sets the profile to smoke, which trains nothing"
-                findings.append(Finding("changed", number, words, wanted.source, found.source))
+        if "parameters" in wanted.tags and SMOKE.search(found.source):
+            words = "sets the profile to smoke, which trains nothing"
+            findings.append(Finding("changed", number, words, wanted.source, found.source))
     return findings
 
 

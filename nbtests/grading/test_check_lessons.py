@@ -230,18 +230,38 @@ def test_a_cell_of_yours_may_be_run_again_at_any_time(tmp_path):
     assert check(tmp_path, notebook, "06_espcn").result == "full"
 
 
-def test_the_shortest_profile_is_not_the_lesson(tmp_path):
+@pytest.mark.parametrize(
+    "source",
+    [
+        'PROFILE = "smoke"\nSEED = 0',
+        "import os\nPROFILE = os.environ.get('COURSE_PROFILE', 'smoke')",
+    ],
+)
+def test_the_shortest_profile_is_not_the_lesson(tmp_path, source):
     notebook = rerun(LESSON)
-    code(notebook)[0]["source"] = ['PROFILE = "smoke"\n', "SEED = 0"]
+    code(notebook)[0]["source"] = [source]
     assert kinds(check(tmp_path, notebook)) == {"changed": [1]}
-    code(notebook)[0]["source"] = code(committed(LESSON))[0]["source"]
+    code(notebook)[0]["source"] = [source.replace("smoke", "full")]
+    assert check(tmp_path, notebook).result == "full"
+
+
+@pytest.mark.parametrize(
+    "source", ["%env COURSE_PROFILE=smoke", "os.environ['COURSE_PROFILE'] = 'smoke'"]
+)
+def test_the_shortest_profile_is_found_in_a_cell_of_their_own(tmp_path, source):
+    notebook = rerun(LESSON)
+    own = {"cell_type": "code", "id": "own", "metadata": {}, "outputs": [], "source": source}
+    notebook["cells"].insert(0, own)
+    renumber(notebook)
+    assert kinds(check(tmp_path, notebook)) == {"changed": [None]}
+
+
+def test_a_cell_that_says_smoke_is_named(tmp_path):
+    notebook = rerun(LESSON)
     code(notebook)[-1]["outputs"].append(
         {"output_type": "stream", "name": "stdout", "text": "smoke: nothing is claimed\n"}
     )
     assert kinds(check(tmp_path, notebook)) == {"output": [30]}
-    code(notebook)[-1]["outputs"].pop()
-    code(notebook)[0]["source"] = ['PROFILE = "full"\n', "SEED = 0"]
-    assert check(tmp_path, notebook).result == "full"
 
 
 def test_comments_and_cells_of_their_own_cost_nothing(tmp_path):
