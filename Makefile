@@ -7,7 +7,7 @@ RUN := PYTHONUNBUFFERED=1 $(PYTHON)
 LOCKED := --group tools --group web
 
 help:  ## explain the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 run: .venv/locked  ## execute every lesson; report in build/report.html
 	$(RUN) -m helpers run
@@ -32,7 +32,7 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(PYTHON) -m ruff format -q notebooks
 
 # instructors: begin
-.PHONY: student grade publish
+.PHONY: student grade check-lessons publish
 LOCKED += --group instructors
 
 student: .venv/locked  ## make the student editions of the exercises
@@ -40,6 +40,9 @@ student: .venv/locked  ## make the student editions of the exercises
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
 	$(RUN) -m instructors.grade "$(SUBMISSIONS)" $(if $(RELEASE),--release "$(RELEASE)")
+
+check-lessons: .venv/locked  ## check executed lessons without running them: make check-lessons SUBMISSIONS=folder
+	$(RUN) -m instructors.check_lessons "$(SUBMISSIONS)"
 
 publish: .venv/locked  ## copy the course for students, without solutions: make publish TO=folder URL=https://github.com/…
 	$(RUN) -m instructors.publish "$(TO)" $(if $(URL),--address "$(URL)")

@@ -76,7 +76,7 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
             continue
         # A browser adds "(1)" to a name, and Colab "Copy of".
         named = [name for name in known if name in path.stem.lower()]
-        reason = _objection(folder, inside, layout)
+        reason = objection(folder, inside, layout)
         if not reason and len(named) != 1:
             reason = f"no such lesson; name it as it was handed out, one of {', '.join(known)}"
         place = readable(inside.parts[0]), named[0] if named else ""
@@ -87,13 +87,13 @@ def find(folder: Path) -> tuple[list[Submission], list[str]]:
             left_out.append(f"{readable(str(inside))}: {reason}")
         else:
             found[place] = Submission(*place, path)
-    left_out += _without_notebook(folder, notebooks)
+    left_out += without_notebook(folder, notebooks)
     if not found:
         raise ValueError("\n".join([f"no submission in {folder}; {layout}", *left_out[:10]]))
     return sorted(found.values()), left_out
 
 
-def _objection(folder: Path, inside: Path, layout: str) -> str:
+def objection(folder: Path, inside: Path, layout: str) -> str:
     """Why what lies at this place is not read; nothing where it is."""
     places = [folder / Path(*inside.parts[: n + 1]) for n in range(len(inside.parts))]
     if any(place.is_symlink() for place in places):
@@ -105,7 +105,7 @@ def _objection(folder: Path, inside: Path, layout: str) -> str:
     return ""
 
 
-def _without_notebook(folder: Path, notebooks: list[Path]) -> list[str]:
+def without_notebook(folder: Path, notebooks: list[Path]) -> list[str]:
     """A line for each student's folder that holds none of the notebooks."""
     lines = []
     for student in sorted(folder.iterdir()):

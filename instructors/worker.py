@@ -306,7 +306,7 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
     ValueError : this is no such notebook, or a cell is too long
     """
     cells: dict[str, str] = {}
-    for cell in _cells(path):
+    for cell in read_cells(path):
         with contextlib.suppress(KeyError, TypeError, AttributeError):
             source = cell["source"]
             if not isinstance(source, str):
@@ -319,7 +319,7 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
     return cells
 
 
-def _cells(path: str) -> list:
+def read_cells(path: str | os.PathLike) -> list:
     """The cells of a notebook; ValueError in words for what is no notebook."""
     with Path(path).open(encoding="utf-8-sig") as file:
         try:
