@@ -284,7 +284,8 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
         raise FileNotFoundError(
-            f"no weights {name} in {folder} (there: {known}); python -m helpers train {name}"
+            f"no weights {name} in {folder}; there are {known}; "
+            f"take one of them, or train it: python -m helpers train {name}"
         )
     try:
         with safe_open(path, framework="numpy") as file:

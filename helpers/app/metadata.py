@@ -70,6 +70,12 @@ def made(texts: list[str]) -> Made:
     return Made(*found[-1]) if found else Made()
 
 
+def of_picture(file: Image.Image) -> Made:
+    """What restored an opened picture last."""
+    software = file.info.get("Software") or file.getexif().get(TAG.Software)
+    return made([str(software), str(file.info.get("comment"))])
+
+
 def origin(source: Path, folder: Path) -> tuple[str, str]:
     """Hashes of a file's content, and of its place as seen from its result's folder."""
     with source.open("rb") as file:

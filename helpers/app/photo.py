@@ -300,15 +300,12 @@ def restored_by(path: AnyPath) -> str:
 
 def _made(path: AnyPath) -> metadata.Made:
     """What a file tells of how it was made."""
-    said = []
     with suppress(Exception):  # What cannot be read was not made here
         if Path(path).suffix.lower() in film.SUFFIXES:
-            said = film.comments(path)
-        else:
-            with images.open_file(path) as file:
-                software = file.info.get("Software") or file.getexif().get(metadata.TAG.Software)
-                said = [software, file.info.get("comment")]
-    return metadata.made([str(text) for text in said])
+            return metadata.made(film.comments(path))
+        with images.open_file(path) as file:
+            return metadata.of_picture(file)
+    return metadata.Made()
 
 
 # Which files, and where their results go

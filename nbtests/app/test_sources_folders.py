@@ -1,15 +1,18 @@
 import csv
 import os
 import platform
+import shutil
 import zipfile
 from collections import Counter
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from helpers import download, images
-from helpers.app import sources
+from helpers.app import photo, sources
 from helpers.app.sources import surveys
 from helpers.files import replacing
 
@@ -128,6 +131,43 @@ def test_own_sees_an_edit_that_keeps_the_size(mine, tmp_path, picture):
     assert (to / "x.bmp").read_bytes() == (mine / "x.bmp").read_bytes()
 
 
+@pytest.mark.filterwarnings("ignore:.*refused")
+@pytest.mark.parametrize("zipped", [False, True])
+def test_own_of_another_origin_replaces_nothing(mine, tmp_path, picture, zipped):
+    to = tmp_path / "to"
+    download.fetch("own", origin=mine, to=to)
+    other = tmp_path / "other"
+    images.write(other / "a.png", 1 - picture)
+    images.write(other / "new.png", picture)
+    if zipped:
+        other = Path(shutil.make_archive(str(tmp_path / "other"), "zip", other))
+    download.fetch("own", origin=other, to=to)
+    assert (to / "a.png").read_bytes() == (mine / "a.png").read_bytes()
+    assert (to / "new.png").exists()
+    (row,) = table(to / "refused.csv")
+    assert str(mine) in row["reason"] and "choose another folder by --to" in row["reason"]
+
+
+@pytest.mark.filterwarnings("ignore:.*refused")
+def test_own_replaces_nothing_that_it_did_not_bring(mine, tmp_path, picture):
+    to = tmp_path / "to"
+    there = images.write(to / "a.png", 1 - picture).read_bytes()
+    download.fetch("own", origin=mine, to=to)
+    assert (to / "a.png").read_bytes() == there
+    assert "fetch did not bring it" in str(table(to / "refused.csv"))
+
+
+@pytest.mark.filterwarnings("ignore:.*refused")
+def test_own_leaves_out_what_restore_made(mine, tmp_path, picture):
+    x = keras.Input((None, None, 3))
+    model = keras.Model(x, keras.layers.UpSampling2D(2)(x), name="copier")
+    result = photo.restore_file(model, mine / "a.png", mine)
+    to = tmp_path / "to"
+    download.fetch("own", origin=mine, to=to)
+    assert (to / "a.png").exists() and not (to / result.name).exists()
+    assert "a result of restore, by copier" in str(table(to / "refused.csv"))
+
+
 def test_own_may_lie_inside_its_origin(tmp_path, picture):
     """`--from .` in the folder that holds data/raw/own: the copies are no pictures to copy."""
     images.write(tmp_path / "a.png", picture)
@@ -241,12 +281,13 @@ def test_the_temporary_name_carries_the_machine(tmp_path):
 
 @pytest.mark.parametrize("same_time", [True, False])
 def test_own_brings_equal_size_with_other_content(tmp_path, picture, same_time):
-    for name, pixels in (("one", picture), ("two", 1 - picture)):
-        images.write(tmp_path / name / "x.bmp", pixels)
+    path = tmp_path / "mine/x.bmp"
+    for pixels in (picture, 1 - picture):
+        images.write(path, pixels)
         if same_time:
-            os.utime(tmp_path / name / "x.bmp", (10**9, 10**9))
-        download.fetch("own", origin=tmp_path / name, to=tmp_path / "to")
-    assert (tmp_path / "to/x.bmp").read_bytes() == (tmp_path / "two/x.bmp").read_bytes()
+            os.utime(path, (10**9, 10**9))
+        download.fetch("own", origin=path.parent, to=tmp_path / "to")
+    assert (tmp_path / "to/x.bmp").read_bytes() == path.read_bytes()
 
 
 def test_own_takes_one_picture(mine, tmp_path):

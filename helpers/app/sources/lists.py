@@ -52,7 +52,7 @@ def write_refused(folder: Path, refused: list[tuple[str, str]], total: int) -> N
         return
     if len(refused) == total:
         raise ValueError(f"none of {total} pictures can be used; the first: {refused[0][1]}")
-    rows = [[_encodable(name), _encodable(reason)] for name, reason in refused]
+    rows = [[encodable(name), encodable(reason)] for name, reason in refused]
     write_csv(table, ["file", "reason"], rows)
     few = ", ".join(name for name, _ in refused[:3])
     if len(refused) > 3:
@@ -63,6 +63,6 @@ def write_refused(folder: Path, refused: list[tuple[str, str]], total: int) -> N
     )
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     r"""The text, with \x… for the bytes of a name that are no UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,5 +1,6 @@
 """The user's own pictures: a folder, a zip, or a single file."""
 
+import csv
 import errno
 import os
 import shutil
@@ -13,21 +14,23 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import deep
+from helpers.app import deep, metadata
 from helpers.app.sources import originals
-from helpers.app.sources.lists import write_refused
+from helpers.app.sources.lists import encodable, write_refused
 from helpers.batching import parallel_map
-from helpers.files import replacing
+from helpers.files import replacing, write_csv
 
 # Of cameras and phones; those that `images.SUFFIXES` lacks are passed over
 OF_CAMERAS = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+ORIGINS = "origins.csv"
 BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL}  # the second one on Windows
 
 
 def fetch(folder: Path, origin: str | os.PathLike | None) -> None:
     """Copy the readable pictures of `origin` that are new or changed.
 
-    What is no readable picture is left out and listed in `refused.csv`, and the others go on.
+    What is no readable picture, a result of `restore`, or called as another origin's picture is
+    left out and listed in `refused.csv`, and the others go on.
 
     Parameters
     ----------
@@ -53,6 +56,36 @@ def fetch(folder: Path, origin: str | os.PathLike | None) -> None:
     write_refused(folder, refused, total)
 
 
+def _origins(folder: Path) -> dict[str, str]:
+    """Where each picture in `folder` came from, by its name."""
+    table = folder / ORIGINS
+    if not table.exists():
+        return {}
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row["origin"] for row in csv.DictReader(file)}
+
+
+def _keep_origins(folder: Path, names: list[str], origin: Path) -> None:
+    """Note where these pictures came from."""
+    if not names:
+        return
+    known = _origins(folder)
+    known |= dict.fromkeys(map(encodable, names), encodable(str(origin)))
+    write_csv(folder / ORIGINS, ["file", "origin"], sorted(known.items()))
+
+
+def _taken(folder: Path, name: str, origin: Path) -> str | None:
+    """Why a picture may not come under a name: another origin's has it; None where it may."""
+    target = folder / name
+    if not target.exists():
+        return None
+    other = _origins(folder).get(encodable(name))
+    if other == encodable(str(origin)):
+        return None
+    there = f"came from {other}" if other else "is there already, and fetch did not bring it"
+    return f"{target} {there}; rename this one, or choose another folder by --to"
+
+
 def _is_zip(origin: Path) -> bool:
     """Whether it is a zip, or calls itself one; a picture may be followed by a zip."""
     suffix = origin.suffix.lower()
@@ -74,13 +107,17 @@ def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
     found = [path for path in found if not path.parent.resolve().is_relative_to(inside)]
     if not found:
         raise ValueError(f"all pictures of {origin} are already in {folder}; choose another --to")
-    new = [path for path in found if not _is_copy(folder / path.relative_to(top), path)]
-    refused = []
+    names = {path: path.relative_to(top).as_posix() for path in found}
+    new = [path for path in found if not _is_copy(folder / names[path], path)]
+    refused = {}
     for path, problem in zip(new, parallel_map(_problem, new, "fetch own"), strict=True):
-        why = problem or _copy(path, folder / path.relative_to(top))
+        why = problem or _taken(folder, names[path], top.resolve())
+        why = why or _copy(path, folder / names[path])
         if why:
-            refused.append((str(path), why))
-    return refused, len(found)
+            refused[path] = why
+    brought = [name for path, name in names.items() if path not in refused]
+    _keep_origins(folder, brought, top.resolve())
+    return [(str(path), why) for path, why in refused.items()], len(found)
 
 
 def _is_copy(target: Path, path: Path) -> bool:
@@ -92,7 +129,14 @@ def _problem(path: Path) -> str | None:
     """Why a file cannot be used; None where it is a good picture."""
     if path.is_symlink() and not path.exists():
         return f"{path} is a link to {path.readlink()}, which is not there"
-    return deep.problem(path)
+    return deep.problem(path) or _restored(path)
+
+
+def _restored(path: Path) -> str | None:
+    """Why a result of `restore` is no picture to learn from; None for any other."""
+    with images.open_file(path) as file:
+        label = metadata.of_picture(file).label
+    return f"it is a result of restore, by {label}" if label else None
 
 
 def _copy(path: Path, target: Path) -> str | None:
@@ -118,19 +162,25 @@ def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
                 pictures.append(file)
         if not pictures:
             raise FileNotFoundError(f"no pictures in {origin}")
+        brought = []
         for file in tqdm(pictures, desc="fetch own", leave=False, delay=2):
-            if why := _unpack(file, folder):
+            if why := _unpack(file, folder, origin.resolve()):
                 refused.append((file.name, why))
+            else:
+                brought.append(file.name)
+    _keep_origins(folder, brought, origin.resolve())
     return refused, len(pictures)
 
 
-def _unpack(file: originals.Original, folder: Path) -> str | None:
+def _unpack(file: originals.Original, folder: Path, origin: Path) -> str | None:
     """Bring a picture out of a zip; why that cannot be."""
     if ".." in PurePosixPath(file.name).parts or PureWindowsPath(file.name).anchor:
         return f"{file.name} leads out of the folder"
     target = folder / file.name
     try:
         if not originals.is_copy(target, file):
+            if why := _taken(folder, file.name, origin):
+                return why
             originals.bring(file, target, partial(_check, name=file.name))
     except OSError as error:
         if error.errno not in BAD_NAME:
@@ -143,7 +193,7 @@ def _unpack(file: originals.Original, folder: Path) -> str | None:
 
 def _check(part: Path, name: str) -> None:
     """ValueError that names the picture where `part` is none."""
-    if why := deep.problem(part):
+    if why := deep.problem(part) or _restored(part):
         raise ValueError(why.replace(str(part), name))
 
 
