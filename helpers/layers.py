@@ -116,3 +116,69 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"size": self.size}
+
+
+@keras.saving.register_keras_serializable("course")
+class Reduce(keras.layers.Layer):
+    """Bring a picture of any size to a square: (b, h, w, c) → (b, side, side, c).
+
+    Parameters
+    ----------
+    side : int
+        Of the square, in pixels. Lesson 08.
+    """
+
+    def __init__(self, side: int, **kwargs):
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, x):
+        return interpolate(x, self.side, self.side)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.side, self.side, input_shape[3])
+
+    def get_config(self):
+        return super().get_config() | {"side": self.side}
+
+
+@keras.saving.register_keras_serializable("course")
+class LocalColours(keras.layers.Layer):
+    """Change each pixel's colours by matrices that depend on its place and its class.
+
+    It takes the picture (b, h, w, 3), how much each pixel belongs to each class (b, h, w, n), and
+    on a coarse grid of places (b, i, j, 12·n) three rows of n·4 numbers: for each class what red,
+    green, blue and 1 are multiplied by. It returns the sum over the classes, (b, h, w, 3).
+
+    Source: Gharbi et al. 2017, arXiv:1707.02880. Lesson 08.
+    """
+
+    def call(self, inputs):
+        picture, classes, grid = inputs
+        height, width = ops.shape(picture)[1:3]
+        colours = ops.concatenate([picture, ops.ones_like(picture[..., :1])], axis=-1)
+        terms = classes[..., :, None] * colours[..., None, :]
+        terms = ops.reshape(terms, (-1, height, width, 4 * classes.shape[-1]))
+        changed = []
+        for row in ops.split(grid, 3, axis=-1):
+            changed.append(ops.sum(interpolate(row, height, width) * terms, axis=-1))
+        return ops.stack(changed, axis=-1)
+
+    def compute_output_shape(self, input_shapes):
+        return input_shapes[0]
+
+
+def interpolate(x, height: int, width: int):
+    """Bring (b, h, w, c) to (b, height, width, c), bilinear; reduced, without aliasing."""
+    x = ops.einsum("ih,bhwc->biwc", _weights(ops.shape(x)[1], height), x)
+    return ops.einsum("jw,biwc->bijc", _weights(ops.shape(x)[2], width), x)
+
+
+def _weights(before: int, after: int):
+    """(after, before): triangles of weights, as wide as the coarser of both steps."""
+    before = ops.cast(before, "float32")
+    step = before / ops.cast(after, "float32")
+    at = ops.clip((ops.arange(after, dtype="float32") + 0.5) * step - 0.5, 0, before - 1)
+    distance = ops.abs(at[:, None] - ops.arange(before, dtype="float32"))
+    weights = ops.maximum(1 - distance / ops.maximum(step, 1), 0)
+    return weights / ops.sum(weights, axis=1, keepdims=True)

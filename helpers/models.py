@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from helpers.layers import ReflectionPadding2D, SubpixelConv2D
+from helpers.layers import LocalColours, Reduce, ReflectionPadding2D, SubpixelConv2D
 
 
 def _input(name: str):
@@ -270,6 +270,51 @@ def resnet_generator(width: int = 64, blocks: int = 9, skips: bool = True, norma
     end = "sigmoid" if normalise else "linear"
     x = layers.Activation(end, dtype="float32", name="output")(x)
     return keras.Model(picture, x, name="resnet_generator")
+
+
+def colour_generator(classes: int = 6, width: int = 32, side: int = 96):
+    """A generator that changes colours and moves nothing: edges stay sharp at any size.
+
+    It looks at the picture reduced to a square and finds there, for each of its 8×8 blocks, what
+    each class of colours becomes. Which class a pixel belongs to depends on its own colour alone.
+
+    Parameters
+    ----------
+    classes : int
+        Classes of colours.
+    width : int
+        Channels of the network that looks at the reduced picture, at a quarter of its resolution.
+    side : int
+        Of the square, in pixels, a multiple of 8.
+
+    Returns
+    -------
+    keras.Model
+        (b, h, w, 3) → (b, h, w, 3), float32.
+
+    Source: after the bilateral grid of Gharbi et al. 2017, arXiv:1707.02880. Lesson 08.
+    """
+
+    def convolve(x, filters, kernel, name, strides=1):
+        return _conv(x, filters, kernel, name, strides=strides, activation="leaky_relu")
+
+    picture = _input("picture")
+    x = Reduce(side, name="reduced")(picture)
+    for k, filters in enumerate([width // 2, width, 2 * width], start=1):
+        x = convolve(x, filters, 3, f"down{k}", strides=2)
+    for k in range(1, 4):
+        inner = convolve(x, 2 * width, 3, f"block{k}_conv1")
+        inner = _conv(inner, 2 * width, 3, f"block{k}_conv2")
+        x = layers.Add(name=f"block{k}")([x, inner])
+    whole = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+    whole = convolve(whole, 2 * width, 1, "whole")
+    x = layers.Add(name="with_whole")([x, whole])
+    small = keras.initializers.RandomNormal(stddev=0.002)
+    grid = _conv(x, 12 * classes, 1, "matrices", kernel_initializer=small)
+    members = convolve(picture, 16, 1, "colour")
+    members = _conv(members, classes, 1, "classes", activation="softmax")
+    change = LocalColours(name="change")([picture, members, grid])
+    return keras.Model(picture, _add(picture, change), name="colour_generator")
 
 
 def unet_generator(width: int = 64, levels: int = 6):

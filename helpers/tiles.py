@@ -18,7 +18,9 @@ GLOBAL = (
     keras.layers.GlobalMaxPooling2D,
 )
 HALVING = (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-MOST_WHOLE = 600_000  # pixels that a network may see at once; with instance normalisation in 3 GB
+# Pixels that a network may see at once: with instance normalisation in 3 GB, without it in 2
+MOST_NORMALISED = 600_000
+MOST_WHOLE = 2_500_000
 LONGEST = 1024  # pixels, the largest picture in which a bright line is looked for
 
 
@@ -165,7 +167,8 @@ def apply(
 
     It sees one tile with its receptive radius around it at a time, so that memory is bounded. Where
     the sides do not divide by its `multiple`, the picture is mirrored below and on the right.
-    A network that looks at the whole picture sees it, up to 0.6 megapixels. Lesson 09.
+    A network that looks at the whole picture sees it, up to 2.5 megapixels, or 0.6 where it
+    normalises. Lesson 09.
 
     Parameters
     ----------
@@ -216,10 +219,12 @@ def pieces(
     height, width = picture.shape[:2]
     reach, multiple, scale = geometry(model)
     if reach is None:
-        if height * width > MOST_WHOLE:
+        normalises = any(isinstance(x, keras.layers.GroupNormalization) for x in _layers(model))
+        most = MOST_NORMALISED if normalises else MOST_WHOLE
+        if height * width > most:
             raise ValueError(
                 f"{model.name} must see the whole picture at once, and {width}×{height} is more "
-                f"than {MOST_WHOLE / 1e6:g} megapixels; reduce the picture first"
+                f"than {most / 1e6:g} megapixels; reduce the picture first"
             )
         tile = max(height, width)
         reach = 0

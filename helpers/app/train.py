@@ -262,8 +262,8 @@ def _between(start: list, end: list, share: float) -> list[np.ndarray]:
 
 def _unpaired_card(recipe: dict) -> dict:
     """The card of both generators of a training without pairs."""
-    card = {"builder": "resnet_generator", "task": "change", "scale": 1}
-    card |= {"arguments": recipe["arguments"]}
+    card = {"task": "change", "scale": 1}
+    card |= {"builder": recipe["builder"], "arguments": recipe["arguments"]}
     return {key: card.get(key) for key in CARD}
 
 
@@ -318,9 +318,9 @@ def _write(begun: Path, chosen: dict) -> None:
 def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = None) -> list[Path]:
     """Train two generators, there and back, on two sets without pairs; a killed training goes on.
 
-    In squares of 128 out of 256 pixels, in mixed bfloat16; discriminators of width 32. What becomes
-    of six held-out scenes is written beside the checkpoint after each epoch of 500 steps. What is
-    kept is each weight's moving average (decay 0.999 a step), as the single states swing.
+    In squares; the discriminators, of width 32, compute in mixed bfloat16. What becomes of six
+    held-out scenes is written beside the checkpoint after each epoch of 500 steps. What is kept is
+    each weight's moving average (decay 0.998 a step), as the single states swing.
 
     Parameters
     ----------
@@ -337,24 +337,26 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     ValueError : a training was begun with other pictures; and what `unpaired.sets` raises
     """
     recipe = UNPAIRED[names]
-    size = 128
+    size = recipe["size"]
     work = training_folder(names[0])
     steps = steps or recipe["steps"]
     paths = unpaired.sets(folder)
     chosen = {part: [str(path) for path in found] for part, found in paths.items()}
     _check_begun(work / "pictures.json", chosen)
-    sets = {part: unpaired.squares(found) for part, found in paths.items()}
+    sets = {part: unpaired.squares(found, recipe["kept"]) for part, found in paths.items()}
     _write(work / "pictures.json", chosen)
+    keras.utils.set_random_seed(1)
+    builder = getattr(models, recipe["builder"])
+    generators = [builder(**recipe["arguments"]) for _ in names]
     with _mixed():
-        generators = [models.resnet_generator(**recipe["arguments"]) for _ in names]
         judges = [models.patch_discriminator(32) for _ in names]
-        model = adversarial.CycleGAN(generators, judges, size, **recipe["losses"])
-    rate = adversarial.LinearFall(3e-4, steps)
-    model.compile(keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=0.999))
+    model = adversarial.CycleGAN(generators, judges, size, **recipe["losses"])
+    rate = adversarial.LinearFall(recipe["rate"], steps)
+    model.compile(keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=0.998))
 
     def data(step):
         albums = [sets["trainA"], sets["trainB"]]
-        return adversarial.unpaired_batches(albums, size, start=step)
+        return adversarial.unpaired_batches(albums, size, recipe["batch"], start=step)
 
     epoch = min(500, steps)
     scenes = unpaired.Scenes(sets["testA"][:3], sets["testB"][:3], work)

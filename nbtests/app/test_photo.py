@@ -202,7 +202,7 @@ def test_a_network_with_instance_normalisation_sees_the_whole_picture(shape, tmp
 
 
 def test_its_picture_may_not_be_too_large(monkeypatch):
-    monkeypatch.setattr(tiles, "MOST_WHOLE", 1000)
+    monkeypatch.setattr(tiles, "MOST_NORMALISED", 1000)
     with pytest.raises(
         ValueError,
         match=r"whole picture at once, and 50×40 is more than .* reduce the picture first",

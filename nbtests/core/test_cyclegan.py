@@ -201,6 +201,7 @@ def test_published_sizes():
     [
         lambda: models.resnet_generator(2, 2),
         lambda: models.resnet_generator(2, 2, skips=False),
+        lambda: models.colour_generator(2, 4, 16),
         lambda: models.unet_generator(2, 3),
     ],
 )

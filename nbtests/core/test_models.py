@@ -710,3 +710,44 @@ def test_pictures_and_scores_need_no_tensorflow_at_the_top(name):
     ]
     if name in ("images", "metrics"):
         assert not [i for i in imported(name) if i.startswith(("tensorflow", "keras"))]
+
+
+# the generator that changes colours
+
+
+def test_interpolate_is_bilinear_and_reduces_without_aliasing():
+    ramp = np.arange(4, dtype=np.float32)[None, None, :, None].repeat(2, 1)
+    wide = np.asarray(layers.interpolate(ramp, 2, 8))[0, 0, :, 0]
+    np.testing.assert_allclose(wide, [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3], atol=1e-6)
+    stripes = np.tile(np.float32([0, 1]), 48)[None, None, :, None]
+    small = np.asarray(layers.interpolate(stripes, 1, 12))[0, 0, 1:-1, 0]
+    np.testing.assert_allclose(small, 0.5, atol=0.02)
+    same = np.random.default_rng(0).random((1, 5, 7, 2), np.float32)
+    np.testing.assert_allclose(layers.interpolate(same, 5, 7), same, atol=1e-6)
+
+
+def test_local_colours_are_matrices_by_place_and_class():
+    rng = np.random.default_rng(0)
+    picture = rng.random((2, 3, 4, 3), np.float32)
+    classes = rng.random((2, 3, 4, 5), np.float32)
+    grid = rng.random((2, 3, 4, 60), np.float32)  # As fine as the picture: nothing to interpolate
+    found = np.asarray(layers.LocalColours()([picture, classes, grid]))
+    matrices = grid.reshape(2, 3, 4, 3, 5, 4)
+    four = np.concatenate([picture, np.ones((2, 3, 4, 1), np.float32)], axis=-1)
+    expected = np.einsum("bhwcnk,bhwn,bhwk->bhwc", matrices, classes, four)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_colour_generator_moves_no_edge():
+    """Two flat halves stay two flat halves, nearly, and a step between them stays a step."""
+    model = models.colour_generator()
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name in ("matrices", "classes"):
+            layer.set_weights([random.normal(0, 0.3, w.shape) for w in layer.get_weights()])
+    halves = np.zeros((1, 50, 200, 3), np.float32)
+    halves[:, :, 100:] = 1
+    found = np.asarray(model(halves))[0, 25]
+    steps = np.abs(np.diff(found, axis=0)).max(axis=1)
+    assert np.argmax(steps) == 99
+    assert steps[99] > 10 * np.delete(steps, 99).max()
