@@ -1,4 +1,4 @@
-"""What harms a picture: blur, motion, mosaic, blocks, noise, JPEG; and a known night and autumn."""
+"""What harms a picture: blur, motion, mosaic, blocks, noise, JPEG; and a known night."""
 
 import io
 import math
@@ -380,39 +380,10 @@ def night(picture: np.ndarray) -> np.ndarray:
     return (dark + 0.9 * lamps * (np.float32([1, 0.8, 0.45]) - dark)).astype(picture.dtype)
 
 
-def autumn(picture: np.ndarray) -> np.ndarray:
-    """Spring's foliage turned: greens become yellow to red, by colour alone; no leaf falls.
-
-    A known recolouring of our own: hues from 60° to 160° become 50° to 10°, stronger and lighter,
-    faded in at both ends and with the saturation.
-
-    Parameters
-    ----------
-    picture : ndarray
-        (h, w, 3) float in [0, 1].
-
-    Returns
-    -------
-    ndarray
-        Shape, range and dtype kept. Lesson 09.
-    """
-    check(picture)
-    hsv = cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2HSV)
-    hue, saturation, value = np.moveaxis(hsv, -1, 0)
-    green = np.clip((hue - 45) / 20, 0, 1)
-    green *= np.clip((175 - hue) / 20, 0, 1)
-    green *= np.clip((saturation - 0.08) / 0.15, 0, 1)
-    hue = np.clip(50 - 0.4 * (hue - 60), 8, 50)
-    saturation = np.clip(1.3 * saturation + 0.1, 0, 1)
-    value = np.clip(1.15 * value, 0, 1)
-    turned = cv2.cvtColor(np.stack([hue, saturation, value], axis=-1), cv2.COLOR_HSV2RGB)
-    return (picture + green[..., None] * (turned - picture)).astype(picture.dtype)
-
-
 # What a network's card, a recipe and `degrade` call a damage: a seed draws these, and those are
 # always the same
 DRAWN = {"random_damage": random_damage, "small_noisy_jpeg": small_noisy_jpeg, "camera": camera}
-FIXED = {"blocks": blocks, "autumn": autumn}
+FIXED = {"blocks": blocks}
 
 
 def degrade(hr: np.ndarray, scale: int, method: str, seed: Seed) -> np.ndarray:

@@ -134,9 +134,9 @@ def train(
     began = model.get_weights()
     work = training_folder(name)
     rows = _prepare(name, parts, work, low)
-    lr, hr = _load(recipe, [row for row in rows if row["split"] == "train"])
+    lr, hr = _load([row for row in rows if row["split"] == "train"])
     val = [row for row in rows if row["split"] == "val"]
-    val_lr, val_hr = _load(recipe, val[:: max(1, len(val) // 100)])
+    val_lr, val_hr = _load(val[:: max(1, len(val) // 100)])
 
     def data(step):
         return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
@@ -221,13 +221,9 @@ def _copy_pair(high: Path, low: Path, folder: Path) -> None:
             shutil.copyfile(path, part)
 
 
-def _load(recipe: dict, rows: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+def _load(rows: list[dict]) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets (n, h, w, 3) uint8 of these rows of a manifest."""
-    lr = batching.load(rows, "lr")
-    hr = batching.load(rows, "hr")
-    if recipe.get("swap"):
-        return hr, lr
-    return lr, hr
+    return batching.load(rows, "lr"), batching.load(rows, "hr")
 
 
 def _baseline(lr: np.ndarray, hr: np.ndarray, scale: int) -> float:

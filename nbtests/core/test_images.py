@@ -613,18 +613,6 @@ def test_night_is_dark_blue_and_lit_where_a_small_spot_is_bright():
     np.testing.assert_allclose(half, (0.5 * 0.3196 + 0.5 * np.float32([0.6, 0.2, 0.2])) ** 2, 1e-4)
 
 
-def test_autumn_turns_greens_and_nothing_else():
-    green, blue, grey, red = (
-        np.full((4, 4, 3), c, np.float32)
-        for c in ([0.2, 0.5, 0.1], [0.3, 0.4, 0.8], 0.5, [0.7, 0.2, 0.1])
-    )
-    for same in (blue, grey, red):
-        np.testing.assert_allclose(damage.autumn(same), same, atol=1e-6)
-    turned = damage.autumn(green)
-    assert turned[0, 0, 0] > turned[0, 0, 1] > turned[0, 0, 2] and turned.dtype == np.float32
-    np.testing.assert_array_equal(damage.degrade(green, 1, "autumn", "x"), turned)
-
-
 def test_degrade_reduces_or_damages(picture):
     for how in ("bicubic", "area", "pyramid"):
         np.testing.assert_array_equal(
@@ -796,7 +784,6 @@ STRICT = {
     "damage.small_noisy_jpeg": lambda x: damage.small_noisy_jpeg(x, 0),
     "damage.camera": lambda x: damage.camera(x, 0),
     "damage.night": damage.night,
-    "damage.autumn": damage.autumn,
     "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
     "tiles.apply": lambda x: tiles.apply(ESPCN, x),
     "embed.slider": lambda x: embed.slider(x, x, "alt"),
