@@ -19,11 +19,11 @@ TRIED = 384  # pixels: the side of the middle square on which the cleaner is tri
 # Limits, fitted on training photographs; nbtests/bench/bench_mild.py measures them on others
 MOSAIC = 3.0  # `mosaic`: its steps are that many times higher
 BLURRED = 0.68  # `blur`: more than the σ of 2 that the cleaner knows
-UNCHANGED = 42.0  # `change` in dB
-PACKED = 1.2  # `jpeg`
-NOISY = 4.0  # `noise`
+UNCHANGED = 40.0  # `change` in dB
+PACKED = 1.15  # `jpeg`
+NOISY = 5.0  # `noise`
 UNCHANGED_PACKED = 48.0  # `change` in dB, of a picture with JPEG's blocks
-UNCHANGED_NOISY = 44.0  # the same, of one with noise
+UNCHANGED_NOISY = 42.0  # the same, of one with noise
 
 
 def diagnose(picture: np.ndarray) -> dict[str, float]:
