@@ -42,10 +42,13 @@ if find_spec("django") and find_spec("pytest_django"):
 class Doubled:
     """In place of the networks' process, where what is tested is the page.
 
-    It makes a picture twice as large, and dark where it was bright.
+    It makes a picture twice as large, and dark where it was bright. Where it chooses, it names
+    `sign`.
     """
 
     ready = True
+    sign = "noise"
+    misfit = False
 
     def start(self):
         pass
@@ -55,14 +58,19 @@ class Doubled:
 
     def change(self, task, before, after, go_on):
         from helpers import images
+        from web.studio import restorers
 
         go_on(0.5)
-        picture = 1 - np.repeat(np.repeat(images.read(before), 2, axis=0), 2, axis=1)
+        picture = images.read(before)
+        sign = self.sign if task == restorers.AUTO else ""
+        if sign == "nothing":
+            images.write(after, picture)
+            return restorers.Changed(picture.shape[1], picture.shape[0], "", sign)
+        picture = 1 - np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)
         images.write(after, picture)
-        return picture.shape[1], picture.shape[0]
-
-    def weights(self, task):
-        return ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
+        weights = ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
+        size = picture.shape[1::-1]
+        return restorers.Changed(*size, weights, sign, self.misfit)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils import timezone
 from skimage import data
 
-from helpers import ROOT
+from helpers import ROOT, images
 from nbtests.web import kit
 from web.studio import intake, restorers, samples
 from web.studio.models import Job, owner_of
@@ -71,8 +71,6 @@ def test_a_picture_goes_its_way(task, client, send, worker, settings):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_picture_before_is_ones_own_pixels(task, done):
     """Every pixel of the whole picture for a repair, of the middle square for an experiment."""
-    from helpers import images
-
     given = data.chelsea()[:120, :160]
     job = done(content=kit.encoded(given, "PNG"), task=task)
     if TASKS[task].given:
@@ -110,6 +108,36 @@ def test_another_change_of_the_same_picture(client, done, worker):
     assert (second.task, second.state, second.owner) == ("day_to_night", "done", first.owner)
     assert second.before.read_bytes() == first.before.read_bytes()
     assert Client().post(f"/p/{first.key}/again", {"task": "clean"}).status_code == 404
+
+
+def test_what_was_chosen_for_a_picture_is_said_and_why(client, done, worker):
+    worker.engine.sign = "jpeg"
+    job = done(task="auto")
+    text = page(client.get(f"/p/{job.key}/"))
+    assert "JPEG left its 8×8 blocks" in text and "network_1" in text
+    assert 'data-play="slider"' in text
+
+
+def test_a_picture_that_nothing_helps_is_offered_back(client, done, worker):
+    """No before and after: one picture, its download, and the other changes."""
+    worker.engine.sign = "nothing"
+    job = done(task="auto")
+    client.post(f"/p/{job.key}/share")
+    job.refresh_from_db()
+    for path in (f"/p/{job.key}/", f"/s/{job.share}/"):
+        text = page(client.get(path))
+        assert "It shows no damage: leave it alone." in text
+        assert "data-play" not in text and text.count("<img") == 1
+    assert np.array_equal(images.read(job.after), images.read(job.before))
+    assert "<details open>" in page(client.get(f"/p/{job.key}/"))
+
+
+@pytest.mark.parametrize("task", [name for name, task in TASKS.items() if task.misfit])
+def test_a_picture_that_the_network_was_not_made_for_is_told(task, client, done, worker):
+    says = str(TASKS[task].misfit)
+    assert says not in page(client.get(f"/p/{done(task=task).key}/"))
+    worker.engine.misfit = True
+    assert says in page(client.get(f"/p/{done(task=task).key}/"))
 
 
 @pytest.mark.parametrize("name", samples.SAMPLES)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from web.studio import intake
+from web.studio import intake, restorers
 
 STOP = "stop"
 MEMORY = 2_000_000_000  # bytes that the networks' work may take beyond the networks
@@ -38,18 +38,16 @@ def main(connection: Connection) -> None:
     Parameters
     ----------
     connection : Connection
-        It takes ("ready", weights by task) or ("failed", why) once. Then it gives (task, before,
-        after) for each picture, and takes ("share", of 1) now and then, and in the end ("done",
-        (width, height)), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
+        It takes ("ready", None) or ("failed", why) once. Then it gives (task, before, after) for
+        each picture, and takes ("share", of 1) now and then, and in the end ("done",
+        restorers.Changed), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
         work, and where its other end is closed the process ends.
     """
-    from web.studio import restorers
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C ends the server, which ends this
     try:
         networks = restorers.Networks()
         limit()
-        connection.send(("ready", {task: networks.weights(task) for task in restorers.TASKS}))
+        connection.send(("ready", None))
         while True:
             asked = connection.recv()
             if asked == STOP:  # It was said after the picture was done
@@ -103,7 +101,6 @@ class Engine:
     def __init__(self):
         self.process = None
         self.connection: Connection | None = None
-        self.of: dict[str, str] = {}  # names and hashes of each task's networks
         self.ready = False
 
     def start(self) -> None:
@@ -121,7 +118,6 @@ class Engine:
         if kind != "ready":
             self.stop()
             raise RuntimeError(f"the networks cannot be loaded: {value}")
-        self.of = value
         self.ready = True
 
     def stop(self) -> None:
@@ -139,7 +135,7 @@ class Engine:
 
     def change(
         self, task: str, before: Path, after: Path, go_on: Callable[[float], bool]
-    ) -> tuple[int, int] | None:
+    ) -> restorers.Changed | None:
         """Change a file into another.
 
         Parameters
@@ -153,8 +149,8 @@ class Engine:
 
         Returns
         -------
-        tuple[int, int] or None
-            Width and height of the result; None where it was not wanted any more.
+        restorers.Changed or None
+            What became of it; None where it was not wanted any more.
 
         Raises
         ------
@@ -187,7 +183,3 @@ class Engine:
             raise Died(f"the networks' process ended (exit status {status})") from None
         self.stop()
         raise TimeoutError(f"a picture took more than {settings.JOB_SECONDS} s")
-
-    def weights(self, task: str) -> str:
-        """Names and hashes of the task's networks, as the record keeps them."""
-        return self.of[task]

@@ -328,9 +328,9 @@ def _show(request: HttpRequest, job: Job, name: str, key: str, **more) -> HttpRe
         "after": after,
         **more,
     }
-    context["weights"] = [
-        (name, digest[:12]) for name, digest in (w.split() for w in job.weights.split(", "))
-    ]
+    used = job.weights.split(", ") if job.weights else []
+    context["weights"] = [(name, digest[:12]) for name, digest in map(str.split, used)]
+    context["sign"] = restorers.SIGNS.get(job.sign, "")
     context["seconds"] = job.milliseconds / 1000
     context["groups"] = _groups()
     return render(request, "studio/result.html", context)

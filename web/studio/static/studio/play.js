@@ -22,14 +22,3 @@ function view(name) {
 
 for (const [name, button] of Object.entries(buttons)) button.addEventListener("click", () => view(name));
 view(matchMedia("(prefers-reduced-motion: reduce)").matches ? "beside" : "play");
-
-byId("copy")?.addEventListener("click", async (event) => {
-  const link = byId("link");
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-    event.target.textContent = event.target.dataset.copied;
-  } catch {
-    // not allowed here: it is selected, and Ctrl-C copies it
-  }
-});
