@@ -24,12 +24,12 @@ class Stub:
         raise ValueError("no such thing")
 
 
-def stubbed(connection):
+def stubbed(connection, stub):
     restorers.Networks = Stub
     engine.main(connection)
 
 
-def broken(connection):
+def broken(connection, stub):
     def cannot():
         raise OSError("the weights are gone")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from web.studio import intake, restorers
+from web.studio import intake, restorers, standin
 
 STOP = "stop"
 MEMORY = 2_000_000_000  # bytes that the networks' work may take beyond the networks
@@ -32,7 +32,7 @@ class Stopped(Exception):
 # In the process
 
 
-def main(connection: Connection) -> None:
+def main(connection: Connection, stub: bool = False) -> None:
     """Load the networks, then change one picture after the other.
 
     Parameters
@@ -42,10 +42,12 @@ def main(connection: Connection) -> None:
         each picture, and takes ("share", of 1) now and then, and in the end ("done",
         restorers.Changed), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
         work, and where its other end is closed the process ends.
+    stub : bool
+        Whether `standin` takes the networks' place.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C ends the server, which ends this
     try:
-        networks = restorers.Networks()
+        networks = standin.Networks() if stub else restorers.Networks()
         limit()
         connection.send(("ready", None))
         while True:
@@ -108,7 +110,7 @@ class Engine:
         self.stop()
         context = intake.processes()
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=main, args=(theirs,), daemon=True)
+        self.process = context.Process(target=main, args=(theirs, settings.STUB), daemon=True)
         self.process.start()
         theirs.close()
         try:

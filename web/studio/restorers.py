@@ -32,7 +32,7 @@ class Task(NamedTuple):
     most: int
     given: int = 0
     scale: int = 1
-    misfit: str = ""
+    misfit: str | None = None
 
     @property
     def side(self) -> int:
@@ -217,7 +217,7 @@ class Networks:
         names, sign, misfit = TASKS[task].networks, "", False
         if task == AUTO:
             names, sign = self.suggest(given)
-        elif TASKS[task].misfit:
+        elif TASKS[task].misfit is not None:  # this process cannot translate it
             misfit = self.misfits(given, names)
         if not names:
             with files.replacing(after) as part:
