@@ -83,6 +83,7 @@ HOURS = 24  # that a picture is kept
 PLACES = 16  # jobs waiting or running in one process
 UPLOADS_OF_ADDRESS = 10 * UPLOADS_PER_MINUTE  # a class, or a household, sends from one address
 READING_WAIT = 8  # seconds that an upload waits until its file is read
+SUGGESTION_WAIT = 2  # seconds that a suggestion waits for the networks
 JOB_SECONDS = 300  # that the networks may take for one picture
 MOST_DISK = int(1e9 * float(os.environ.get("WEB_DISK", "5")))  # bytes, all pictures together
 LEAST_FREE = 300_000_000  # bytes of the disk that stay free

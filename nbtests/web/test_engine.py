@@ -54,6 +54,20 @@ def test_what_nobody_wants_any_more_is_stopped(engine):
     assert change(engine, "clean") == DONE
 
 
+def test_a_suggestion_is_made_where_the_networks_have_time(engine, settings, tmp_path):
+    settings.SUGGESTION_WAIT = 0.1
+    for side in (20, 30):
+        images.write(tmp_path / f"{side}.png", np.zeros((side, side, 3)))
+    assert engine.suggest(tmp_path / "30.png") is None  # they are not loaded yet
+    engine.start()
+    assert engine.suggest(tmp_path / "30.png") == "nothing"
+    with engine.lock:  # a picture is in work
+        assert engine.suggest(tmp_path / "30.png") is None
+    assert engine.suggest(tmp_path / "20.png") is None  # it has killed the process
+    assert change(engine, "clean") == DONE
+    assert engine.suggest(tmp_path / "30.png") == "nothing"
+
+
 def test_networks_that_cannot_be_loaded_say_why(engine, monkeypatch):
     monkeypatch.setattr(module, "main", stubs.broken)
     with pytest.raises(RuntimeError, match="the weights are gone"):

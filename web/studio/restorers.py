@@ -118,13 +118,13 @@ TASKS = {
     ),
 }
 
-# What `advice.suggest` has seen in a picture, for the page of its result
+# What `advice.suggest` has seen in a picture, and what helps
 SIGNS = {
-    "blocks": _("It consists of blocks of 4×4 pixels: what they hide is drawn anew."),
-    "blurred": _("It is strongly blurred: it is made sharper."),
-    "jpeg": _("JPEG left its 8×8 blocks: they are taken away."),
-    "noise": _("It is noisy: the noise is taken away."),
-    "soft": _("It is a little blurred: it is made sharper."),
+    "blocks": _("It consists of blocks of 4×4 pixels. A network draws anew what they hide."),
+    "blurred": _("It is strongly blurred. “Deblur a face” makes it sharper."),
+    "jpeg": _("JPEG left its 8×8 blocks. “Clean” takes them away."),
+    "noise": _("It is noisy. “Clean” takes the noise away."),
+    "soft": _("It is a little blurred. “Clean” makes it sharper."),
     "nothing": _("It shows no damage: leave it alone. If it is too small, enlarge it."),
     "small": _("It is too small to be judged, so it is left alone. Choose a repair yourself."),
 }
