@@ -36,7 +36,7 @@ def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
     if name == "pavilion":
         return picture[:, : picture.shape[0]]
     if name == "shore":
-        return picture[-300:, -300:]
+        return picture[-240:, 310:550]
     if name == "trees":
         return picture[-240:, :240]
     if name == "coffee":
