@@ -12,6 +12,9 @@ WEB_UPLOADS         uploads that one visitor may make of one process in a minute
 WEB_DISK            gigabytes that all pictures may take; 5 without
 WEB_HSTS            seconds for which browsers may open the host by https alone; none without. A
                     browser keeps to it: start with 3600
+WEB_DEBUG           1 for who works on the page: style and templates show at once, errors at
+                    length; only on this machine
+WEB_NETWORKS        stub: something quick takes the networks' place; only on this machine
 TRUSTED_PROXY       the address of the proxy in front, whose X-Forwarded-For and -Proto are believed
                     (`serve.py`)
 
@@ -63,7 +66,15 @@ SAMPLES = FOLDER / "samples"
 HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]
 PUBLIC = bool(HOSTS)
 ALLOWED_HOSTS = HOSTS or ["localhost", "127.0.0.1", "[::1]"]
-DEBUG = False
+DEBUG = os.environ.get("WEB_DEBUG", "0") == "1"
+NETWORKS = os.environ.get("WEB_NETWORKS", "")
+if NETWORKS not in ("", "stub"):
+    raise ImproperlyConfigured(f"WEB_NETWORKS is {NETWORKS!r}: leave it out, or set it to stub")
+STUB = NETWORKS == "stub"
+if PUBLIC and (DEBUG or STUB):
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS makes the page public: leave WEB_DEBUG and WEB_NETWORKS out"
+    )
 
 UPLOADS_PER_MINUTE = int(os.environ.get("WEB_UPLOADS", "20"))
 MOST_BYTES = 20_000_000
@@ -72,6 +83,7 @@ HOURS = 24  # that a picture is kept
 PLACES = 16  # jobs waiting or running in one process
 UPLOADS_OF_ADDRESS = 10 * UPLOADS_PER_MINUTE  # a class, or a household, sends from one address
 READING_WAIT = 8  # seconds that an upload waits until its file is read
+SUGGESTION_WAIT = 2  # seconds that a suggestion waits for the networks
 JOB_SECONDS = 300  # that the networks may take for one picture
 MOST_DISK = int(1e9 * float(os.environ.get("WEB_DISK", "5")))  # bytes, all pictures together
 LEAST_FREE = 300_000_000  # bytes of the disk that stay free
@@ -93,7 +105,7 @@ def _secret() -> str:
 
 SECRET_KEY = _secret()
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "web.studio"]
+INSTALLED_APPS = ["web.studio", "django.contrib.staticfiles", "csp"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -163,7 +175,9 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATIC_ROOT = FOLDER / "static"
-STORAGES = {"staticfiles": {"BACKEND": "web.studio.storage.HashedStorage"}}
+HASHED = "web.studio.storage.HashedStorage"
+PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
+STORAGES = {"staticfiles": {"BACKEND": PLAIN if DEBUG else HASHED}}
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
 

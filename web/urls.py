@@ -7,6 +7,7 @@ from web.studio import views
 urlpatterns = [
     path("", views.start, name="start"),
     path("about/", views.about, name="about"),
+    path("suggest/", views.suggest, name="suggest"),
     path("samples/<slug:name>.png", views.sample, name="sample"),
     path("p/<str:key>/", views.result, name="result"),
     path("p/<str:key>/state", views.state, name="state"),

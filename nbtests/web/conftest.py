@@ -39,13 +39,20 @@ if find_spec("django") and find_spec("pytest_django"):
         shutil.rmtree(work)
 
 
+QUIET = "--disable-gpu --disable-quic --no-first-run"
+QUIET += " --disable-background-networking --disable-component-update"
+
+
 class Doubled:
     """In place of the networks' process, where what is tested is the page.
 
-    It makes a picture twice as large, and dark where it was bright.
+    It makes a picture twice as large, and dark where it was bright. Where it chooses, it names
+    `sign`.
     """
 
     ready = True
+    sign = "noise"
+    misfit = False
 
     def start(self):
         pass
@@ -53,16 +60,25 @@ class Doubled:
     def stop(self):
         pass
 
+    def suggest(self, picture):
+        assert picture.is_file()
+        return self.sign
+
     def change(self, task, before, after, go_on):
         from helpers import images
+        from web.studio import restorers
 
         go_on(0.5)
-        picture = 1 - np.repeat(np.repeat(images.read(before), 2, axis=0), 2, axis=1)
+        picture = images.read(before)
+        sign = self.sign if task == restorers.AUTO else ""
+        if sign == "nothing":
+            images.write(after, picture)
+            return restorers.Changed(picture.shape[1], picture.shape[0], "", sign)
+        picture = 1 - np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)
         images.write(after, picture)
-        return picture.shape[1], picture.shape[0]
-
-    def weights(self, task):
-        return ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
+        weights = ", ".join(f"network_{k} {str(k) * 64}" for k in (1, 2))
+        size = picture.shape[1::-1]
+        return restorers.Changed(*size, weights, sign, self.misfit)
 
 
 @pytest.fixture
@@ -128,3 +144,62 @@ def done(send, worker):
         return Job.objects.get(key=Path(path).name)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    from nbtests.web import kit
+
+    path = kit.chromium()
+    if path is None:
+        pytest.skip(
+            "no Chromium is installed (Debian: apt-get install chromium), so no page is looked at"
+        )
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-sync", *QUIET.split()],
+            headless=True,
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """A new visitor's page.
+
+    Whatever it asks of another host, and whatever its console says, fails the test. Each module has
+    its own `server`.
+    """
+    opened, wrong = [], []
+
+    def make(width=1440, height=900, **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, base_url=server.address, **options
+        )
+        opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda message: wrong.append(message.text) if message.type == "error" else None,
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((server.address, "blob:"))
+                else wrong.append(request.url)
+            ),
+        )
+        page.wrong = wrong
+        return page
+
+    yield make
+    for context in opened:
+        context.close()
+    assert not wrong

@@ -28,6 +28,7 @@ from skimage import data
 
 from helpers import ROOT
 
+SCREENS = ROOT / "build" / "screens"
 LIMIT = 20_000_000
 BOUNDARY = "between-two-fields-4b1d0f27"  # long, lest a picture contain it
 
@@ -342,3 +343,22 @@ def chromium() -> str | None:
     return next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
+
+
+def seen(locator) -> np.ndarray:
+    """What the eye sees of an element: (h, w, 3) of 0 to 255."""
+    page = locator.page
+    page.wait_for_timeout(100)
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    path = SCREENS / ".seen.png"
+    locator.screenshot(path=path)
+    with Image.open(path) as file:
+        picture = np.asarray(file.convert("RGB"), np.float32)
+    path.unlink()
+    return picture
+
+
+def fingers(session, kind: str, *points):
+    """Fingers on the screen, at (x, y) each."""
+    points = [{"x": x, "y": y, "id": k} for k, (x, y) in enumerate(points)]
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})

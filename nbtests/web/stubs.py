@@ -9,13 +9,15 @@ from web.studio import engine, restorers
 class Stub:
     """In place of the networks; the task's name says what happens."""
 
-    def weights(self, task):
-        return f"network_of_{task} hash"
+    def suggest(self, picture):
+        if picture.shape[0] == 20:
+            os._exit(9)
+        return (), "nothing"
 
     def change_file(self, task, before, after, done):
         done(0.5)
         if task == "clean":
-            return 30, 20
+            return restorers.Changed(30, 20, "network hash")
         if task == "enlarge":
             for k in range(1000):
                 time.sleep(0.01)
@@ -27,12 +29,12 @@ class Stub:
         raise ValueError("no such thing")
 
 
-def stubbed(connection):
+def stubbed(connection, stub):
     restorers.Networks = Stub
     engine.main(connection)
 
 
-def broken(connection):
+def broken(connection, stub):
     def cannot():
         raise OSError("the weights are gone")
 

@@ -4,12 +4,15 @@ import time
 
 import numpy as np
 import pytest
+from skimage import data
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
-from helpers import images
+from helpers import damage, images
 from nbtests.web import stubs
 from web.studio import engine as module
 from web.studio import restorers
+
+FACE = images.to_float(data.astronaut())[:256, 64:384]
 
 
 @pytest.fixture
@@ -21,31 +24,48 @@ def engine(monkeypatch, settings):
     running.stop()
 
 
+DONE = (30, 20, "network hash", "", False)
+
+
 def change(engine, task, go_on=lambda share: True):
     return engine.change(task, "before", "after", go_on)
 
 
 def test_whatever_happens_to_one_picture_the_next_is_changed(engine):
     told = []
-    assert change(engine, "clean", lambda share: told.append(share) or True) == (30, 20)
-    assert told == [0.5] and engine.ready and engine.weights("clean") == "network_of_clean hash"
+    assert change(engine, "clean", lambda share: told.append(share) or True) == DONE
+    assert told == [0.5] and engine.ready
     with pytest.raises(RuntimeError, match="no such thing"):
         change(engine, "winter_to_summer")
-    assert change(engine, "clean") == (30, 20)
+    assert change(engine, "clean") == DONE
     with pytest.raises(module.Died, match="9"):
         change(engine, "deblur")
-    assert change(engine, "clean") == (30, 20)
+    assert change(engine, "clean") == DONE
     with pytest.raises(TimeoutError, match="more than 4 s"):
         change(engine, "noise_cancel")
-    assert change(engine, "clean") == (30, 20)
+    assert change(engine, "clean") == DONE
 
 
 def test_what_nobody_wants_any_more_is_stopped(engine):
-    assert change(engine, "clean", lambda share: False) == (30, 20)  # it was done already
+    assert change(engine, "clean", lambda share: False) == DONE  # it was done already
     began = time.monotonic()
     assert change(engine, "enlarge", lambda share: share < 0.02) is None
     assert time.monotonic() - began < 9
-    assert change(engine, "clean") == (30, 20)
+    assert change(engine, "clean") == DONE
+
+
+def test_a_suggestion_is_made_where_the_networks_have_time(engine, settings, tmp_path):
+    settings.SUGGESTION_WAIT = 0.1
+    for side in (20, 30):
+        images.write(tmp_path / f"{side}.png", np.zeros((side, side, 3)))
+    assert engine.suggest(tmp_path / "30.png") is None  # they are not loaded yet
+    engine.start()
+    assert engine.suggest(tmp_path / "30.png") == "nothing"
+    with engine.lock:  # a picture is in work
+        assert engine.suggest(tmp_path / "30.png") is None
+    assert engine.suggest(tmp_path / "20.png") is None  # it has killed the process
+    assert change(engine, "clean") == DONE
+    assert engine.suggest(tmp_path / "30.png") == "nothing"
 
 
 def test_networks_that_cannot_be_loaded_say_why(engine, monkeypatch):
@@ -61,13 +81,13 @@ def networks():
     import keras
 
     from helpers import tiles
-    from helpers.app import metadata
+    from helpers.app import advice, metadata
 
     inputs = keras.Input((None, None, 3))
     double = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
     names = {name for task in restorers.TASKS.values() for name in task.networks}
     made = restorers.Networks.__new__(restorers.Networks)
-    made.tiles, made.metadata = tiles, metadata
+    made.tiles, made.metadata, made.advice = tiles, metadata, advice
     made.loaded = {name: (double, {"sha256": "0"}) for name in names}
     return made
 
@@ -75,13 +95,14 @@ def networks():
 def test_a_repair_keeps_every_pixel_and_tells_how_far_it_is(networks):
     picture = np.random.default_rng(0).random((300, 530, 3), np.float32)
     told = []
-    result = networks.change(picture, "enlarge", told.append)
+    result = networks.change(picture, ("rdn_photos_x4",), done=told.append)
     assert np.array_equal(result[::2, ::2], picture)
     assert told == sorted(told) and len(told) == 6 and told[-1] == 1  # 2×3 tiles
 
 
 def test_an_experiment_sees_its_own_size(networks):
-    result = networks.change(np.zeros((700, 700, 3), np.float32), "day_to_night")
+    task = restorers.TASKS["day_to_night"]
+    result = networks.change(np.zeros((700, 700, 3), np.float32), task.networks, task.given)
     assert result.shape == (1024, 1024, 3)  # by two networks, from 256
 
 
@@ -90,8 +111,84 @@ def test_the_result_says_what_made_it(networks, tmp_path):
 
     before, after = tmp_path / "before.png", tmp_path / "after.png"
     images.write(before, np.full((20, 30, 3), 0.5, np.float32))
-    size = networks.change_file("summer_to_winter", before, after, lambda share: None)
-    assert size == (1024, 1024)
+    changed = networks.change_file("summer_to_winter", before, after, lambda share: None)
+    weights = "summer_to_winter 0, rdn_noise_cancel_x2 0"
+    assert changed == (1024, 1024, weights, "", False)
     assert photo.restored_by(after) == "summer_to_winter, rdn_noise_cancel_x2"
     assert b"algorithmicallyEnhanced" in after.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"before.png", "after.png"}
+
+
+@pytest.fixture(scope="module")
+def chooser():
+    """`restorers.Networks` that chooses as the real one does, with a network that does nothing."""
+    import keras
+
+    from helpers import tiles
+    from helpers.app import advice, metadata
+
+    inputs = keras.Input((None, None, 3))
+    same = keras.Model(inputs, keras.layers.UpSampling2D(1)(inputs))
+    tasks = [task for task in restorers.TASKS.values() if not task.given]
+    cards = {name: advice.network(name)[1] for task in tasks for name in task.networks}
+    made = restorers.Networks.__new__(restorers.Networks)
+    made.tiles, made.metadata, made.advice = tiles, metadata, advice
+    made.loaded = {name: (same, card | {"sha256": "0"}) for name, card in cards.items()}
+    return made
+
+
+def jpeg(picture):
+    return damage.jpeg(picture, 40)
+
+
+def noise(picture):
+    return damage.add_noise(picture, 10 / 255, 0)
+
+
+def soft(picture):
+    return damage.blur(picture, 1)
+
+
+def blurred(picture):
+    return damage.blur(picture, 4)
+
+
+@pytest.mark.parametrize(
+    "harm, name",
+    [
+        (jpeg, "photos_clean"),
+        (noise, "photos_clean"),
+        (soft, "photos_clean"),
+        (blurred, "cae_faces"),
+        (damage.blocks, "unet_photos"),
+    ],
+)
+def test_the_network_is_chosen_for_the_damage(harm, name, chooser, tmp_path):
+    before, after = tmp_path / "before.png", tmp_path / "after.png"
+    images.write(before, harm(FACE))
+    changed = chooser.change_file("auto", before, after, lambda share: None)
+    assert changed.weights == f"{name} 0"
+    assert changed.sign == harm.__name__
+
+
+@pytest.mark.parametrize("side, sign", [(256, "nothing"), (31, "small")])
+def test_a_good_picture_is_given_back_as_it_was(side, sign, chooser, tmp_path):
+    before, after = tmp_path / "before.png", tmp_path / "after.png"
+    images.write(before, FACE[:side, :side])
+    changed = chooser.change_file("auto", before, after, lambda share: None)
+    assert changed == (side, side, "", sign, False)
+    assert after.read_bytes() == before.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "task, fits",
+    [("noise_cancel", jpeg), ("deblur", blurred), ("enlarge", lambda picture: picture)],
+)
+def test_a_picture_that_a_network_was_not_made_for_is_told(task, fits, chooser, tmp_path):
+    others = {"noise_cancel": FACE, "deblur": FACE, "enlarge": noise(FACE)}
+    told = []
+    for picture in (fits(FACE), others[task]):
+        images.write(tmp_path / "before.png", picture)
+        order = (task, tmp_path / "before.png", tmp_path / "after.png", lambda share: None)
+        told.append(chooser.change_file(*order).misfit)
+    assert told == [False, True]

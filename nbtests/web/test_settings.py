@@ -4,21 +4,31 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
+import requests
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from helpers import ROOT
+from nbtests.web import kit
 from web import settings as module
 
 PUBLIC = {
     "ALLOWED_HOSTS": "pictures.example.org",
     "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 108))),
 }
-OURS = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "TRUSTED_PROXY", *PUBLIC}
+OURS = {
+    "DJANGO_SETTINGS_MODULE",
+    "WEB_DEBUG",
+    "WEB_NETWORKS",
+    "DATABASE_URL",
+    "TRUSTED_PROXY",
+    *PUBLIC,
+}
 CLEAN = {k: v for k, v in os.environ.items() if k not in OURS}
 
 
@@ -103,6 +113,9 @@ def test_another_database_by_one_variable(tmp_path):
         ({"DATABASE_URL": "oracle://user:password@127.0.0.1:1/page"}, "pip install"),
         ({"DATABASE_URL": "sqlite:////no/such/folder/page.sqlite3"}, "unable to open database"),
         (PUBLIC, "set TRUSTED_PROXY"),
+        (PUBLIC | {"WEB_DEBUG": "1"}, "leave WEB_DEBUG and WEB_NETWORKS out"),
+        (PUBLIC | {"WEB_NETWORKS": "stub"}, "leave WEB_DEBUG and WEB_NETWORKS out"),
+        ({"WEB_NETWORKS": "stubs"}, "or set it to stub"),
         ({"WEB_FOLDER": "/dev/null/work"}, "Not a directory"),
     ],
 )
@@ -111,6 +124,34 @@ def test_a_server_that_cannot_start_says_why(environment, words, tmp_path):
     done = run(ROOT / "web" / "serve.py", **environment)
     assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_djangos_own_server_shows_the_page_from_a_fresh_folder(tmp_path):
+    """With a picture that stand-ins change, and the style as it lies in the source."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "web/manage.py", "runserver", "--noreload", str(port)]
+    variables = {"WEB_FOLDER": str(tmp_path), "WEB_DEBUG": "1", "WEB_NETWORKS": "stub"}
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=CLEAN | variables, stdout=log, stderr=log)
+    address, end = f"http://127.0.0.1:{port}", time.monotonic() + 90
+    try:
+        while True:
+            try:
+                visitor = kit.Visitor(address)
+                break
+            except requests.ConnectionError:
+                said = (tmp_path / "log").read_text()
+                assert server.poll() is None and time.monotonic() < end, said
+        path = visitor.send(kit.photograph(80), task="enlarge").json()["address"]
+        assert visitor.wait(path)["state"] == "done"
+        style = visitor.get("/static/studio/style.css")
+        assert style.content == (ROOT / "web/studio/static/studio/style.css").read_bytes()
+        assert "unapplied" not in (tmp_path / "log").read_text()
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_the_migrations_are_whole(db):

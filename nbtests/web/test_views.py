@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils import timezone
 from skimage import data
 
-from helpers import ROOT
+from helpers import ROOT, images, metrics
 from nbtests.web import kit
 from web.studio import intake, restorers, samples
 from web.studio.models import Job, owner_of
@@ -71,8 +71,6 @@ def test_a_picture_goes_its_way(task, client, send, worker, settings):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_picture_before_is_ones_own_pixels(task, done):
     """Every pixel of the whole picture for a repair, of the middle square for an experiment."""
-    from helpers import images
-
     given = data.chelsea()[:120, :160]
     job = done(content=kit.encoded(given, "PNG"), task=task)
     if TASKS[task].given:
@@ -110,6 +108,73 @@ def test_another_change_of_the_same_picture(client, done, worker):
     assert (second.task, second.state, second.owner) == ("day_to_night", "done", first.owner)
     assert second.before.read_bytes() == first.before.read_bytes()
     assert Client().post(f"/p/{first.key}/again", {"task": "clean"}).status_code == 404
+
+
+def test_what_was_chosen_for_a_picture_is_said_and_why(client, done, worker):
+    worker.engine.sign = "jpeg"
+    job = done(task="auto")
+    text = page(client.get(f"/p/{job.key}/"))
+    assert "“Clean” takes them away" in text and "network_1" in text
+    assert 'data-play="slider"' in text
+
+
+def test_a_picture_that_nothing_helps_is_offered_back(client, done, worker):
+    """No before and after: one picture, its download, and the other changes."""
+    worker.engine.sign = "nothing"
+    job = done(task="auto")
+    client.post(f"/p/{job.key}/share")
+    job.refresh_from_db()
+    for path in (f"/p/{job.key}/", f"/s/{job.share}/"):
+        text = page(client.get(path))
+        assert "It shows no damage: leave it alone." in text
+        assert "data-play" not in text and text.count("<img") == 1
+    assert np.array_equal(images.read(job.after), images.read(job.before))
+    assert "<details open>" in page(client.get(f"/p/{job.key}/"))
+
+
+@pytest.mark.parametrize("task", [name for name, task in TASKS.items() if task.misfit])
+def test_a_picture_that_the_network_was_not_made_for_is_told(task, client, done, worker):
+    says = str(TASKS[task].misfit)
+    assert says not in page(client.get(f"/p/{done(task=task).key}/"))
+    worker.engine.misfit = True
+    assert says in page(client.get(f"/p/{done(task=task).key}/"))
+
+
+@pytest.fixture
+def suggested(client, worker, db):
+    """The answer of the page that suggests, to a file of these bytes."""
+
+    def asked(content):
+        body, kind = kit.multipart({}, "middle.png", content)
+        return client.post("/suggest/", body, content_type=kind)
+
+    return asked
+
+
+def test_what_would_help_is_said_before_anything_is_changed(suggested, send, worker, files):
+    worker.engine.sign = "soft"
+    words = suggested(kit.encoded(data.chelsea(), "PNG")).json()["words"]
+    assert words.startswith("It is a little blurred.")
+    worker.engine.sign = None  # nobody has time
+    assert suggested(kit.photograph(80)).json() == {"words": ""}
+    assert not files() and not Job.objects.exists()
+
+
+def test_suggestions_have_a_limit_of_their_own(suggested, client, send, settings):
+    client.get("/")
+    settings.UPLOADS_PER_MINUTE = 1
+    words = [suggested(kit.photograph(80)).json()["words"] for _ in range(2)]
+    assert words[0] and not words[1]
+    assert send().status_code == 201
+
+
+def test_what_is_no_picture_gets_no_suggestion(suggested, client, files, worker, db):
+    assert suggested(b"no picture at all").status_code == 415
+    assert suggested(bytes(kit.LIMIT + 1)).status_code == 413
+    assert client.get("/suggest/").status_code == 405
+    assert client.post("/suggest/").status_code == 400
+    assert Client(enforce_csrf_checks=True).post("/suggest/").status_code == 403
+    assert not files()
 
 
 @pytest.mark.parametrize("name", samples.SAMPLES)
@@ -203,6 +268,34 @@ def test_deleting_deletes_the_files_too(client, done, files):
     assert "The picture is deleted" in page(answer)
     assert not files()
     assert client.get(f"/p/{job.key}/").status_code == 404
+
+
+def test_a_messenger_finds_the_picture_of_a_share_link_and_of_no_other(client, done):
+    job = done(content=kit.photograph(100), task="day_to_night")
+    own = page(client.get(f"/p/{job.key}/"))
+    client.post(f"/p/{job.key}/share")
+    job.refresh_from_db()
+    text = page(Client().get(f"/s/{job.share}/"))
+    told = dict(re.findall(r'<meta property="og:([\w:]+)" content="([^"]*)">', text))
+    assert told["image"] == f"http://testserver/s/{job.share}/after.png"
+    assert (told["image:width"], told["image:height"]) == ("200", "200")
+    picture = Client().get(told["image"])
+    assert b"".join(picture) == job.after.read_bytes()
+    assert told["url"] == f"http://testserver/s/{job.share}/"
+    assert "og:image" not in own and "og:url" not in own
+    start = page(client.get("/"))
+    assert re.search('"og:image" content="http://testserver/static/.*pavilion-after', start)
+
+
+def test_the_start_shows_the_samples_themselves():
+    folder = STUDIO / "static" / "studio" / "showcase"
+    for name in ("cat", "pavilion"):
+        sample = images.square_crop(samples.read(name))
+        before = images.read(folder / f"{name}-before.jpg")
+        after = images.read(folder / f"{name}-after.jpg")
+        assert metrics.psnr(sample, before) > 30
+        seen = TASKS[samples.SAMPLES[name].task].given or before.shape[0]
+        assert after.shape[0] == 2 * seen
 
 
 @pytest.mark.parametrize("path", ["share", "delete"])

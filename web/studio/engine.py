@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from web.studio import intake
+from helpers import images
+from web.studio import intake, restorers, standin
 
 STOP = "stop"
+SUGGEST = "suggest"  # in place of a task
 MEMORY = 2_000_000_000  # bytes that the networks' work may take beyond the networks
 
 log = logging.getLogger(__name__)
@@ -32,24 +35,25 @@ class Stopped(Exception):
 # In the process
 
 
-def main(connection: Connection) -> None:
+def main(connection: Connection, stub: bool = False) -> None:
     """Load the networks, then change one picture after the other.
 
     Parameters
     ----------
     connection : Connection
-        It takes ("ready", weights by task) or ("failed", why) once. Then it gives (task, before,
-        after) for each picture, and takes ("share", of 1) now and then, and in the end ("done",
-        (width, height)), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
-        work, and where its other end is closed the process ends.
+        It takes ("ready", None) or ("failed", why) once. Then it gives (task, before, after) for
+        each picture, and takes ("share", of 1) now and then, and in the end ("done",
+        restorers.Changed), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
+        work, and where its other end is closed the process ends. For the task `SUGGEST` it takes
+        ("done", key of `restorers.SIGNS`).
+    stub : bool
+        Whether `standin` takes the networks' place.
     """
-    from web.studio import restorers
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C ends the server, which ends this
     try:
-        networks = restorers.Networks()
+        networks = standin.Networks() if stub else restorers.Networks()
         limit()
-        connection.send(("ready", {task: networks.weights(task) for task in restorers.TASKS}))
+        connection.send(("ready", None))
         while True:
             asked = connection.recv()
             if asked == STOP:  # It was said after the picture was done
@@ -65,6 +69,8 @@ def main(connection: Connection) -> None:
 def change(networks, task: str, paths: tuple[Path, Path], connection: Connection) -> tuple:
     """One picture; returns what `main` says of it."""
     try:
+        if task == SUGGEST:
+            return "done", networks.suggest(images.read(paths[0]))[1]
         return "done", networks.change_file(task, *paths, partial(report, connection))
     except Stopped:
         return "stopped", None
@@ -98,12 +104,12 @@ def limit() -> None:
 
 
 class Engine:
-    """The server's side of that process: one picture at a time, from one thread."""
+    """The server's side of that process: one picture at a time."""
 
     def __init__(self):
         self.process = None
         self.connection: Connection | None = None
-        self.of: dict[str, str] = {}  # names and hashes of each task's networks
+        self.lock = threading.Lock()  # around an order and its answer
         self.ready = False
 
     def start(self) -> None:
@@ -111,7 +117,7 @@ class Engine:
         self.stop()
         context = intake.processes()
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=main, args=(theirs,), daemon=True)
+        self.process = context.Process(target=main, args=(theirs, settings.STUB), daemon=True)
         self.process.start()
         theirs.close()
         try:
@@ -121,7 +127,6 @@ class Engine:
         if kind != "ready":
             self.stop()
             raise RuntimeError(f"the networks cannot be loaded: {value}")
-        self.of = value
         self.ready = True
 
     def stop(self) -> None:
@@ -139,7 +144,7 @@ class Engine:
 
     def change(
         self, task: str, before: Path, after: Path, go_on: Callable[[float], bool]
-    ) -> tuple[int, int] | None:
+    ) -> restorers.Changed | None:
         """Change a file into another.
 
         Parameters
@@ -153,8 +158,8 @@ class Engine:
 
         Returns
         -------
-        tuple[int, int] or None
-            Width and height of the result; None where it was not wanted any more.
+        restorers.Changed or None
+            What became of it; None where it was not wanted any more.
 
         Raises
         ------
@@ -165,12 +170,34 @@ class Engine:
         RuntimeError
             Where the networks cannot be loaded, or fail.
         """
+        with self.lock:
+            return self._ask((task, str(before), str(after)), go_on)
+
+    def suggest(self, picture: Path) -> str | None:
+        """What would help a picture file, a key of `restorers.SIGNS`.
+
+        None where the process is busy, not ready, or fails.
+        """
+        if not self.lock.acquire(timeout=settings.SUGGESTION_WAIT):
+            return None
+        try:
+            return (
+                self._ask((SUGGEST, str(picture), ""), lambda share: True) if self.ready else None
+            )
+        except (Died, TimeoutError, RuntimeError):
+            log.exception("no suggestion could be made")
+            return None
+        finally:
+            self.lock.release()
+
+    def _ask(self, order: tuple[str, str, str], go_on: Callable[[float], bool]):
+        """The process's answer to an order, while the lock is held."""
         if self.process is None:
             self.start()
         end = time.monotonic() + settings.JOB_SECONDS
         wanted = True
         try:
-            self.connection.send((task, str(before), str(after)))
+            self.connection.send(order)
             while self.connection.poll(max(0, end - time.monotonic())):
                 kind, value = self.connection.recv()
                 if kind == "share":
@@ -187,7 +214,3 @@ class Engine:
             raise Died(f"the networks' process ended (exit status {status})") from None
         self.stop()
         raise TimeoutError(f"a picture took more than {settings.JOB_SECONDS} s")
-
-    def weights(self, task: str) -> str:
-        """Names and hashes of the task's networks, as the record keeps them."""
-        return self.of[task]

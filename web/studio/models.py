@@ -55,6 +55,8 @@ class Job(models.Model):
     )  # of the files; no address tells it
     task = models.CharField(max_length=32)
     weights = models.CharField(max_length=255, blank=True)  # names and hashes of the networks
+    sign = models.CharField(max_length=16, blank=True)  # why it was chosen, of `restorers.SIGNS`
+    misfit = models.BooleanField(default=False)  # the network was not made for such a picture
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED, db_index=True)
     percent = models.PositiveSmallIntegerField(default=0)  # of the networks' work
     created = models.DateTimeField(default=timezone.now, db_index=True)

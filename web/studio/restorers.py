@@ -20,6 +20,7 @@ class Task(NamedTuple):
 
     `given` is the side of the square that the first network sees; 0 where it sees all pixels, of
     the whole picture or of a square. `most` is how many pixels are kept; a repair refuses more.
+    `misfit` says what to do with a picture that the network was not made for.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     most: int
     given: int = 0
     scale: int = 1
+    misfit: str | None = None
 
     @property
     def side(self) -> int:
@@ -48,7 +50,17 @@ TOWN = _("An experiment. Best for views over a town. Lamps and colours are inven
 LEAF = _("An experiment. Best for foliage; only colours turn, and often hardly.")
 SUMMER, WINTER, DAY, NIGHT = _("summer"), _("winter"), _("day"), _("night")
 SPRING, AUTUMN, BEFORE, AFTER = _("spring"), _("autumn"), _("before"), _("after")
+AUTO = "auto"  # of its networks, `advice.suggest` names one for each picture, or none
 TASKS = {
+    AUTO: Task(
+        _("Choose for me"),
+        BEFORE,
+        AFTER,
+        _("Measures what is wrong, and repairs that alone; a good picture is left alone."),
+        ("photos_clean", "cae_faces", "unet_photos"),
+        "slider",
+        most=16_000_000,
+    ),
     "clean": Task(
         _("Clean"),
         BEFORE,
@@ -67,6 +79,7 @@ TASKS = {
         "slider",
         most=500_000,
         scale=4,
+        misfit=_("It has noise or JPEG blocks, which this enlarges, too. Clean it first."),
     ),
     "noise_cancel": Task(
         _("Noise-cancel ×2"),
@@ -77,6 +90,7 @@ TASKS = {
         "slider",
         most=1_000_000,
         scale=2,
+        misfit=_("It has neither the noise nor the JPEG blocks that this takes away."),
     ),
     "deblur": Task(
         _("Deblur a face"),
@@ -86,6 +100,7 @@ TASKS = {
         ("cae_faces",),
         "slider",
         most=1_000_000,
+        misfit=_("It is sharp already, and this was made for blurred faces."),
     ),
     "summer_to_winter": _generator(
         "summer_to_winter", _("Summer → winter"), SUMMER, WINTER, LAND, "scroll"
@@ -103,6 +118,32 @@ TASKS = {
     ),
 }
 
+# What `advice.suggest` has seen in a picture, and what helps
+SIGNS = {
+    "blocks": _("It consists of blocks of 4×4 pixels. A network draws anew what they hide."),
+    "blurred": _("It is strongly blurred. “Deblur a face” makes it sharper."),
+    "jpeg": _("JPEG left its 8×8 blocks. “Clean” takes them away."),
+    "noise": _("It is noisy. “Clean” takes the noise away."),
+    "soft": _("It is a little blurred. “Clean” makes it sharper."),
+    "nothing": _("It shows no damage: leave it alone. If it is too small, enlarge it."),
+    "small": _("It is too small to be judged, so it is left alone. Choose a repair yourself."),
+}
+SMALLEST_JUDGED = 32  # pixels of a side
+
+
+class Changed(NamedTuple):
+    """What became of a picture: its width and height, the networks' names and hashes, and remarks.
+
+    `sign` is a key of `SIGNS` where the network was chosen for the picture, else empty. `misfit`
+    tells that the picture is not what the network was made for.
+    """
+
+    width: int
+    height: int
+    weights: str
+    sign: str = ""
+    misfit: bool = False
+
 
 class Networks:
     """The networks of all tasks, loaded once and each called once, so that nobody's picture waits
@@ -111,27 +152,32 @@ class Networks:
 
     def __init__(self):
         with quiet():  # TensorFlow's greeting
-            from helpers import tiles, training
-            from helpers.app import metadata
+            from helpers import tiles
+            from helpers.app import advice, metadata
         self.tiles = tiles
+        self.advice = advice
         self.metadata = metadata
         names = dict.fromkeys(name for task in TASKS.values() for name in task.networks)
-        self.loaded = {name: training.load_weights(name) for name in names}
-        for task in TASKS:
-            self.change(np.zeros((64, 64, 3), np.float32), task)
+        self.loaded = {name: advice.network(name) for name in names}
+        for task in TASKS.values():
+            for name in task.networks:
+                self.change(np.zeros((64, 64, 3), np.float32), (name,), task.given)
 
     def change(
-        self, picture: np.ndarray, task: str, done: Callable[[float], None] = lambda share: None
+        self,
+        picture: np.ndarray,
+        names: tuple[str, ...],
+        given: int = 0,
+        done: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
-        """A picture (h, w, 3) in [0, 1], changed; `done(share)` tells how much of the work is done.
+        """A picture (h, w, 3) in [0, 1], changed by networks in their order.
 
-        A task that has a size of its own takes a square.
+        Where they see a square of `given` pixels, the picture is a square. `done(share)` tells how
+        much of the work is done.
         """
-        side = TASKS[task].given
-        if side and picture.shape[0] != side:
-            picture = images.resize(picture, (side, side), "bicubic")
-        of = len(TASKS[task].networks)
-        for n, name in enumerate(TASKS[task].networks):
+        if given and picture.shape[0] != given:
+            picture = images.resize(picture, (given, given), "bicubic")
+        for n, name in enumerate(names):
             model, _card = self.loaded[name]
             scale = self.tiles.geometry(model).scale
             canvas = np.zeros((*(scale * k for k in picture.shape[:2]), 3), np.float32)
@@ -141,25 +187,49 @@ class Networks:
             for piece in self.tiles.pieces(model, picture, tile):
                 self.tiles.compose([piece], canvas)
                 drawn += piece.pixels.shape[0] * piece.pixels.shape[1]
-                done((n + drawn / area) / of)
+                done((n + drawn / area) / len(names))
             picture = canvas
         return picture
 
+    def suggest(self, picture: np.ndarray) -> tuple[tuple[str, ...], str]:
+        """The network that helps a picture, or none, and what was seen in it, of `SIGNS`."""
+        if min(picture.shape[:2]) < SMALLEST_JUDGED:
+            return (), "small"
+        found, name, _why = self.advice.suggest(picture)
+        if name is None:
+            return (), "nothing"
+        if name != self.advice.CLEANER:
+            return (name,), {"unet_photos": "blocks", "cae_faces": "blurred"}[name]
+        if found["jpeg"] > self.advice.PACKED:
+            return (name,), "jpeg"
+        return (name,), "noise" if found["noise"] > self.advice.NOISY else "soft"
+
+    def misfits(self, picture: np.ndarray, names: tuple[str, ...]) -> bool:
+        """Whether a picture is not what the first of the networks was made for."""
+        _model, card = self.loaded[names[0]]
+        return self.advice.misfit(picture, names[0], card) is not None
+
     def change_file(
         self, task: str, before: Path, after: Path, done: Callable[[float], None]
-    ) -> tuple[int, int]:
-        """`change` a file into another, a labelled PNG; returns its width and height."""
-        picture = Image.fromarray(images.to_uint8(self.change(images.read(before), task, done)))
-        label = self.metadata.LABEL.format(", ".join(TASKS[task].networks))
+    ) -> Changed:
+        """Change a file into another, a labelled PNG; a picture that is left alone is copied."""
+        given = images.read(before)
+        names, sign, misfit = TASKS[task].networks, "", False
+        if task == AUTO:
+            names, sign = self.suggest(given)
+        elif TASKS[task].misfit is not None:  # this process cannot translate it
+            misfit = self.misfits(given, names)
+        if not names:
+            with files.replacing(after) as part:
+                part.write_bytes(before.read_bytes())
+            return Changed(given.shape[1], given.shape[0], "", sign)
+        pixels = self.change(given, names, TASKS[task].given, done)
+        picture = Image.fromarray(images.to_uint8(pixels))
+        label = self.metadata.LABEL.format(", ".join(names))
         options = self.metadata.kept(picture, picture.size, 1, ".png", label)
         encoded = io.BytesIO()
         picture.save(encoded, "PNG", compress_level=1, **options)
         with files.replacing(after) as part:
             part.write_bytes(encoded.getbuffer())
-        return picture.size
-
-    def weights(self, task: str) -> str:
-        """Names and hashes of the task's networks, as the record keeps them."""
-        return ", ".join(
-            f"{name} {self.loaded[name][1]['sha256']}" for name in TASKS[task].networks
-        )
+        weights = ", ".join(f"{name} {self.loaded[name][1]['sha256']}" for name in names)
+        return Changed(*picture.size, weights, sign, misfit)

@@ -20,8 +20,8 @@ class Sample(NamedTuple):
 
 
 SAMPLES = {
-    "pavilion": Sample("china", _("A pavilion above a lake"), "summer_to_winter"),
-    "garage": Sample("motorcycle", _("A motorcycle in a garage"), "day_to_night"),
+    "pavilion": Sample("china", _("A pavilion above a lake"), "day_to_night"),
+    "shore": Sample("china", _("Trees on the shore of a lake"), "summer_to_winter"),
     "trees": Sample("china", _("Trees around a pavilion"), "spring_to_autumn"),
     "coffee": Sample("coffee", _("A cup of coffee, 160 pixels small"), "enlarge"),
     "astronaut": Sample("astronaut", _("An astronaut's face, out of focus"), "deblur"),
@@ -33,6 +33,10 @@ def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
     """A sample from its photograph: the part that suits its task, or the damage that makes it worth
     repairing.
     """
+    if name == "pavilion":
+        return picture[:, : picture.shape[0]]
+    if name == "shore":
+        return picture[-240:, 310:550]
     if name == "trees":
         return picture[-240:, :240]
     if name == "coffee":
@@ -42,7 +46,7 @@ def _drawn(name: str, picture: np.ndarray) -> np.ndarray:
         return damage.blur(images.resize(face, (96, 96), "area"), 1.8)
     if name == "cat":
         return damage.small_noisy_jpeg(images.crop_to_multiple(picture, 2), "cat")
-    return picture
+    raise ValueError(f"no sample is called {name}; there are {', '.join(SAMPLES)}")
 
 
 def prepare() -> None:
@@ -52,6 +56,11 @@ def prepare() -> None:
         if not path.exists():
             photographs = download.fetch("sample", to=settings.SAMPLES / "photographs")
             images.write(path, _drawn(name, images.read(photographs / f"{sample.source}.png")))
+
+
+def read(name: str) -> np.ndarray:
+    """A sample, (h, w, 3) in [0, 1]."""
+    return images.read(settings.SAMPLES / f"{name}.png")
 
 
 def credits() -> list[tuple[str, str, str, str]]:

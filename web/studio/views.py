@@ -23,11 +23,13 @@ from django.views.decorators.http import require_POST, require_safe
 from helpers import files
 from web.studio import decoder, intake, restorers, samples
 from web.studio.forms import ChangeForm
-from web.studio.models import Job, disk_is_full, owner_of
+from web.studio.models import Job, disk_is_full, owner_of, token
 from web.studio.worker import worker
 
 # Where there is https, no neighbour under the same domain can set it
 COOKIE = "__Host-owner" if settings.PUBLIC else "owner"
+
+MOST_SUGGESTED = 1024**2  # pixels, as many as `advice.diagnose` looks at
 
 
 # who asks
@@ -77,7 +79,7 @@ def _client(request: HttpRequest) -> str:
     )
 
 
-def _too_many(request: HttpRequest) -> int:
+def _too_many(request: HttpRequest, what: str = "uploads") -> int:
     """Seconds to wait where the asker has sent all that may come in this minute; else 0.
 
     A visitor counts by the cookie, and all of one address together: a class sits behind one router.
@@ -87,7 +89,7 @@ def _too_many(request: HttpRequest) -> int:
     if _cookie(request):
         counted.append((f"owner-{_owner(request)}", settings.UPLOADS_PER_MINUTE))
     for who, most in counted:
-        key = f"uploads-{who}-{minute:.0f}"
+        key = f"{what}-{who}-{minute:.0f}"
         cache.add(key, 0, timeout=120)
         if cache.incr(key) > most:
             return 60 - int(left)
@@ -230,6 +232,34 @@ def again(request: HttpRequest, key: str) -> HttpResponse:
     return _take(request, data, job.before)
 
 
+@private
+@require_POST
+def suggest(request: HttpRequest) -> HttpResponse:
+    """What would help the middle of a picture, in words; none where nobody has time to look."""
+    picture = request.FILES.get("picture")  # reads the body, while `UploadGuard` counts
+    if request.refused:
+        return refusal(request, request.refused)
+    if picture is None:
+        return bad(request)
+    if _too_many(request, "suggestions") or disk_is_full():
+        return JsonResponse({"words": ""})
+    part = decoder.Part(False, None, None, None, MOST_SUGGESTED)
+    try:
+        png = intake.decode(picture.read(), part).png
+    except intake.Refused as why:
+        return refusal(request, why)
+    except intake.Busy:
+        return JsonResponse({"words": ""})
+    path = settings.PICTURES / f"{token()}-before.png"  # swept, where the server is killed
+    try:
+        with files.replacing(path) as half:
+            half.write_bytes(png)
+        sign = worker.engine.suggest(path)
+    finally:
+        path.unlink(missing_ok=True)
+    return JsonResponse({"words": str(restorers.SIGNS.get(sign, ""))})
+
+
 def _take(request: HttpRequest, data: dict, source: Path | None = None) -> HttpResponse:
     """Queue what a valid form, or an earlier picture, gives, where there is a place for it."""
     if wait := _too_many(request):
@@ -328,9 +358,9 @@ def _show(request: HttpRequest, job: Job, name: str, key: str, **more) -> HttpRe
         "after": after,
         **more,
     }
-    context["weights"] = [
-        (name, digest[:12]) for name, digest in (w.split() for w in job.weights.split(", "))
-    ]
+    used = job.weights.split(", ") if job.weights else []
+    context["weights"] = [(name, digest[:12]) for name, digest in map(str.split, used)]
+    context["sign"] = restorers.SIGNS.get(job.sign, "")
     context["seconds"] = job.milliseconds / 1000
     context["groups"] = _groups()
     return render(request, "studio/result.html", context)

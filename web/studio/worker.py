@@ -139,13 +139,13 @@ class Worker:
 
         order = (job.task, job.before, job.after, go_on)
         try:
-            size = self.engine.change(*order)
+            changed = self.engine.change(*order)
         except engine.Died:
             if job.attempts >= STARTS or not mine.update(percent=0, attempts=F("attempts") + 1):
                 raise
             log.exception("a picture is changed a second time (%s)", job.task)
-            size = self.engine.change(*order)
-        if size is None:
+            changed = self.engine.change(*order)
+        if changed is None:
             return {"state": Job.State.FAILED}
         seconds = time.perf_counter() - started
         self.seconds += 0.2 * (seconds - self.seconds)
@@ -153,9 +153,7 @@ class Worker:
             "state": Job.State.DONE,
             "percent": 100,
             "milliseconds": round(1000 * seconds),
-            "width": size[0],
-            "height": size[1],
-            "weights": self.engine.weights(job.task),
+            **changed._asdict(),
         }
 
     # the pulse

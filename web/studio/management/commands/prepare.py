@@ -21,7 +21,8 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             for path in folder.glob("db.sqlite3*"):  # older versions left them open to all
                 path.chmod(0o600)
-            # Not cleared: another server may run on it
-            call_command("collectstatic", verbosity=0, interactive=False)
+            if not settings.DEBUG:  # else they are served from where they lie
+                # Not cleared: another server may run on it
+                call_command("collectstatic", verbosity=0, interactive=False)
             call_command("expire", verbosity=0)
             samples.prepare()

@@ -1,4 +1,6 @@
-// The result: to play with, or side by side. Where the system asks for less motion, side by side comes first.
+// The result: to play with, side by side, or to look at closely. Where the system asks for less motion, side by side
+// comes first.
+import { start as closely } from "./closely.js";
 import { start as hover } from "./hover.js";
 import { start as scratch } from "./scratch.js";
 import { start as scroll } from "./scroll.js";
@@ -6,30 +8,27 @@ import { start as slider } from "./slider.js";
 
 const byId = (id) => document.getElementById(id);
 const plays = { hover, scratch, scroll, slider };
-const buttons = { play: byId("play"), beside: byId("beside") };
-let started = false;
+const views = { play: byId("stage-box"), beside: byId("pair"), closely: byId("closely-box") };
+const started = new Set();
 byId("stage").style.aspectRatio = `${byId("show").dataset.width} / ${byId("show").dataset.height}`;
 
+const starts = {
+  play: () => plays[byId("show").dataset.play](byId("stage"), byId("pair").querySelector("img")),
+  beside() {},
+  closely() {
+    for (const picture of views.closely.querySelectorAll("img")) picture.src = picture.dataset.src;
+    closely(views.closely);
+  },
+};
+
 function view(name) {
-  byId("pair").hidden = name === "play";
-  byId("stage-box").hidden = name !== "play";
-  for (const [other, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", other === name);
-  if (name === "play" && !started) {
-    started = true;
-    plays[byId("show").dataset.play](byId("stage"), byId("pair").querySelector("img"));
+  for (const [other, box] of Object.entries(views)) {
+    box.hidden = other !== name;
+    byId(other).setAttribute("aria-pressed", other === name);
   }
+  if (!started.has(name)) starts[name]();
+  started.add(name);
 }
 
-for (const [name, button] of Object.entries(buttons)) button.addEventListener("click", () => view(name));
+for (const name in views) byId(name).addEventListener("click", () => view(name));
 view(matchMedia("(prefers-reduced-motion: reduce)").matches ? "beside" : "play");
-
-byId("copy")?.addEventListener("click", async (event) => {
-  const link = byId("link");
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-    event.target.textContent = event.target.dataset.copied;
-  } catch {
-    // not allowed here: it is selected, and Ctrl-C copies it
-  }
-});

@@ -1,5 +1,7 @@
 // Choosing: a file, a drop, a paste or a sample; then the square; then sending, with a bar.
+import { advise } from "./advice.js";
 import { crop } from "./crop.js";
+import { start as slider } from "./slider.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
@@ -8,6 +10,7 @@ const whole = byId("whole"), limits = byId("limits");
 // How the files begin that the page may take: JPEG, PNG, GIF, WebP, TIFF in both byte orders, AVIF and HEIC
 const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/, /^....ftyp/s];
 let shown = "";
+for (const example of document.querySelectorAll(".hero .stage")) slider(example);
 
 const task = () => form.querySelector("[name=task]:checked").dataset;
 // A repair takes the whole picture, where it may and where nobody wants less
@@ -88,12 +91,13 @@ preview.addEventListener("load", () => {
   fit();
   (takesWhole() ? whole : byId("frame")).focus({ preventScroll: true });
   byId("square").scrollIntoView({ block: "nearest" });
+  advise(preview, form, byId("advice"));
 });
 preview.addEventListener("error", () => {
   byId("crop").hidden = byId("cropping").hidden = true;
   byId("blind").hidden = false;
   byId("whole-box").hidden = true;
-  limits.textContent = "";
+  limits.textContent = byId("advice").textContent = "";
   square.clear();
 });
 
