@@ -91,11 +91,20 @@ def test_what_is_too_large_for_a_repair_is_refused_and_not_reduced(send, done, f
 
 
 def test_an_experiment_keeps_and_tells_less_of_a_large_picture(client, done):
-    job = done(content=kit.encoded(np.zeros((1200, 1300, 3), np.uint8)), task="summer_to_winter")
+    job = done(content=kit.encoded(np.zeros((1200, 1300, 3), np.uint8)), task="day_to_night")
     assert (job.given_width, job.kept_width) == (1200, 1024)
     text = page(client.get(f"/p/{job.key}/"))
     assert "1200×1200, shown at 1024×1024" in text
     assert re.search("What the network saw of it</dt><dd>256×256", text)
+
+
+def test_a_season_takes_the_whole_picture_and_reduces_a_large_one(client, done):
+    content = kit.encoded(np.tile(data.chelsea(), (5, 5, 1)), quality=80)  # 3.4 megapixels
+    job = done(content=content, task="spring_to_autumn")
+    assert (job.given_width, job.given_height) == (2255, 1500)
+    assert 2_300_000 < job.kept_width * job.kept_height < 2_402_000
+    assert abs(job.kept_width / job.kept_height - 2255 / 1500) < 0.01
+    assert f"shown at {job.kept_width}×{job.kept_height}" in page(client.get(f"/p/{job.key}/"))
 
 
 def test_another_change_of_the_same_picture(client, done, worker):

@@ -19,7 +19,8 @@ class Task(NamedTuple):
     """One thing to do: its networks in their order, and how one plays with the result.
 
     `given` is the side of the square that the first network sees; 0 where it sees all pixels, of
-    the whole picture or of a square. `most` is how many pixels are kept; a repair refuses more.
+    the whole picture or of a square. `most` is how many pixels are kept; more are refused, or
+    reduced where `reduces` says so.
     `misfit` says what to do with a picture that the network was not made for.
     """
 
@@ -32,6 +33,7 @@ class Task(NamedTuple):
     most: int
     given: int = 0
     scale: int = 1
+    reduces: bool = False
     misfit: str | None = None
 
     @property
@@ -45,9 +47,15 @@ def _generator(name: str, label, before, after, about, play: str) -> Task:
     return Task(label, before, after, about, networks, play, most=1024**2, given=256)
 
 
-LAND = _("An experiment. Best for landscapes with trees and rock; snow may come out as grey.")
+def _colours(name: str, label, before, after, about, play: str) -> Task:
+    """A generator that takes a whole photograph."""
+    return Task(label, before, after, about, (name,), play, most=2_400_000, reduces=True)
+
+
+LAND = _("An experiment, for landscapes: light and colours turn, but no snow falls or melts.")
 TOWN = _("An experiment. Best for views over a town. Lamps and colours are invented.")
-LEAF = _("An experiment. Best for foliage; only colours turn, and often hardly.")
+LEAF = _("An experiment. Best for woods and meadows: their colours turn, and no leaf falls.")
+BUD = _("An experiment, for woods alone: skin, sand and brick turn green, too.")
 SUMMER, WINTER, DAY, NIGHT = _("summer"), _("winter"), _("day"), _("night")
 SPRING, AUTUMN, BEFORE, AFTER = _("spring"), _("autumn"), _("before"), _("after")
 AUTO = "auto"  # of its networks, `advice.suggest` names one for each picture, or none
@@ -102,19 +110,19 @@ TASKS = {
         most=1_000_000,
         misfit=_("It is sharp already, and this was made for blurred faces."),
     ),
-    "summer_to_winter": _generator(
+    "summer_to_winter": _colours(
         "summer_to_winter", _("Summer → winter"), SUMMER, WINTER, LAND, "scroll"
     ),
-    "winter_to_summer": _generator(
+    "winter_to_summer": _colours(
         "winter_to_summer", _("Winter → summer"), WINTER, SUMMER, LAND, "scroll"
     ),
     "day_to_night": _generator("day_to_night", _("Day → night"), DAY, NIGHT, TOWN, "scratch"),
     "night_to_day": _generator("night_to_day", _("Night → day"), NIGHT, DAY, TOWN, "scratch"),
-    "spring_to_autumn": _generator(
+    "spring_to_autumn": _colours(
         "spring_to_autumn", _("Spring → autumn"), SPRING, AUTUMN, LEAF, "hover"
     ),
-    "autumn_to_spring": _generator(
-        "autumn_to_spring", _("Autumn → spring"), AUTUMN, SPRING, LEAF, "hover"
+    "autumn_to_spring": _colours(
+        "autumn_to_spring", _("Autumn → spring"), AUTUMN, SPRING, BUD, "hover"
     ),
 }
 

@@ -206,8 +206,8 @@ def start(request: HttpRequest) -> HttpResponse:
 
 def _groups() -> list[tuple[str, list]]:
     """The tasks, under two titles."""
-    repairs = [item for item in restorers.TASKS.items() if not item[1].given]
-    experiments = [item for item in restorers.TASKS.items() if item[1].given]
+    repairs = [item for item in restorers.TASKS.items() if item[1].play == "slider"]
+    experiments = [item for item in restorers.TASKS.items() if item[1].play != "slider"]
     return [(_("Repair it"), repairs), (_("Experiments: another season or hour"), experiments)]
 
 
@@ -306,7 +306,7 @@ def _queued(data: dict, owner: str, source: Path | None) -> Job:
     square = bool(task.given) or None not in edges
     part = decoder.Part(square, *edges, task.most)
     found = _found(data, source, part)
-    if found.kept != found.given and not task.given:
+    if found.kept != found.given and not (task.given or task.reduces):
         raise intake.too_many_pixels(task.most)
     job = Job(owner=owner, task=data["task"], process=worker.process)
     job.given_width, job.given_height = found.given

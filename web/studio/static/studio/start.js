@@ -19,23 +19,26 @@ const takesWhole = () => !Number(task().given) && whole.checked;
 // What the part comes to: said before anything is sent
 function tell() {
   if (!preview.naturalWidth) return;
-  const { given, scale } = task();
+  const { given, scale, most, reduces } = task();
   const width = takesWhole() ? preview.naturalWidth : square.side();
   const height = takesWhole() ? preview.naturalHeight : square.side();
+  const share = reduces ? Math.min(1, Math.sqrt(Number(most) / (width * height))) * scale : scale;
   const from = `${Math.round(width)} × ${Math.round(height)}`;
-  const to = Number(given) ? `${given} × ${given}` : `${Math.round(width) * scale} × ${Math.round(height) * scale}`;
-  const words = Number(given) ? (width > given ? limits.dataset.reduced : "") : limits.dataset.kept;
+  const to = Number(given) ? `${given} × ${given}` : `${Math.round(width * share)} × ${Math.round(height * share)}`;
+  const reduced = Number(given) ? width > given : share < scale;
+  const words = reduced ? limits.dataset.reduced : Number(given) ? "" : limits.dataset.kept;
   limits.textContent = words && `${words} ${from} → ${to}`;
 }
 
 // The whole picture, or the square: as the task needs it, and as it may be
 function fit() {
-  const { given, most } = task();
-  const repair = !Number(given), large = preview.naturalWidth * preview.naturalHeight > Number(most);
+  const { given, most, reduces } = task();
+  const repair = !Number(given);
+  const large = !reduces && preview.naturalWidth * preview.naturalHeight > Number(most);
   byId("whole-box").hidden = !repair;
   whole.disabled = large;
   if (repair && large) whole.checked = false;
-  square.limit(repair ? Math.floor(Math.sqrt(Number(most))) : Infinity);
+  square.limit(repair && !reduces ? Math.floor(Math.sqrt(Number(most))) : Infinity);
   byId("frame").hidden = byId("cropping").hidden = takesWhole();
   tell();
   if (repair && large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
