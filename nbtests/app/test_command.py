@@ -85,7 +85,7 @@ def test_what_is_refused_is_a_warning_and_not_an_error(command, tmp_path, pictur
     assert done.returncode == 0
     assert "1 pictures in to" in done.stdout
     assert re.search(r"^warning: 1 of 2 pictures refused.*refused\.csv$", done.stderr, re.MULTILINE)
-    assert files(tmp_path / "to") == ["good.png", "refused.csv"]
+    assert files(tmp_path / "to") == ["good.png", "origins.csv", "refused.csv"]
 
 
 def test_unknown_source(command, tmp_path):

@@ -146,7 +146,7 @@ def done(send, worker):
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # While it runs, Django takes the process for asynchronous
 def browser():
     from playwright.sync_api import sync_playwright
 

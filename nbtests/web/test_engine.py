@@ -111,10 +111,10 @@ def test_the_result_says_what_made_it(networks, tmp_path):
 
     before, after = tmp_path / "before.png", tmp_path / "after.png"
     images.write(before, np.full((20, 30, 3), 0.5, np.float32))
-    changed = networks.change_file("summer_to_winter", before, after, lambda share: None)
-    weights = "summer_to_winter 0, rdn_noise_cancel_x2 0"
+    changed = networks.change_file("day_to_night", before, after, lambda share: None)
+    weights = "day_to_night 0, rdn_noise_cancel_x2 0"
     assert changed == (1024, 1024, weights, "", False)
-    assert photo.restored_by(after) == "summer_to_winter, rdn_noise_cancel_x2"
+    assert photo.restored_by(after) == "day_to_night, rdn_noise_cancel_x2"
     assert b"algorithmicallyEnhanced" in after.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"before.png", "after.png"}
 
