@@ -74,12 +74,10 @@ def _keep_origins(folder: Path, names: list[str], origin: Path) -> None:
     write_csv(folder / ORIGINS, ["file", "origin"], sorted(known.items()))
 
 
-def _taken(folder: Path, name: str, origin: Path) -> str | None:
-    """Why a picture may not come under a name: another origin's has it; None where it may."""
-    target = folder / name
+def _taken(target: Path, other: str | None, origin: Path) -> str | None:
+    """Why a picture of `origin` may not come to `target`, which came from `other`; or None."""
     if not target.exists():
         return None
-    other = _origins(folder).get(encodable(name))
     if other == encodable(str(origin)):
         return None
     there = f"came from {other}" if other else "is there already, and fetch did not bring it"
@@ -109,10 +107,12 @@ def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
         raise ValueError(f"all pictures of {origin} are already in {folder}; choose another --to")
     names = {path: path.relative_to(top).as_posix() for path in found}
     new = [path for path in found if not _is_copy(folder / names[path], path)]
+    known = _origins(folder)
     refused = {}
     for path, problem in zip(new, parallel_map(_problem, new, "fetch own"), strict=True):
-        why = problem or _taken(folder, names[path], top.resolve())
-        why = why or _copy(path, folder / names[path])
+        target = folder / names[path]
+        why = problem or _taken(target, known.get(encodable(names[path])), top.resolve())
+        why = why or _copy(path, target)
         if why:
             refused[path] = why
     brought = [name for path, name in names.items() if path not in refused]
@@ -162,9 +162,10 @@ def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
                 pictures.append(file)
         if not pictures:
             raise FileNotFoundError(f"no pictures in {origin}")
+        known = _origins(folder)
         brought = []
         for file in tqdm(pictures, desc="fetch own", leave=False, delay=2):
-            if why := _unpack(file, folder, origin.resolve()):
+            if why := _unpack(file, folder, known, origin.resolve()):
                 refused.append((file.name, why))
             else:
                 brought.append(file.name)
@@ -172,14 +173,16 @@ def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
     return refused, len(pictures)
 
 
-def _unpack(file: originals.Original, folder: Path, origin: Path) -> str | None:
-    """Bring a picture out of a zip; why that cannot be."""
+def _unpack(
+    file: originals.Original, folder: Path, known: dict[str, str], origin: Path
+) -> str | None:
+    """Bring a picture out of a zip, where its name is not taken; why that cannot be."""
     if ".." in PurePosixPath(file.name).parts or PureWindowsPath(file.name).anchor:
         return f"{file.name} leads out of the folder"
     target = folder / file.name
     try:
         if not originals.is_copy(target, file):
-            if why := _taken(folder, file.name, origin):
+            if why := _taken(target, known.get(encodable(file.name)), origin):
                 return why
             originals.bring(file, target, partial(_check, name=file.name))
     except OSError as error:
