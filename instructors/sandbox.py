@@ -126,7 +126,7 @@ def call_filter() -> bytes:
     machine = platform.machine()
     if machine not in REFUSED:
         return b""
-    numbers = list(REFUSED[machine])
+    numbers = sorted(REFUSED[machine])
     # An instruction: what to do, how many to skip where the condition holds, how many where it
     # does not, and a value. The last one refuses.
     program = [

@@ -815,8 +815,8 @@ def test_without_a_sandbox_it_warns_and_grades_the_same(tmp_path, capsys, monkey
 @pytest.mark.parametrize(
     "processor, sha256",
     [
-        ("x86_64", "675c915c93c98365c48efb7e92c9d80adfddf90e9fa75d1f134cbe27409c93c8"),
-        ("aarch64", "6d8f5da66a2c217ee2b72c8017398af6f4ff232e355b1f24208c59bef9f7161b"),
+        ("x86_64", "88a0bbf0f5bcb88545d2c633cc8777e7882d874cd49929210b081d1cf2aadd17"),
+        ("aarch64", "07124f8157953e75e66d0ab1fcc56c012cac7c2809f31601872ca76bd830a237"),
     ],
 )
 def test_the_filter_of_calls_is_this_program(monkeypatch, processor, sha256):
