@@ -2,12 +2,16 @@
 
     .venv/bin/python nbtests/bench/bench_changes.py FOLDER --with A_TO_B B_TO_A [--sheet FILE]
     .venv/bin/python nbtests/bench/bench_changes.py --photos FOLDER --with NAME [NAME…]
+    .venv/bin/python nbtests/bench/bench_changes.py --photos data/raw/sample --with NAME [NAME…] \
+        --shown china.png coffee.png --sheet FILE
 
 FOLDER holds two folders, A before B in the alphabet, or trainA, trainB, testA and testB. Of the
 held-out scenes the first 40 of each are measured, none chosen: the real pictures of A and of B,
-then what each network makes of them. --sheet draws twelve of each direction, at equal distances in
-the list: above the picture and below what became of it. With --photos the middle squares of any
-photographs are measured instead: there skies, seas and skin should stay as they are.
+then what each network makes of them. With --photos the middle squares of any photographs are
+measured instead: there skies, seas and skin should stay as they are.
+
+--sheet draws twelve of each direction, at equal distances in the list, or those that --shown names:
+above the picture and below what became of it.
 
 - snow: share of bright grey pixels below the upper third
 - green: share of green pixels there
@@ -121,13 +125,17 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--with", dest="names", nargs="+", required=True)
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--shown", nargs="+", metavar="FILE", help="names of files in --photos")
     args = parser.parse_args()
     if (args.folder is None) == (args.photos is None):
         parser.error("give either a FOLDER with two sets, or --photos FOLDER")
+    if args.shown and not args.photos:
+        parser.error("--shown needs --photos")
     heads = ("snow", "green", "dark", "blobs", "holes", "SSIM", "blue", "skin")
     print(f"{'':<22}" + "".join(f"{head:>8}" for head in heads))
     if args.photos:
-        sides = [pictures(images.find(args.photos))] * len(args.names)
+        paths = images.find(args.photos)[:MOST]
+        sides = [pictures(paths)] * len(args.names)
         print(row("as they are", sides[0], sides[0]))
     else:
         sets = unpaired.sets(args.folder)
@@ -139,6 +147,8 @@ def main() -> None:
         after = result(name, before)
         print(row(name, after, before), flush=True)
         shown = np.linspace(0, len(before) - 1, 12).astype(int)
+        if args.shown:
+            shown = [[path.name for path in paths].index(name) for name in args.shown]
         rows += [np.hstack([before[k] for k in shown]), np.hstack([after[k] for k in shown])]
     if args.sheet:
         images.write(args.sheet, np.vstack(rows))
