@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from skimage import measure, restoration
+from skimage import color, measure, restoration
 from tqdm.auto import tqdm
 
 from helpers import images, metrics, tiles, training
@@ -24,6 +24,11 @@ PACKED = 1.15  # `jpeg`
 NOISY = 5.0  # `noise`
 UNCHANGED_PACKED = 48.0  # `change` in dB, of a picture with JPEG's blocks
 UNCHANGED_NOISY = 42.0  # the same, of one with noise
+SEASONS = {"spring_to_autumn", "autumn_to_spring", "summer_to_winter", "winter_to_summer"}
+# Of `scene`, between the medians of days and nights, and of woods and what has no leaves
+DARK = 0.2
+BRIGHT = 0.3
+GREEN = 0.05
 
 
 def diagnose(picture: np.ndarray) -> dict[str, float]:
@@ -167,6 +172,8 @@ def misfit(picture: np.ndarray, name: str, card: dict) -> str | None:
     images.check(picture)
     if min(picture.shape[:2]) < 32:
         return None
+    if card["task"] == "change":
+        return unsuited(scene(picture), name)
     found = diagnose(picture)
     noisy = found["noise"] > NOISY
     packed = found["jpeg"] > PACKED
@@ -181,6 +188,56 @@ def misfit(picture: np.ndarray, name: str, card: dict) -> str | None:
         return f"it has noise, {clean_first}"
     if card["task"] == "enlarge" and packed:
         return f"it has JPEG's 8×8 blocks, {clean_first}"
+    return None
+
+
+def scene(picture: np.ndarray) -> dict[str, float]:
+    """What a picture shows, as far as it matters to a change of season or daylight.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    dict[str, float]
+        `light`: the median of luma, 0 to 1. `green`: share of green pixels, 0 to 1. `faces`: how
+        many `images.faces` finds.
+    """
+    small = images.resize(picture, (256, 256), "area")
+    hue, saturation, value = np.moveaxis(color.rgb2hsv(small), -1, 0)
+    green = (hue > 65 / 360) & (hue < 170 / 360) & (saturation > 0.2) & (value > 0.1)
+    return {
+        "light": float(np.median(color.rgb2gray(small))),
+        "green": float(green.mean()),
+        "faces": len(images.faces(picture)),
+    }
+
+
+def unsuited(found: dict[str, float], name: str) -> str | None:
+    """Why a picture is nothing for a change of season or daylight; None where it may be.
+
+    Parameters
+    ----------
+    found : dict[str, float]
+        What `scene` found.
+    name : str
+        Of a network's weights; one that changes neither has no say here.
+
+    Returns
+    -------
+    str | None
+        A clause that says what the picture lacks or has.
+    """
+    if name == "day_to_night":
+        return "it is dark already" if found["light"] < DARK else None
+    if name == "night_to_day":
+        return "it is no night" if found["light"] > BRIGHT else None
+    if name in SEASONS and found["faces"]:
+        return "it shows a face, whose colours may change, too"
+    if name == "spring_to_autumn" and found["green"] < GREEN:
+        return "it has hardly any green that could turn"
     return None
 
 

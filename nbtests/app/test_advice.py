@@ -85,6 +85,24 @@ def test_what_would_be_enlarged_with_the_picture_is_said():
     assert advice.misfit(FACE[:8, :8], "espcn_photos_x4", card) is None
 
 
+def test_what_a_change_of_season_or_daylight_needs_is_looked_for():
+    grey = np.full((200, 300, 3), 0.5, np.float32)
+    woods = grey.copy()
+    woods[100:] = (0.2, 0.6, 0.1)
+    assert advice.scene(grey) == pytest.approx({"light": 0.5, "green": 0, "faces": 0}, abs=0.01)
+    assert advice.scene(woods)["green"] == pytest.approx(0.5, abs=0.01)
+    assert advice.scene(images.to_float(data.astronaut()))["faces"] == 1
+    _, card = training.load_weights("spring_to_autumn")
+    assert "hardly any green" in advice.misfit(grey, "spring_to_autumn", card)
+    assert advice.misfit(woods, "spring_to_autumn", card) is None
+    found = {"light": 0.5, "green": 0.5, "faces": 1}
+    assert "a face" in advice.unsuited(found, "winter_to_summer")
+    assert advice.unsuited(found, "day_to_night") is None
+    assert "no night" in advice.unsuited(found, "night_to_day")
+    assert "dark already" in advice.unsuited(found | {"light": 0.1}, "day_to_night")
+    assert advice.unsuited(found, "photos_clean") is None
+
+
 @pytest.fixture
 def album(tmp_path):
     """A clean picture, a noisy one in a folder, one that moves, and one that is broken."""

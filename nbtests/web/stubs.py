@@ -9,10 +9,10 @@ from web.studio import engine, restorers
 class Stub:
     """In place of the networks; the task's name says what happens."""
 
-    def suggest(self, picture):
+    def judge(self, picture):
         if picture.shape[0] == 20:
             os._exit(9)
-        return (), "nothing"
+        return "nothing", []
 
     def change_file(self, task, before, after, done):
         done(0.5)

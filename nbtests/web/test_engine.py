@@ -58,14 +58,14 @@ def test_a_suggestion_is_made_where_the_networks_have_time(engine, settings, tmp
     settings.SUGGESTION_WAIT = 0.1
     for side in (20, 30):
         images.write(tmp_path / f"{side}.png", np.zeros((side, side, 3)))
-    assert engine.suggest(tmp_path / "30.png") is None  # they are not loaded yet
+    assert engine.judge(tmp_path / "30.png") is None  # they are not loaded yet
     engine.start()
-    assert engine.suggest(tmp_path / "30.png") == "nothing"
+    assert engine.judge(tmp_path / "30.png") == ("nothing", [])
     with engine.lock:  # a picture is in work
-        assert engine.suggest(tmp_path / "30.png") is None
-    assert engine.suggest(tmp_path / "20.png") is None  # it has killed the process
+        assert engine.judge(tmp_path / "30.png") is None
+    assert engine.judge(tmp_path / "20.png") is None  # it has killed the process
     assert change(engine, "clean") == DONE
-    assert engine.suggest(tmp_path / "30.png") == "nothing"
+    assert engine.judge(tmp_path / "30.png") == ("nothing", [])
 
 
 def test_networks_that_cannot_be_loaded_say_why(engine, monkeypatch):
@@ -88,7 +88,7 @@ def networks():
     names = {name for task in restorers.TASKS.values() for name in task.networks}
     made = restorers.Networks.__new__(restorers.Networks)
     made.tiles, made.metadata, made.advice = tiles, metadata, advice
-    made.loaded = {name: (double, {"sha256": "0"}) for name in names}
+    made.loaded = {name: (double, {"sha256": "0", "task": "change"}) for name in names}
     return made
 
 
@@ -135,6 +135,22 @@ def chooser():
     made.tiles, made.metadata, made.advice = tiles, metadata, advice
     made.loaded = {name: (same, card | {"sha256": "0"}) for name, card in cards.items()}
     return made
+
+
+def test_what_a_picture_does_not_suit_is_told(chooser):
+    kinds = {"day": np.full((64, 64, 3), 0.5, np.float32), "leaves": np.zeros((64, 64, 3))}
+    kinds["leaves"][..., 1] = 0.6
+    kinds["night"] = kinds["day"] / 10
+    kinds["face"] = images.to_float(data.astronaut())
+    judged = {name: set(chooser.judge(picture)[1]) for name, picture in kinds.items()}
+    seasons = {"spring_to_autumn", "autumn_to_spring", "summer_to_winter", "winter_to_summer"}
+    assert judged["day"] == {"night_to_day", "spring_to_autumn"}
+    assert judged["leaves"] == {"night_to_day"}
+    assert judged["night"] == {"day_to_night", "spring_to_autumn"}
+    assert judged["face"] >= seasons
+    for kind, names in judged.items():
+        for name in seasons:
+            assert chooser.misfits(kinds[kind], (name,)) == (name in names)
 
 
 def jpeg(picture):

@@ -81,6 +81,18 @@ def test_a_suggestion_stands_under_the_picture(visit):
     expect(advice).to_have_text(re.compile(r"repair\? It is noisy"), timeout=20_000)
 
 
+def test_what_the_picture_does_not_suit_stands_above_the_button(visit):
+    page = visit()
+    page.goto("/")
+    page.locator("[name=sample][value=coffee]").check(force=True)
+    expect(page.locator("#advice")).not_to_be_empty(timeout=20_000)
+    unsuited = page.locator("#unsuited")
+    page.locator("[name=task][value=day_to_night]").check(force=True)
+    expect(unsuited).to_have_text("It is dark already, and this was made for days.")
+    page.locator("[name=task][value=clean]").check(force=True)
+    expect(unsuited).to_be_empty()
+
+
 def test_both_pictures_are_looked_at_closely_at_one_place(changed):
     page = changed("clean", LARGE)
     start = closely(page)

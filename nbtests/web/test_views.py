@@ -162,8 +162,9 @@ def suggested(client, worker, db):
 
 def test_what_would_help_is_said_before_anything_is_changed(suggested, send, worker, files):
     worker.engine.sign = "soft"
-    words = suggested(kit.encoded(data.chelsea(), "PNG")).json()["words"]
-    assert words.startswith("It is a little blurred.")
+    answer = suggested(kit.encoded(data.chelsea(), "PNG")).json()
+    assert answer["words"].startswith("It is a little blurred.")
+    assert answer["misfits"] == {"night_to_day": str(TASKS["night_to_day"].misfit)}
     worker.engine.sign = None  # nobody has time
     assert suggested(kit.photograph(80)).json() == {"words": ""}
     assert not files() and not Job.objects.exists()

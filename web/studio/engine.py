@@ -45,7 +45,7 @@ def main(connection: Connection, stub: bool = False) -> None:
         each picture, and takes ("share", of 1) now and then, and in the end ("done",
         restorers.Changed), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
         work, and where its other end is closed the process ends. For the task `SUGGEST` it takes
-        ("done", key of `restorers.SIGNS`).
+        ("done", what `restorers.Networks.judge` returns).
     stub : bool
         Whether `standin` takes the networks' place.
     """
@@ -70,7 +70,7 @@ def change(networks, task: str, paths: tuple[Path, Path], connection: Connection
     """One picture; returns what `main` says of it."""
     try:
         if task == SUGGEST:
-            return "done", networks.suggest(images.read(paths[0]))[1]
+            return "done", networks.judge(images.read(paths[0]))
         return "done", networks.change_file(task, *paths, partial(report, connection))
     except Stopped:
         return "stopped", None
@@ -173,10 +173,10 @@ class Engine:
         with self.lock:
             return self._ask((task, str(before), str(after)), go_on)
 
-    def suggest(self, picture: Path) -> str | None:
-        """What would help a picture file, a key of `restorers.SIGNS`.
+    def judge(self, picture: Path) -> tuple[str, list[str]] | None:
+        """What would help a picture file, and which tasks it does not suit.
 
-        None where the process is busy, not ready, or fails.
+        As `restorers.Networks.judge`; None where the process is busy, not ready, or fails.
         """
         if not self.lock.acquire(timeout=settings.SUGGESTION_WAIT):
             return None

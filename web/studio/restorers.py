@@ -42,20 +42,26 @@ class Task(NamedTuple):
         return math.isqrt(self.most)
 
 
-def _generator(name: str, label, before, after, about, play: str) -> Task:
+def _generator(name: str, label, shows, about, play: str, misfit) -> Task:
     networks = (name, CLEAN)
-    return Task(label, before, after, about, networks, play, most=1024**2, given=256)
+    most = 1024**2
+    return Task(label, *shows, about, networks, play, most, given=256, misfit=misfit)
 
 
-def _colours(name: str, label, before, after, about, play: str) -> Task:
+def _colours(name: str, label, shows, about, play: str, misfit) -> Task:
     """A generator that takes a whole photograph."""
-    return Task(label, before, after, about, (name,), play, most=2_400_000, reduces=True)
+    most = 2_400_000
+    return Task(label, *shows, about, (name,), play, most, reduces=True, misfit=misfit)
 
 
 LAND = _("An experiment, for landscapes: light and colours turn, but no snow falls or melts.")
 TOWN = _("An experiment. Best for views over a town. Lamps and colours are invented.")
 LEAF = _("An experiment. Best for woods and meadows: their colours turn, and no leaf falls.")
 BUD = _("An experiment, for woods alone: skin, sand and brick turn green, too.")
+FACE = _("There is a face in it, whose colours may change, too.")
+DARK = _("It is dark already, and this was made for days.")
+LIGHT = _("It is no night, and this was made for nights.")
+LEAFLESS = _("It has hardly any green that could turn, or a face whose colours may change, too.")
 SUMMER, WINTER, DAY, NIGHT = _("summer"), _("winter"), _("day"), _("night")
 SPRING, AUTUMN, BEFORE, AFTER = _("spring"), _("autumn"), _("before"), _("after")
 AUTO = "auto"  # of its networks, `advice.suggest` names one for each picture, or none
@@ -111,18 +117,22 @@ TASKS = {
         misfit=_("It is sharp already, and this was made for blurred faces."),
     ),
     "summer_to_winter": _colours(
-        "summer_to_winter", _("Summer → winter"), SUMMER, WINTER, LAND, "scroll"
+        "summer_to_winter", _("Summer → winter"), (SUMMER, WINTER), LAND, "scroll", FACE
     ),
     "winter_to_summer": _colours(
-        "winter_to_summer", _("Winter → summer"), WINTER, SUMMER, LAND, "scroll"
+        "winter_to_summer", _("Winter → summer"), (WINTER, SUMMER), LAND, "scroll", FACE
     ),
-    "day_to_night": _generator("day_to_night", _("Day → night"), DAY, NIGHT, TOWN, "scratch"),
-    "night_to_day": _generator("night_to_day", _("Night → day"), NIGHT, DAY, TOWN, "scratch"),
+    "day_to_night": _generator(
+        "day_to_night", _("Day → night"), (DAY, NIGHT), TOWN, "scratch", DARK
+    ),
+    "night_to_day": _generator(
+        "night_to_day", _("Night → day"), (NIGHT, DAY), TOWN, "scratch", LIGHT
+    ),
     "spring_to_autumn": _colours(
-        "spring_to_autumn", _("Spring → autumn"), SPRING, AUTUMN, LEAF, "hover"
+        "spring_to_autumn", _("Spring → autumn"), (SPRING, AUTUMN), LEAF, "hover", LEAFLESS
     ),
     "autumn_to_spring": _colours(
-        "autumn_to_spring", _("Autumn → spring"), AUTUMN, SPRING, BUD, "hover"
+        "autumn_to_spring", _("Autumn → spring"), (AUTUMN, SPRING), BUD, "hover", FACE
     ),
 }
 
@@ -211,6 +221,12 @@ class Networks:
         if found["jpeg"] > self.advice.PACKED:
             return (name,), "jpeg"
         return (name,), "noise" if found["noise"] > self.advice.NOISY else "soft"
+
+    def judge(self, picture: np.ndarray) -> tuple[str, list[str]]:
+        """What was seen in a picture, of `SIGNS`, and the tasks that it does not suit."""
+        found = self.advice.scene(picture)
+        unsuited = [name for name in TASKS if self.advice.unsuited(found, name)]
+        return self.suggest(picture)[1], unsuited
 
     def misfits(self, picture: np.ndarray, names: tuple[str, ...]) -> bool:
         """Whether a picture is not what the first of the networks was made for."""

@@ -12,7 +12,8 @@ SCALES = {"rdn_photos_x4": 4, restorers.CLEAN: 2}
 class Networks(restorers.Networks):
     """It swaps red and blue, needs no TensorFlow, and shows what a result may say.
 
-    A square picture is called undamaged, and an upright one is called a misfit.
+    A square picture is called undamaged, an upright one is called a misfit, and each is nothing
+    for a night.
     """
 
     def __init__(self):
@@ -33,6 +34,9 @@ class Networks(restorers.Networks):
         if picture.shape[0] == picture.shape[1]:
             return (), "nothing"
         return ("photos_clean",), "noise"
+
+    def judge(self, picture):
+        return self.suggest(picture)[1], ["day_to_night"]
 
     def misfits(self, picture, names):
         return picture.shape[0] > picture.shape[1]

@@ -235,7 +235,10 @@ def again(request: HttpRequest, key: str) -> HttpResponse:
 @private
 @require_POST
 def suggest(request: HttpRequest) -> HttpResponse:
-    """What would help the middle of a picture, in words; none where nobody has time to look."""
+    """What would help the middle of a picture, and what it does not suit, in words.
+
+    None where nobody has time to look.
+    """
     picture = request.FILES.get("picture")  # reads the body, while `UploadGuard` counts
     if request.refused:
         return refusal(request, request.refused)
@@ -254,10 +257,14 @@ def suggest(request: HttpRequest) -> HttpResponse:
     try:
         with files.replacing(path) as half:
             half.write_bytes(png)
-        sign = worker.engine.suggest(path)
+        judged = worker.engine.judge(path)
     finally:
         path.unlink(missing_ok=True)
-    return JsonResponse({"words": str(restorers.SIGNS.get(sign, ""))})
+    if judged is None:
+        return JsonResponse({"words": ""})
+    sign, unsuited = judged
+    misfits = {name: str(restorers.TASKS[name].misfit) for name in unsuited}
+    return JsonResponse({"words": str(restorers.SIGNS[sign]), "misfits": misfits})
 
 
 def _take(request: HttpRequest, data: dict, source: Path | None = None) -> HttpResponse:

@@ -2,11 +2,12 @@
 const SEEN = 1024, LEAST = 32; // pixels of a side
 let asked = 0;
 
+// Says in `line` what would help, and returns the tasks that the picture does not suit, with why.
 export async function advise(picture, form, line) {
   const turn = ++asked;
   line.textContent = "";
   const sides = [picture.naturalWidth, picture.naturalHeight];
-  if (Math.min(...sides) < LEAST) return;
+  if (Math.min(...sides) < LEAST) return {};
   const [width, height] = sides.map((side) => Math.min(side, SEEN));
   // JPEG's blocks begin at multiples of 8
   const [left, top] = sides.map((side) => Math.floor(Math.max(side - SEEN, 0) / 16) * 8);
@@ -17,9 +18,11 @@ export async function advise(picture, form, line) {
   body.append("picture", await new Promise((resolve) => canvas.toBlob(resolve, "image/png")), "middle.png");
   try {
     const options = { method: "POST", body, headers: { Accept: "application/json" } };
-    const { words } = await (await fetch(form.dataset.suggest, options)).json();
-    if (turn === asked && words) line.textContent = `${line.dataset.title} ${words}`; // no other picture meanwhile
+    const { words, misfits } = await (await fetch(form.dataset.suggest, options)).json();
+    if (turn !== asked) return {}; // another picture was chosen meanwhile
+    if (words) line.textContent = `${line.dataset.title} ${words}`;
+    return misfits || {};
   } catch {
-    // without a suggestion the page works as well
+    return {}; // without a suggestion the page works as well
   }
 }

@@ -9,7 +9,7 @@ const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pi
 const whole = byId("whole"), limits = byId("limits");
 // How the files begin that the page may take: JPEG, PNG, GIF, WebP, TIFF in both byte orders, AVIF and HEIC
 const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/, /^....ftyp/s];
-let shown = "";
+let shown = "", unsuited = {}; // tasks that the picture does not suit, and why
 for (const example of document.querySelectorAll(".hero .stage")) slider(example);
 
 const task = () => form.querySelector("[name=task]:checked").dataset;
@@ -42,6 +42,7 @@ function fit() {
   byId("frame").hidden = byId("cropping").hidden = takesWhole();
   tell();
   if (repair && large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
+  byId("unsuited").textContent = unsuited[form.querySelector("[name=task]:checked").value] || "";
 }
 whole.addEventListener("change", fit);
 for (const radio of form.elements.task) radio.addEventListener("change", fit);
@@ -94,7 +95,11 @@ preview.addEventListener("load", () => {
   fit();
   (takesWhole() ? whole : byId("frame")).focus({ preventScroll: true });
   byId("square").scrollIntoView({ block: "nearest" });
-  advise(preview, form, byId("advice"));
+  unsuited = {};
+  advise(preview, form, byId("advice")).then((found) => {
+    if (Object.keys(found).length) unsuited = found;
+    fit();
+  });
 });
 preview.addEventListener("error", () => {
   byId("crop").hidden = byId("cropping").hidden = true;
