@@ -56,14 +56,16 @@ def rgb_profile(primaries: list, gamma: float) -> bytes:
 def ink_profile(cyan: int = 0, magenta: int = 0) -> bytes:
     """Four inks: a table of 2⁴ corners in Lab, in which each ink takes 25 of white's 100.
 
-    `cyan` and `magenta` are what these two add to a; 0 leaves both grey.
+    `cyan` and `magenta` are what these two add to a on white; 0 leaves both grey. The darker, the
+    less: a black that is not grey would be moved to black by Little CMS, as no real ink needs.
     """
     linear = struct.pack(">HH", 0, 65535)
     entries = b""
     for corner in np.ndindex(2, 2, 2, 2):
         lightness = 100 - 25 * sum(corner)
-        a = cyan * corner[0] + magenta * corner[1]
-        entries += struct.pack(">HHH", round(lightness / 100 * 65280), (128 + a) * 256, 32768)
+        a = (cyan * corner[0] + magenta * corner[1]) * lightness / 100
+        lab = (round(lightness / 100 * 65280), round((128 + a) * 256), 32768)
+        entries += struct.pack(">HHH", *lab)
     head = struct.pack(">BBBB", 4, 3, 2, 0) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
     table = head + struct.pack(">HH", 2, 2) + linear * 4 + entries + linear * 3
     return _profile(b"CMYK", {b"A2B0": _tag(b"mft2", table)}, b"prtr", b"Lab ")

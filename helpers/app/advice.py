@@ -1,6 +1,7 @@
 """Which shipped network helps a picture, or none; and whether a picture is one for a network."""
 
 import functools
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from helpers.app.photo import AnyPath
 
 CLEANER = "photos_clean"
 TRIED = 384  # pixels: the side of the middle square on which the cleaner is tried
+PLAIN = 1 / 255  # The steps in a blank page, of which nobody can tell whether it is sharp
 # Limits, fitted on training photographs; nbtests/bench/bench_mild.py measures them on others
 MOSAIC = 3.0  # `mosaic`: its steps are that many times higher
 BLURRED = 0.68  # `blur`: more than the σ of 2 that the cleaner knows
@@ -57,10 +59,16 @@ def diagnose(picture: np.ndarray) -> dict[str, float]:
     if min(height, width) < 32:
         raise ValueError(f"{height}×{width} pixels are too few to judge; give at least 32×32")
     part = _middle(picture, 1024)
-    noise = restoration.estimate_sigma(part, channel_axis=-1, average_sigmas=True)
+    with warnings.catch_warnings():
+        # Where a colour is the same everywhere, no detail is left to measure: NaN
+        warnings.simplefilter("ignore", RuntimeWarning)
+        sigmas = restoration.estimate_sigma(part, channel_axis=-1)
+    blur = 0.0
+    if np.ptp(part, axis=(0, 1)).max() > PLAIN:
+        blur = measure.blur_effect(part, channel_axis=-1)
     return {
-        "noise": float(255 * noise),
-        "blur": float(measure.blur_effect(part, channel_axis=-1)),
+        "noise": float(255 * np.nan_to_num(sigmas).mean()),
+        "blur": float(blur),
         "jpeg": _blockiness(part, 8),
         "mosaic": _blockiness(part, 4),
     }

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from helpers.app import LeftOut
+
 
 def fetch_pictures(args: argparse.Namespace) -> int:
     from helpers import download, images
@@ -24,16 +26,18 @@ def fetch_pictures(args: argparse.Namespace) -> int:
         "category": args.category,
         "smallest": args.smallest,
     }
-    folder = download.fetch(args.source, to=args.to, origin=args.origin, **options)
+    with noticing() as noticed:
+        folder = download.fetch(args.source, to=args.to, origin=args.origin, **options)
     print(f"{len(images.find(folder))} pictures in {folder}")
-    return 0
+    return 1 if noticed else 0
 
 
 def survey_folder(args: argparse.Namespace) -> int:
     from helpers.app import sources
 
-    print(sources.summary(sources.survey(args.folder)))
-    return 0
+    with noticing() as noticed:
+        print(sources.summary(sources.survey(args.folder)))
+    return 1 if noticed else 0
 
 
 def run_lessons(args: argparse.Namespace) -> int:
@@ -52,7 +56,8 @@ def benchmark_networks(args: argparse.Namespace) -> int:
     override = {"scale": args.scale, "downscale": args.downscale, "size": args.square}
     models, expected = benchmark.expectation(args.names, **override)
     scale, size = expected["scale"], expected["size"]
-    usable, left_out, made = benchmark.pairs(Path(args.folder), **expected, fit=args.fit)
+    with noticing() as noticed:
+        usable, left_out, made = benchmark.pairs(Path(args.folder), **expected, fit=args.fit)
     rows = benchmark.benchmark(usable, scale, models)
     small = left_out.pop(benchmark.TOO_SMALL)
     heading = f"{len(usable)} pictures ×{scale}, {len(small)} too small; inputs {made}"
@@ -61,7 +66,7 @@ def benchmark_networks(args: argparse.Namespace) -> int:
     if args.json:
         with replacing(args.json) as part:
             part.write_text(json.dumps(benchmark.finite(rows), indent=1), encoding="utf-8")
-    return 1 if left_out[benchmark.FAILED] else 0
+    return 1 if left_out[benchmark.FAILED] or noticed else 0
 
 
 def restore_pictures(args: argparse.Namespace) -> int:
@@ -96,7 +101,7 @@ def restore_by_name(args: argparse.Namespace) -> int:
         if args.around:
             faces["around"], other = training.load_weights(args.around)
             label += f", {args.around} {other['sha256'][:8]} around"
-    with noticing(photo.LeftOut) as noticed:
+    with noticing() as noticed:
         misfit = None if args.portrait else partial(advice.misfit, name=name, card=card)
         made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces, misfit)
     if len(made) + len(kept) + len(failed) == 1 and not kept:
@@ -125,9 +130,9 @@ def restore_as_suggested(args: argparse.Namespace) -> int:
     if args.portrait:
         raise ValueError("--with auto chooses for whole pictures; leave --portrait out")
     with quiet():
-        from helpers.app import advice, photo
+        from helpers.app import advice
 
-    with noticing(photo.LeftOut) as noticed:
+    with noticing() as noticed:
         made, kept, left_alone, failed = advice.restore_all(args.pictures, args.to)
     for reason in left_alone:
         print(f"left alone: {reason}")
@@ -140,13 +145,13 @@ def restore_as_suggested(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def noticing(category: type[Warning]) -> Iterator[list[Warning]]:
-    """A list that fills with the warnings of a category, which are shown all the same."""
+def noticing() -> Iterator[list[Warning]]:
+    """A list that fills with the warnings of what is left out, which are shown all the same."""
     noticed = []
     show = warnings.showwarning
 
     def notice(message, kind, *others):
-        if issubclass(kind, category):
+        if issubclass(kind, LeftOut):
             noticed.append(message)
         show(message, kind, *others)
 

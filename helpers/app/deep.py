@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from helpers import images
 from helpers.app import colours
@@ -23,6 +23,8 @@ WIDTH, HEIGHT, BITS, PLANAR, EXTRA, FORMAT = 256, 257, 258, 284, 338, 339
 SEPARATE, PREMULTIPLIED, SIGNED = 2, 1, 2
 # How a HEIC begins, after its length: its kind, and the brand that wrote it
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+# How a TIFF begins that Pillow knows; "+" tells one that may be larger than 4 GiB
+TIFF = {b"II*\0", b"MM\0*", b"II+\0"}
 HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
 # What tifffile cannot read is raised, and said once
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -82,13 +84,18 @@ def open_file(path: str | os.PathLike) -> Image.Image:
     except ValueError as error:
         found = _tiff_in_words(path)
         if found and "Pillow" in str(error):
-            raise ValueError(f"{path} {found}; save it as a PNG of 8 or 16 bits") from None
+            raise ValueError(f"{path} {found}") from None
         raise
 
 
 def reads_heic() -> bool:
     """Whether pillow-heif is installed."""
     return importlib.util.find_spec("pillow_heif") is not None
+
+
+def suffixes() -> set[str]:
+    """What a folder's pictures are taken by: HEIC's suffixes, too, where pillow-heif is there."""
+    return images.SUFFIXES | (HEIC_SUFFIXES if reads_heic() else set())
 
 
 def _is_heic(path: str | os.PathLike) -> bool:
@@ -101,16 +108,31 @@ def _is_heic(path: str | os.PathLike) -> bool:
 
 
 def _tiff_in_words(path: str | os.PathLike) -> str:
-    """What a TIFF holds; "" where tifffile does not know it either."""
+    """What a TIFF holds, or that it is damaged, and what to do; "" for any other file."""
     try:
-        with tifffile.TiffFile(path) as file:
+        with Path(path).open("rb") as file:
+            head = file.read(16)
+    except OSError:  # Opening it has said what is wrong
+        return ""
+    if head[:4] not in TIFF:
+        return ""
+    try:
+        with tifffile.TiffFile(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("error")  # Pillow warns of tags that are cut
+            header = head if b"+" in head[:4] else head[:8]
+            tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+            file.filehandle.seek(tags.next)
+            tags.load(file.filehandle)
             page = file.pages[0]
             kinds = {"i": "signed values", "f": "floating-point values", "c": "complex values"}
             values = kinds.get(np.dtype(page.dtype or "u1").kind, "values")
-            bits = page.bitspersample
-            return f"holds {values} of {bits} bits in a layout that Pillow cannot read"
+            bits = tags[BITS][0]
     except Exception:  # A damaged file raises errors of many classes
-        return ""
+        return "is damaged: the tags that tell its layout are cut or missing; get the file again"
+    return (
+        f"holds {values} of {bits} bits in a layout that Pillow cannot read; save it as a PNG of 8 "
+        "or 16 bits"
+    )
 
 
 def problem(path: str | os.PathLike) -> str | None:

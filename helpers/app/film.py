@@ -11,9 +11,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import animation, film_frames, film_reader, film_tracks
+from helpers.app import LeftOut, animation, film_frames, film_reader, film_tracks
 from helpers.app.animation import beside, bleed  # noqa: F401  (others use `film.bleed`)
-from helpers.app.film_reader import LeftOut
 from helpers.files import replacing
 
 # Videos whose format is kept; other videos become .mkv

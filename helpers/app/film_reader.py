@@ -22,10 +22,6 @@ EXACT = {MP4, "matroska,webm"}
 LARGEST_RATE = 1000  # Frames a second; a header that says more is wrong
 
 
-class LeftOut(UserWarning):
-    """Something of a film is not in its result."""
-
-
 class Reader:
     """A film's packets, and the frames of its pictures.
 

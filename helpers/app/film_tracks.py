@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av
 
-from helpers.app.film_reader import LeftOut, Reader, begins, is_attached
+from helpers.app import LeftOut
+from helpers.app.film_reader import Reader, begins, is_attached
 
 # What stays true of a track in its new file
 TEXTS = {"language", "title", "handler_name", "timecode", "filename", "mimetype", "comment"}

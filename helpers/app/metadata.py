@@ -19,6 +19,8 @@ TAG = ExifTags.Base
 SHOT = {TAG.DocumentName, TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime}
 SHOT |= {TAG.XResolution, TAG.YResolution, TAG.ResolutionUnit, TAG.Rating, TAG.RatingPercent}
 SHOT |= {TAG.Artist, TAG.HostComputer, TAG.Copyright}
+# What tifffile and ImageJ write as a title: how the old file's pixels are laid out
+LAYOUT = re.compile(r'\{"shape": \[|ImageJ=\d')
 SHOT |= {TAG.XPTitle, TAG.XPComment, TAG.XPAuthor, TAG.XPKeywords, TAG.XPSubject}
 
 XMP = "XML:com.adobe.xmp"  # PNG's name for it
@@ -160,6 +162,8 @@ def _exif(old: Image.Exif, size: tuple[int, int]) -> Image.Exif:
     exif[TAG.Orientation] = 1
     for tag in SHOT.intersection(old):
         exif[tag] = old[tag]
+    if LAYOUT.match(str(exif.get(TAG.ImageDescription, ""))):
+        del exif[TAG.ImageDescription]
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         table = dict(old.get_ifd(directory))
         table.pop(TAG.ExifInteroperabilityOffset, None)  # An offset into the old file

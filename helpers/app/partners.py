@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from helpers import images
-from helpers.app import photo
+from helpers.app import deep, photo
 
 # A word in a folder's name tells the side: DIV2K_train_HR, LR_bicubic, GTmod12, LRbicx4 …
 FOLDER = re.compile(
@@ -64,7 +64,8 @@ def look(folder: Path, scale: int) -> Found:
     FileNotFoundError : there is no picture
     ValueError : no picture is a target, or names leave open which pictures belong together.
     """
-    paths = images.find(folder)
+    photo.say_passed_over(folder)
+    paths = images.find(folder, deep.suffixes())
     stems = {path.with_name(path.stem): path for path in paths}
     results = [path for path in paths if _is_result(path, stems)]
     others = sorted(set(paths).difference(results))

@@ -18,8 +18,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import colours, deep, deep_writer, film, metadata
-from helpers.app.film_reader import LeftOut
+from helpers.app import LeftOut, colours, deep, deep_writer, film, metadata
 from helpers.app.metadata import LABEL
 from helpers.files import replacing
 from helpers.tiles import Piece, apply, compose, geometry, pieces
@@ -316,8 +315,8 @@ def found_in(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
     if not source.is_dir():
         return [(source, Path(to or source.parent))]
     target = Path(to or source)
-    taken = SUFFIXES | (deep.HEIC_SUFFIXES if deep.reads_heic() else set())
-    _say_passed_over(source, OTHERS - taken)
+    taken = SUFFIXES | deep.suffixes()
+    say_passed_over(source)
     found = []
     results = 0
     for path in images.find(source, taken):
@@ -339,8 +338,9 @@ def found_in(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
     return found
 
 
-def _say_passed_over(folder: Path, suffixes: set[str]) -> None:
-    """Count the pictures in a folder that `restore` does not take."""
+def say_passed_over(folder: Path) -> None:
+    """Count in a warning the pictures in a folder that are not read here."""
+    suffixes = OTHERS - deep.suffixes()
     endings = [path.suffix.lower() for path in folder.rglob("[!.]*")]
     counts = Counter(ending for ending in endings if ending in suffixes)
     if not counts:

@@ -1,5 +1,7 @@
 """What a picture tells of its damage, and which networks it is made for."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,23 @@ def test_each_damage_is_told():
 def test_even_and_odd_places_of_an_enlarged_picture_are_no_blocks():
     enlarged = advice.diagnose(images.enlarge(images.reduce(ASTRONAUT, 2), 2))
     assert enlarged["jpeg"] < 1.2 and enlarged["mosaic"] < 1.5
+
+
+@pytest.mark.parametrize("colours", [0, 2])
+def test_a_plain_colour_is_no_damage_and_hides_none(colours):
+    noisy = damage.add_noise(FACE, 30 / 255, 0)
+    noisy[..., colours:] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = advice.diagnose(noisy)
+    assert found["noise"] == pytest.approx(30 * colours / 3, abs=3)
+    assert 0 <= found["blur"] <= 1
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 1])
+def test_a_blank_page_is_left_alone(value):
+    found, name, _ = advice.suggest(np.full((64, 80, 3), value, np.float32))
+    assert name is None and found["blur"] == 0
 
 
 def test_a_picture_that_is_too_small_to_judge_is_refused():

@@ -327,6 +327,15 @@ def test_a_broken_file_is_named_and_the_others_go_on(broken, tmp_path, capsys):
     assert f"1 that cannot be used, left out: {broken.replace('LR', 'HR')}" in out
 
 
+def test_what_is_passed_over_is_counted(photos, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark.deep, "reads_heic", lambda: False)
+    for name in ("phone.HEIC", "camera.dng", "._x.heic"):
+        (photos / name).touch()
+    status, out, err = run(capsys, photos)
+    assert status == 1 and "2 pictures" in out
+    assert ": 1 .dng, 1 .heic; for HEIC pip install pillow-heif" in err
+
+
 def test_a_pair_that_does_not_fit_is_named_and_the_others_go_on(tmp_path, capsys):
     write_pair(tmp_path / "all", "a_HR.png", "a_LR.png")
     write_pair(tmp_path / "all", "b_HR.png", "b_LR.png", k=1, times=2)

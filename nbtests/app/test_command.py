@@ -78,11 +78,11 @@ def test_without_a_command_usage_is_shown(command):
 # fetch
 
 
-def test_what_is_refused_is_a_warning_and_not_an_error(command, tmp_path, picture):
+def test_what_is_refused_is_said_and_has_a_status(command, tmp_path, picture):
     images.write(tmp_path / "mine" / "good.png", picture)
     (tmp_path / "mine" / "bad.png").write_text("no picture")
     done = command("fetch", "own", "--from", "mine", "--to", "to")
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "1 pictures in to" in done.stdout
     assert re.search(r"^warning: 1 of 2 pictures refused.*refused\.csv$", done.stderr, re.MULTILINE)
     assert files(tmp_path / "to") == ["good.png", "origins.csv", "refused.csv"]
@@ -171,7 +171,7 @@ def test_a_link_to_nowhere_is_named(command, tmp_path, picture):
     images.write(tmp_path / "mine" / "x.png", picture)
     (tmp_path / "mine" / "gone.png").symlink_to("elsewhere.png")
     done = command("fetch", "own", "--from", "mine", "--to", "to")
-    assert (done.returncode, done.stdout) == (0, "1 pictures in to\n")
+    assert (done.returncode, done.stdout) == (1, "1 pictures in to\n")
     assert "gone.png" in done.stderr
 
 
@@ -195,7 +195,7 @@ def test_a_console_that_lacks_letters_turns_no_success_into_failure(
     (tmp_path / "mine" / "파손.png").write_text("no picture")
     done = command("fetch", "own", "--from", "mine", "--to", to, encoding=encoding)
     shown = to.encode(encoding, "backslashreplace").decode(encoding)
-    assert (done.returncode, done.stdout) == (0, f"1 pictures in {shown}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (1, f"1 pictures in {shown}\n"), done.stderr
     done = command("survey", to, encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("1 files, 1 readable")
@@ -209,7 +209,7 @@ def test_a_name_that_is_no_text_is_listed_and_printed(command, tmp_path, picture
     images.write(tmp_path / "mine" / "x.png", picture)
     (tmp_path / "mine" / os.fsdecode(b"\xff\xfe.png")).write_text("no picture")
     done = command("fetch", "own", "--from", "mine", "--to", "to")
-    assert (done.returncode, done.stdout) == (0, "1 pictures in to\n"), done.stderr
+    assert (done.returncode, done.stdout) == (1, "1 pictures in to\n"), done.stderr
     assert r"\udcff\udcfe.png" in (tmp_path / "to" / "refused.csv").read_text(encoding="utf-8")
 
 

@@ -311,6 +311,17 @@ def test_damaged_xmp_is_said_and_left_out(tmp_path, copier, broken):
 # pages, ranges, size
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_a_layout_that_is_written_as_a_title_is_dropped(tmp_path, copier, suffix):
+    told = {}
+    for name, title in {"theirs": None, "mine": "Cat on a mat"}.items():
+        source = tmp_path / f"{name}.tif"
+        tifffile.imwrite(source, CHELSEA, photometric="rgb", description=title)
+        made = photo.restore_all(copier, [source], tmp_path / f"{name}_large{suffix}")
+        told[name] = opened(made[0][0]).getexif().get(270)
+    assert told == {"theirs": None, "mine": "Cat on a mat"}
+
+
 def test_further_pages_of_a_tiff_are_said(tmp_path, capsys):
     first, *others = [Image.fromarray(np.roll(CHELSEA, 9 * k, axis=1)) for k in range(3)]
     source = saved(tmp_path / "x.tif", first, save_all=True, append_images=others)
@@ -352,6 +363,17 @@ def test_values_of_unknown_range_are_refused_in_true_words(tmp_path, kind, shape
         deep.read(tmp_path / "x.tif")
     words = str(caught.value)
     assert RANGES[kind].split("-")[0] in words
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("kept", [0.5, 0.95, 1])
+def test_a_cut_tiff_is_called_damaged(tmp_path, compression, kept):
+    path = saved(tmp_path / "x.tif", CHELSEA, compression=compression)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept) - 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert "x.tif is damaged" in deep.problem(path)
 
 
 def tiff_of_12_bits(path, values, photometric):

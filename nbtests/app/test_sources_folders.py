@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers import download, images
-from helpers.app import photo, sources
+from helpers.app import command, photo, sources
 from helpers.app.sources import surveys
 from helpers.files import replacing
 
@@ -340,6 +340,19 @@ def test_own_counts_the_pictures_of_phones_that_it_passes_over(tmp_path, picture
         pytest.raises(FileNotFoundError, match="no pictures in"),
     ):
         download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
+
+
+def test_survey_counts_what_it_does_not_read(tmp_path, picture, monkeypatch, capsys):
+    monkeypatch.setattr(surveys.deep, "reads_heic", lambda: False)
+    images.write(tmp_path / "a.png", picture)
+    assert command.main(["survey", str(tmp_path)]) == 0
+    for name in ("b.HEIC", "c.hif", "d.dng", "._e.heic", "notes.txt"):
+        (tmp_path / name).touch()
+    capsys.readouterr()
+    assert command.main(["survey", str(tmp_path)]) == 1
+    done = capsys.readouterr()
+    assert "1 files, 1 readable" in done.out
+    assert "passed over: 1 .dng, 1 .heic, 1 .hif; save them" in done.err
 
 
 def test_three_plain_colours_are_no_copies(tmp_path, picture):

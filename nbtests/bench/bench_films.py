@@ -254,9 +254,13 @@ def decoded(path: Path, told: dict, interlaced: bool) -> np.ndarray:
     tags = {key.lower(): text for key, text in stream.get("tags", {}).items()}
     if tags.get("alpha_mode") == "1":
         decoder = ["-c:v", {"vp8": "libvpx", "vp9": "libvpx-vp9"}[stream["codec_name"]]]
-    whole = ["-vf", "bwdif=mode=send_frame:deint=interlaced"] if interlaced else []
-    shown = ["-fps_mode", "passthrough", "-sws_flags", SWS, "-f", "rawvideo", "-pix_fmt", "rgba"]
-    raw = run(["-noautorotate", *decoder, "-i", str(path), "-map", "0:v:0", *whole, *shown, "-"])
+    filters = ["bwdif=mode=send_frame:deint=interlaced"] if interlaced else []
+    # ffmpeg takes colours for centred between pixels unless told, and mirroring moves them then
+    left = ":in_h_chr_pos=0:in_v_chr_pos=128" if stream.get("chroma_location") == "left" else ""
+    filters.append(f"scale=flags={SWS}{left}")
+    shown = ["-vf", ",".join(filters), "-fps_mode", "passthrough", "-f", "rawvideo"]
+    shown += ["-pix_fmt", "rgba"]
+    raw = run(["-noautorotate", *decoder, "-i", str(path), "-map", "0:v:0", *shown, "-"])
     return np.frombuffer(raw, np.uint8).reshape(-1, stream["height"], stream["width"], 4)
 
 

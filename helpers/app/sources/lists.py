@@ -5,6 +5,7 @@ import datetime
 import warnings
 from pathlib import Path
 
+from helpers.app import LeftOut
 from helpers.files import write_csv
 
 
@@ -59,6 +60,7 @@ def write_refused(folder: Path, refused: list[tuple[str, str]], total: int) -> N
         few += ", …"
     warnings.warn(
         f"{len(refused)} of {total} pictures refused ({few}), see {table}",
+        LeftOut,
         stacklevel=5,
     )
 

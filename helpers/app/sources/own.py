@@ -14,14 +14,14 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import deep, metadata
+from helpers.app import LeftOut, deep, metadata
 from helpers.app.sources import originals
 from helpers.app.sources.lists import encodable, write_refused
 from helpers.batching import parallel_map
 from helpers.files import replacing, write_csv
 
 # Of cameras and phones; those that `images.SUFFIXES` lacks are passed over
-OF_CAMERAS = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+OF_CAMERAS = {".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"} | deep.HEIC_SUFFIXES
 ORIGINS = "origins.csv"
 BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL}  # the second one on Windows
 
@@ -99,7 +99,7 @@ def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
         found = [origin]
     else:
         top = origin
-        _warn_of_others(origin.rglob("*"))
+        warn_of_others(origin.rglob("*"))
         found = [path for path in images.find(origin) if not path.is_dir()]
     inside = folder.resolve()
     found = [path for path in found if not path.parent.resolve().is_relative_to(inside)]
@@ -155,7 +155,7 @@ def _from_zip(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
     """Unpack a zip's pictures; what was refused, and of how many."""
     refused = []
     with originals.opened(origin, folder) as files:
-        _warn_of_others(PurePosixPath(file.name) for file in files)
+        warn_of_others(PurePosixPath(file.name) for file in files)
         pictures = []
         for file in files:
             if PurePosixPath(file.name).suffix.lower() in images.SUFFIXES:
@@ -200,10 +200,10 @@ def _check(part: Path, name: str) -> None:
         raise ValueError(why.replace(str(part), name))
 
 
-def _warn_of_others(paths: Iterable[PurePath]) -> None:
-    """Count in a warning the pictures of cameras and phones that cannot be read."""
+def warn_of_others(paths: Iterable[PurePath], taken: set[str] = images.SUFFIXES) -> None:
+    """Count in a warning the pictures of cameras and phones that are not taken."""
     counts = Counter(path.suffix.lower() for path in paths if not path.name.startswith("."))
-    passed = {name: n for name, n in counts.items() if name in OF_CAMERAS - images.SUFFIXES}
+    passed = {name: n for name, n in counts.items() if name in OF_CAMERAS - taken}
     if passed:
         what = ", ".join(f"{n} {name}" for name, n in sorted(passed.items()))
-        warnings.warn(f"passed over: {what}; save them as JPEG or PNG first", stacklevel=6)
+        warnings.warn(f"passed over: {what}; save them as JPEG or PNG first", LeftOut, stacklevel=6)

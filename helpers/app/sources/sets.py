@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from urllib3.exceptions import HTTPError
 
 from helpers import images
-from helpers.app import deep
+from helpers.app import LeftOut, deep
 from helpers.app.sources import originals
 from helpers.app.sources.layouts import KAGGLE, SETS, Layout, as_csv, key, rows
 from helpers.app.sources.lists import write_refused
@@ -234,6 +234,7 @@ def _present(
             few += ", …"
         warnings.warn(
             f"{len(missing)} of {len(places)} listed files are not in {origin}: {few}",
+            LeftOut,
             stacklevel=6,
         )
     return [place for place in places if key(place) in found]

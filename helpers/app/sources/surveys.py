@@ -11,6 +11,7 @@ from PIL import Image
 
 from helpers import images
 from helpers.app import deep
+from helpers.app.sources import own
 from helpers.app.sources.lists import read_sources
 from helpers.batching import parallel_map
 
@@ -41,7 +42,9 @@ def survey(folder: str | os.PathLike) -> list[dict]:
     Lesson 01.
     """
     folder = Path(folder)
-    paths = images.find(folder)
+    taken = deep.suffixes()
+    own.warn_of_others(folder.rglob("*"), taken)
+    paths = images.find(folder, taken)
     sources = read_sources(folder)
     described = list(parallel_map(_describe, paths, "survey"))
     names = [path.relative_to(folder).as_posix() for path in paths]
@@ -123,7 +126,7 @@ def _describe(path: Path) -> tuple[dict, int | Colour | None]:
     row = dict.fromkeys(["format", "mode", "width", "height", "problem"])
     try:
         picture = deep.read(path)
-        with images.open_file(path) as file:
+        with deep.open_file(path) as file:
             row["format"] = file.format
             row["mode"] = file.mode
             row["width"], row["height"] = file.size
