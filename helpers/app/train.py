@@ -256,6 +256,12 @@ def _between(start: list, end: list, share: float) -> list[np.ndarray]:
     return [(1 - share) * a + share * b for a, b in zip(start, end, strict=True)]
 
 
+def _strengthen(generator: keras.Model, times: float) -> None:
+    """Multiply by how much a colour generator changes each colour, which is linear in it."""
+    layer = generator.get_layer("matrices")
+    layer.set_weights([times * weights for weights in layer.get_weights()])
+
+
 def _unpaired_card(recipe: dict) -> dict:
     """The card of both generators of a training without pairs."""
     card = {"task": "change", "scale": 1}
@@ -357,6 +363,9 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
     epoch = min(500, steps)
     scenes = unpaired.Scenes(sets["testA"][:3], sets["testB"][:3], work)
     training.fit(model, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[scenes])
+    for generator, name in zip(generators, names, strict=True):
+        if name in recipe.get("strength", {}):
+            _strengthen(generator, recipe["strength"][name])
     card = _unpaired_card(recipe)
     return [training.save_weights(g, name, card) for g, name in zip(generators, names, strict=True)]
 

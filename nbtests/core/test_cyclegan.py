@@ -438,7 +438,7 @@ def test_a_generator_ships(tmp_path):
 def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch, eager):
     """The whole way from two folders to two files of weights, small."""
     names = ("day_to_night", "night_to_day")
-    small = {"arguments": {"width": 2, "blocks": 1}, "steps": 2}
+    small = {"builder": "resnet_generator", "arguments": {"width": 2, "blocks": 1}, "steps": 2}
     monkeypatch.setitem(train.UNPAIRED, names, train.UNPAIRED[names] | small)
     monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))
@@ -471,3 +471,13 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch, eager):
     assert list((tmp_path / "day_to_night").glob("scenes-*.png"))
     with pytest.raises(ValueError, match="begun with other pictures"):
         train.train_unpaired(names, drawn(tmp_path / "others", 10))
+
+
+def test_a_stronger_colour_generator_changes_colours_as_many_times_as_much():
+    keras.utils.set_random_seed(0)
+    network = models.colour_generator(classes=2, width=4, side=16)
+    pictures = np.random.default_rng(0).random((1, 24, 40, 3), np.float32)
+    change = network(pictures).numpy() - pictures
+    train._strengthen(network, 1.5)
+    assert np.abs(change).max() > 1e-4
+    np.testing.assert_allclose(network(pictures) - pictures, 1.5 * change, atol=1e-6)

@@ -57,7 +57,7 @@ def _colours(name: str, label, shows, about, play: str, misfit) -> Task:
 LAND = _("An experiment, for landscapes: light and colours turn, but no snow falls or melts.")
 TOWN = _("An experiment. Best for views over a town. Lamps and colours are invented.")
 LEAF = _("An experiment. Best for woods and meadows: their colours turn, and no leaf falls.")
-BUD = _("An experiment, for woods alone: skin, sand and brick turn green, too.")
+BUD = _("An experiment, for woods and meadows: other brown or yellow things may turn green, too.")
 FACE = _("There is a face in it, whose colours may change, too.")
 DARK = _("It is dark already, and this was made for days.")
 LIGHT = _("It is no night, and this was made for nights.")
