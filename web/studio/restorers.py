@@ -12,14 +12,11 @@ from PIL import Image
 
 from helpers import files, images, quiet
 
-CLEAN = "rdn_noise_cancel_x2"
-
 
 class Task(NamedTuple):
     """One thing to do: its networks in their order, and how one plays with the result.
 
-    `given` is the side of the square that the first network sees; 0 where it sees all pixels, of
-    the whole picture or of a square. `most` is how many pixels are kept; more are refused, or
+    `most` is how many pixels are kept, of the whole picture or of a square; more are refused, or
     reduced where `reduces` says so.
     `misfit` says what to do with a picture that the network was not made for.
     """
@@ -31,7 +28,6 @@ class Task(NamedTuple):
     networks: tuple[str, ...]
     play: str  # "scroll", "scratch", "hover" or "slider"
     most: int
-    given: int = 0
     scale: int = 1
     reduces: bool = False
     misfit: str | None = None
@@ -42,12 +38,6 @@ class Task(NamedTuple):
         return math.isqrt(self.most)
 
 
-def _generator(name: str, label, shows, about, play: str, misfit) -> Task:
-    networks = (name, CLEAN)
-    most = 1024**2
-    return Task(label, *shows, about, networks, play, most, given=256, misfit=misfit)
-
-
 def _colours(name: str, label, shows, about, play: str, misfit) -> Task:
     """A generator that takes a whole photograph."""
     most = 2_400_000
@@ -55,7 +45,7 @@ def _colours(name: str, label, shows, about, play: str, misfit) -> Task:
 
 
 LAND = _("An experiment, for landscapes: light and colours turn, but no snow falls or melts.")
-TOWN = _("An experiment. Best for views over a town. Lamps and colours are invented.")
+TOWN = _("An experiment, for streets and towns: the light turns, but no lamp is lit.")
 LEAF = _("An experiment. Best for woods and meadows: their colours turn, and no leaf falls.")
 BUD = _("An experiment, for woods and meadows: other brown or yellow things may turn green, too.")
 FACE = _("There is a face in it, whose colours may change, too.")
@@ -100,7 +90,7 @@ TASKS = {
         BEFORE,
         AFTER,
         _("For strong grain and JPEG blocks: they go, and the picture doubles. Up to 1 megapixel."),
-        (CLEAN,),
+        ("rdn_noise_cancel_x2",),
         "slider",
         most=1_000_000,
         scale=2,
@@ -122,10 +112,8 @@ TASKS = {
     "winter_to_summer": _colours(
         "winter_to_summer", _("Winter → summer"), (WINTER, SUMMER), LAND, "scroll", FACE
     ),
-    "day_to_night": _generator(
-        "day_to_night", _("Day → night"), (DAY, NIGHT), TOWN, "scratch", DARK
-    ),
-    "night_to_day": _generator(
+    "day_to_night": _colours("day_to_night", _("Day → night"), (DAY, NIGHT), TOWN, "scratch", DARK),
+    "night_to_day": _colours(
         "night_to_day", _("Night → day"), (NIGHT, DAY), TOWN, "scratch", LIGHT
     ),
     "spring_to_autumn": _colours(
@@ -179,22 +167,18 @@ class Networks:
         self.loaded = {name: advice.network(name) for name in names}
         for task in TASKS.values():
             for name in task.networks:
-                self.change(np.zeros((64, 64, 3), np.float32), (name,), task.given)
+                self.change(np.zeros((64, 64, 3), np.float32), (name,))
 
     def change(
         self,
         picture: np.ndarray,
         names: tuple[str, ...],
-        given: int = 0,
         done: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
         """A picture (h, w, 3) in [0, 1], changed by networks in their order.
 
-        Where they see a square of `given` pixels, the picture is a square. `done(share)` tells how
-        much of the work is done.
+        `done(share)` tells how much of the work is done.
         """
-        if given and picture.shape[0] != given:
-            picture = images.resize(picture, (given, given), "bicubic")
         for n, name in enumerate(names):
             model, _card = self.loaded[name]
             scale = self.tiles.geometry(model).scale
@@ -247,7 +231,7 @@ class Networks:
             with files.replacing(after) as part:
                 part.write_bytes(before.read_bytes())
             return Changed(given.shape[1], given.shape[0], "", sign)
-        pixels = self.change(given, names, TASKS[task].given, done)
+        pixels = self.change(given, names, done)
         picture = Image.fromarray(images.to_uint8(pixels))
         label = self.metadata.LABEL.format(", ".join(names))
         options = self.metadata.kept(picture, picture.size, 1, ".png", label)

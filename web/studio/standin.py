@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from helpers import images
 from helpers.app import metadata
 from web.studio import restorers
 
-SCALES = {"rdn_photos_x4": 4, restorers.CLEAN: 2}
+SCALES = {"rdn_photos_x4": 4, "rdn_noise_cancel_x2": 2}
 
 
 class Networks(restorers.Networks):
@@ -21,9 +20,7 @@ class Networks(restorers.Networks):
         names = {name for task in restorers.TASKS.values() for name in task.networks}
         self.loaded = {name: (None, {"sha256": 64 * "0"}) for name in names}
 
-    def change(self, picture, names, given=0, done=lambda share: None):
-        if given:
-            picture = images.resize(picture, (given, given), "bicubic")
+    def change(self, picture, names, done=lambda share: None):
         for n, name in enumerate(names):
             scale = SCALES.get(name, 1)
             picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)

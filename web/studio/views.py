@@ -310,10 +310,10 @@ def _queued(data: dict, owner: str, source: Path | None) -> Job:
     """The job of a valid form, saved with its picture: pixels only, so that no metadata is left."""
     task = restorers.TASKS[data["task"]]
     edges = (data["left"], data["top"], data["side"])
-    square = bool(task.given) or None not in edges
+    square = None not in edges
     part = decoder.Part(square, *edges, task.most)
     found = _found(data, source, part)
-    if found.kept != found.given and not (task.given or task.reduces):
+    if found.kept != found.given and not task.reduces:
         raise intake.too_many_pixels(task.most)
     job = Job(owner=owner, task=data["task"], process=worker.process)
     job.given_width, job.given_height = found.given

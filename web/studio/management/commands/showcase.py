@@ -18,7 +18,7 @@ class Command(BaseCommand):
         for name in SHOWN:
             task = restorers.TASKS[samples.SAMPLES[name].task]
             before = images.square_crop(samples.read(name))
-            after = networks.change(before, task.networks, task.given)
+            after = networks.change(before, task.networks)
             for which, picture in (("before", before), ("after", after)):
                 images.write(FOLDER / f"{name}-{which}.jpg", picture)
                 self.stdout.write(f"{name}-{which}.jpg, {picture.shape[1]}×{picture.shape[0]}")

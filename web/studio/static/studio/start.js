@@ -13,35 +13,31 @@ let shown = "", unsuited = {}; // tasks that the picture does not suit, and why
 for (const example of document.querySelectorAll(".hero .stage")) slider(example);
 
 const task = () => form.querySelector("[name=task]:checked").dataset;
-// A repair takes the whole picture, where it may and where nobody wants less
-const takesWhole = () => !Number(task().given) && whole.checked;
 
 // What the part comes to: said before anything is sent
 function tell() {
   if (!preview.naturalWidth) return;
-  const { given, scale, most, reduces } = task();
-  const width = takesWhole() ? preview.naturalWidth : square.side();
-  const height = takesWhole() ? preview.naturalHeight : square.side();
+  const { scale, most, reduces } = task();
+  const width = whole.checked ? preview.naturalWidth : square.side();
+  const height = whole.checked ? preview.naturalHeight : square.side();
   const share = reduces ? Math.min(1, Math.sqrt(Number(most) / (width * height))) * scale : scale;
   const from = `${Math.round(width)} × ${Math.round(height)}`;
-  const to = Number(given) ? `${given} × ${given}` : `${Math.round(width * share)} × ${Math.round(height * share)}`;
-  const reduced = Number(given) ? width > given : share < scale;
-  const words = reduced ? limits.dataset.reduced : Number(given) ? "" : limits.dataset.kept;
-  limits.textContent = words && `${words} ${from} → ${to}`;
+  const to = `${Math.round(width * share)} × ${Math.round(height * share)}`;
+  const words = share < scale ? limits.dataset.reduced : limits.dataset.kept;
+  limits.textContent = `${words} ${from} → ${to}`;
 }
 
-// The whole picture, or the square: as the task needs it, and as it may be
+// The whole picture where the task takes it and nobody wants less, or the square
 function fit() {
-  const { given, most, reduces } = task();
-  const repair = !Number(given);
+  const { most, reduces } = task();
   const large = !reduces && preview.naturalWidth * preview.naturalHeight > Number(most);
-  byId("whole-box").hidden = !repair;
+  byId("whole-box").hidden = false;
   whole.disabled = large;
-  if (repair && large) whole.checked = false;
-  square.limit(repair && !reduces ? Math.floor(Math.sqrt(Number(most))) : Infinity);
-  byId("frame").hidden = byId("cropping").hidden = takesWhole();
+  if (large) whole.checked = false;
+  square.limit(!reduces ? Math.floor(Math.sqrt(Number(most))) : Infinity);
+  byId("frame").hidden = byId("cropping").hidden = whole.checked;
   tell();
-  if (repair && large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
+  if (large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
   byId("unsuited").textContent = unsuited[form.querySelector("[name=task]:checked").value] || "";
 }
 whole.addEventListener("change", fit);
@@ -93,7 +89,7 @@ preview.addEventListener("load", () => {
   whole.checked = true;
   square.reset();
   fit();
-  (takesWhole() ? whole : byId("frame")).focus({ preventScroll: true });
+  (whole.checked ? whole : byId("frame")).focus({ preventScroll: true });
   byId("square").scrollIntoView({ block: "nearest" });
   unsuited = {};
   advise(preview, form, byId("advice")).then((found) => {
@@ -140,7 +136,7 @@ document.addEventListener("paste", (event) => give(event.clipboardData.files));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   say("");
-  square.write(form.elements, takesWhole());
+  square.write(form.elements, whole.checked);
   const request = new XMLHttpRequest(), bar = byId("sending"), go = byId("go");
   const end = (words) => {
     bar.hidden = true;
