@@ -84,6 +84,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in SOURCE.glob("*/[0-9]*.ipynb"))
 
 
+def named(text: str) -> str | None:
+    """A lesson by its number, such as "2" or "02", or by its name; None where there is none."""
+    wanted = text.strip().zfill(2)
+    return next((name for name in names() if wanted in (name, name[:2])), None)
+
+
 def source(name: str) -> Path:
     return SOURCE / name / f"{name}.ipynb"
 

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import csv
 import functools
 import hashlib
 import io
@@ -17,6 +16,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +25,17 @@ import psutil
 from tqdm import tqdm
 
 from helpers import ROOT
-from helpers.files import replacing, write_csv
-from instructors import exercises, marking
+from helpers.files import replacing
+from instructors import exercises, marking, names, regrades, term
+from instructors.regrades import Override, Place, Points
 from instructors.sandbox import Ended, Failed, Process, bubblewrap
+from instructors.tables import points_in, read_table, safe, write_table
+from instructors.term import Term
 from instructors.worker import printable
 
 MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
+FIRST_WORDS = "first words"  # of the answer, so that manual.csv can be used alone
+NAMES = "names.csv"  # the hidden names
 LARGEST = 512 << 20  # bytes of a notebook
 UNPROTECTED = """\
 WARNING: bubblewrap is not installed, or does not work here (Debian, Ubuntu: apt install
@@ -44,6 +49,15 @@ class Submission(NamedTuple):
     student: str
     lesson: str
     path: Path
+
+
+class Options(NamedTuple):
+    """How the grades are written: lessons with model answers shown, the term, the notebooks."""
+
+    shown: Collection[str] = ()
+    term: Term = Term()
+    submissions: Collection[Submission] = ()
+    anonymous: bool = False
 
 
 def find(folder: Path) -> tuple[list[Submission], list[str]]:
@@ -257,11 +271,11 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
 
 
 def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
-    """What stands in `manual.csv`.
+    """What stands in `manual.csv`; hidden names are read by the table beside it.
 
     Parameters
     ----------
-    path : the table, as a spreadsheet has saved it
+    path : the table, as a spreadsheet or the page has saved it
 
     Returns
     -------
@@ -273,40 +287,28 @@ def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
     """
     if not path.exists():
         return {}
+    hidden = names.read(path.with_name(NAMES))
+    students = {name: student for student, name in hidden.items()}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path}: not in UTF-8; save it again from the spreadsheet as 'CSV UTF-8'"
-        ) from None
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # a spreadsheet's own choice
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    if missing := set(MANUAL) - set(reader.fieldnames or []):
-        raise ValueError(
-            f"{path}: the columns {', '.join(sorted(missing))} are missing in the first line;"
-            f" expected {','.join(MANUAL)}; or move the file away, and the same command writes an"
-            " empty one"
-        )
+        table = read_table(path, MANUAL, strip=False)
+    except ValueError as error:
+        advice = "; or move the file away, and the same command writes an empty one"
+        raise ValueError(f"{error}{advice if 'missing' in str(error) else ''}") from None
     rows = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        given = (row["points"] or "").strip().replace(",", ".")
+    for where, row in table:
+        row["student"] = students.get(row["student"], row["student"])
+        given = row["points"].strip().replace(",", ".")
         place = row["student"], row["lesson"], row["exercise"]
         if not any(place) or (place in rows and not given):  # an empty row, a copied one
             continue
-        if None in row:
-            raise ValueError(
-                f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be"
-                " in quotes"
-            )
         most = _most(row)
         _check_points(given, most, where)
         if place in rows and given and rows[place]["points"] not in ("", given):
             raise ValueError(
                 f"{where}: {', '.join(place)} stands here a second time with other points; keep one"
             )
-        rows[place] = row | {"points": given, "of": most}
+        words = row.get(FIRST_WORDS, "")
+        rows[place] = row | {"points": given, "of": most, FIRST_WORDS: words}
     return rows
 
 
@@ -321,11 +323,11 @@ def _most(row: dict) -> str:
 def _check_points(given: str, most: str, where: str) -> None:
     """ValueError where points are no number from 0 to `most`; none are given yet where empty."""
     try:
-        wrong = given != "" and not 0 <= float(given) <= float(most)
-    except (ValueError, TypeError):
-        wrong = True
-    if wrong:
-        raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {most}")
+        limit = float(most)
+    except ValueError:
+        limit = 0.0
+    if given:
+        points_in(given, limit, where)
 
 
 def answers(name: str) -> list[exercises.Manual]:
@@ -334,11 +336,6 @@ def answers(name: str) -> list[exercises.Manual]:
         return []
     known, _ = lesson(name)
     return [cell for exercise in known.exercises for cell in exercise.manual]
-
-
-def safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
 def released(numbers: str) -> set[str]:
@@ -356,81 +353,227 @@ def released(numbers: str) -> set[str]:
     ------
     ValueError : there is no such lesson
     """
-    names = set()
+    found = set()
     for number in numbers.split(",") if numbers else []:
-        wanted = number.strip().zfill(2)
-        found = [name for name in exercises.names() if wanted in (name, name[:2])]
-        if not found:
+        name = exercises.named(number)
+        if name is None:
             known = ", ".join(exercises.names())
             raise ValueError(f"--release {number!r} is no lesson; there are {known}")
-        names |= set(found)
-    return names
+        found.add(name)
+    return found
 
 
-def write(results: list[dict], to: Path, shown: Collection[str] = ()) -> list[dict]:
-    """Write `grades.csv`, `manual.csv` and the feedback.
+def write(
+    results: list[dict], to: Path, options: Options | None = None
+) -> tuple[list[dict], list[str], list[str]]:
+    """Write the grades, the tables made from them, `manual.csv`, and the feedback.
 
     Points given by hand are taken from `manual.csv` and kept there, also those of students who are
-    not among the results.
+    not among the results. Nothing that fails afterwards keeps the grades from being written.
 
     Parameters
     ----------
     results : of `grade`
     to : the folder
-    shown : the lessons whose model answers stand in the feedback
+    options : how they are written
 
     Returns
     -------
-    the rows of `grades.csv`
+    the rows of `grades.csv`, a line for each change, and one for each problem
     """
     from instructors import feedback  # which the processes that grade do not need
 
+    options = options or Options()
+    results = sorted(results, key=lambda r: (r["student"], r["lesson"]))
     manual = manual_points(to / "manual.csv")
+    overrides, problems = regrades.read_overrides(to / "overrides.csv", lambda x: lesson(x)[0])
+    here = {(safe(result["student"]), result["lesson"]) for result in results}
+    problems = [*options.term.problems, *problems, *regrades.without_submission(overrides, here)]
+    times, untimed = _times(options)
+    problems += untimed
     rows = []
-    for result in sorted(results, key=lambda r: (r["student"], r["lesson"])):
+    points = []
+    for result in results:
         known, _ = lesson(result["lesson"])
-        row = _row(result, known, manual)
+        parts, notes = _exercises(result, known, manual, overrides)
+        row = _row(result, known, parts, notes)
+        row = _with_term(row, options.term, times.get((result["student"], result["lesson"])))
         rows.append(row)
+        points += parts
         page = to / "feedback" / result["student"] / f"{result['lesson']}.html"
         with replacing(page) as part:
-            text = feedback.page(known, result, row, result["lesson"] in shown)
+            text = feedback.page(known, result, row, result["lesson"] in options.shown)
             part.write_text(text, encoding="utf-8", errors="replace")
-    marked = {"encoding": "utf-8-sig"}  # by which a spreadsheet knows how names are written
-    write_csv(to / "grades.csv", list(rows[0]), [list(row.values()) for row in rows], **marked)
-    listed = [[row[column] for column in MANUAL] for _, row in sorted(manual.items())]
-    write_csv(to / "manual.csv", MANUAL, listed, **marked)
-    with replacing(to / "manual.html") as part:
-        part.write_text(feedback.answers(results, lesson), encoding="utf-8", errors="replace")
-    return rows
+    _write_rows(to / "grades.csv", rows)
+    _write_manual(results, manual, to, options)
+    changes, more = _afterwards(results, rows, points, to, options.term)
+    return rows, changes, problems + more
 
 
-def _row(result: dict, known: exercises.Lesson, manual: dict) -> dict:
-    """A submission's row of `grades.csv`; what waits for a person is added to `manual`."""
+def _write_rows(path: Path, rows: list[dict]) -> None:
+    """Write a table of rows that all have the same columns."""
+    write_table(path, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _afterwards(
+    results: list[dict], rows: list[dict], points: list[Points], to: Path, about: Term
+) -> tuple[list[str], list[str]]:
+    """What is made from the grades: changes, gradebook, statistics. Lines for changes, problems."""
+    from instructors import gradebook, statistics_page
+
+    changes = []
+    problems = []
+    known = {result["lesson"]: lesson(result["lesson"])[0] for result in results}
+    for what in ("changes.csv", "gradebook.csv", "statistics.csv"):
+        try:
+            if what == "changes.csv":
+                changes = regrades.compare(points, to)
+            elif what == "gradebook.csv":
+                problems += gradebook.write(rows, about, to)
+            else:
+                statistics_page.write(known, results, to)
+        except (ValueError, OSError) as error:
+            problems.append(f"{what} is not written: {error}")
+    return changes, problems
+
+
+def _times(options: Options) -> tuple[dict[tuple[str, str], datetime], list[str]]:
+    """When each notebook was handed in, where a due date asks for it; a line where not known."""
+    times = {}
+    problems = []
+    for submission in options.submissions:
+        student, name, path = submission
+        if name in options.term.due:
+            moment, problem = term.handed_in(options.term, student, name, path)
+            if moment is None:
+                problems.append(f"{student}, {name}: {problem}; it counts as in time")
+            else:
+                times[student, name] = moment
+    return times, problems
+
+
+def _exercises(
+    result: dict,
+    known: exercises.Lesson,
+    manual: dict,
+    overrides: dict[Place, Override],
+) -> tuple[list[Points], list[str]]:
+    """The points of each exercise, and notes; what waits for a person is added to `manual`."""
+    student = safe(result["student"])
+    found = []
     notes = list(result["notes"])
-    row = {"student": safe(result["student"]), "lesson": result["lesson"]}
-    row |= {f"exercise {n}": "" for n in range(1, exercises.MOST + 1)}
-    machine = 0.0
-    by_hand = 0.0
-    waiting = 0.0
     for exercise, mark in zip(known.exercises, result["marks"], strict=False):
-        points = sum(points for points, _ in mark["tests"].values())
-        machine += points
+        machine = float(sum(points for points, _ in mark["tests"].values()))
+        points = machine
+        waiting = 0.0
         for cell in exercise.manual:
-            place = safe(result["student"]), result["lesson"], cell.id
+            place = student, result["lesson"], cell.id
             given, missing, note = _by_hand(cell, mark["manual"][cell.id], place, manual)
             notes += note
             waiting += missing
-            by_hand += given
             points += given
-        row[f"exercise {exercise.number}"] = f"{points:g}"
+        override = overrides.get((student, result["lesson"], exercise.number))
+        mark["override"] = None
+        if override:
+            was = f"{override.points:g} points instead of {points:g}"
+            mark["override"] = f"{was}: {override.reason}"
+            notes.append(f"exercise {exercise.number} has {was}: {override.reason}")
+            points, waiting = override.points, 0.0
+        found.append(
+            Points(
+                *(student, result["lesson"], exercise.number),
+                *(points, exercise.points, machine, waiting),
+                solution=marking.short_hash(mark["written"]),
+                reason=override.reason if override else "",
+            )
+        )
+    return found, notes
+
+
+def _row(result: dict, known: exercises.Lesson, parts: list[Points], notes: list[str]) -> dict:
+    """A submission's row of `grades.csv`."""
+    row = {"student": safe(result["student"]), "lesson": result["lesson"]}
+    row |= {f"exercise {n}": "" for n in range(1, exercises.MOST + 1)}
+    row |= {f"exercise {part.exercise}": f"{part.points:g}" for part in parts}
+    machine = sum(part.machine for part in parts)
+    total = sum(part.points for part in parts)
+    by_hand = sum(
+        float(answer["points"] or 0)
+        for mark in result["marks"]
+        for answer in mark["manual"].values()
+    )
     return row | {
         "machine": f"{machine:g}",
         "by hand": f"{by_hand:g}",
-        "waiting": f"{waiting:g}",
-        "total": f"{machine + by_hand:g}",
+        "waiting": f"{sum(part.waiting for part in parts):g}",
+        "total": f"{total:g}",
         "of": f"{known.machine + known.manual:g}",
         "notes": safe("; ".join(notes)),
     }
+
+
+def _with_term(row: dict, about: Term, moment: datetime | None) -> dict:
+    """A row with the columns that the term asks for, and without the points for being late."""
+    if about.roster is not None:
+        person = about.roster.get(row["student"], term.Person())
+        who = {name: safe(value) for name, value in person._asdict().items()}
+        row = {"student": row["student"], **who, **row}
+    if not about.due:
+        return row
+    due = about.due.get(row["lesson"])
+    days = term.days_late(moment, due, about.late) if moment and due else 0
+    cost = min(term.taken_off(days, float(row["of"]), about.late), float(row["total"]))
+    dated = {
+        "due": due.isoformat(" ", "minutes") if due else "",
+        "submitted": moment.isoformat(" ", "seconds") if moment else "",
+        "days late": str(days) if moment and due else "",
+        "taken off": f"{cost:g}",
+    }
+    notes = row.pop("notes")
+    row["total"] = f"{float(row['total']) - cost:g}"
+    return row | dated | {"notes": notes}
+
+
+def _write_manual(results: list[dict], manual: dict, to: Path, options: Options) -> None:
+    """Write `manual.csv` and `manual.html`, by question, with hidden names where asked for."""
+    from instructors import manual_page, pictures
+
+    students = [safe(result["student"]) for result in results]
+    shown = names.complete(to / NAMES, students) if options.anonymous else {}
+
+    def order(row: dict) -> tuple:
+        cells = [cell.id for cell in answers(row["lesson"])]
+        number = cells.index(row["exercise"]) if row["exercise"] in cells else len(cells)
+        return row["lesson"], number, shown.get(row["student"], row["student"])
+
+    columns = [*MANUAL, FIRST_WORDS]
+    rows = {}
+    for row in sorted(manual.values(), key=order):
+        hidden = row | {"student": shown.get(row["student"], row["student"])}
+        place = row["student"], row["lesson"], row["exercise"]
+        rows[place] = [hidden[column] for column in columns]
+    write_table(to / "manual.csv", columns, list(rows.values()))
+    paths = {(student, name): path for student, name, path in options.submissions}
+    to_show = {}
+    for result in results:
+        known, _ = lesson(result["lesson"])
+        wanted = {cell.id: e.number for e in known.exercises for cell in e.manual}
+        path = paths.get((result["student"], result["lesson"]))
+        drawn, why = pictures.of_answers(path, wanted) if path else ({}, "")
+        for mark in result["marks"]:
+            for name, answer in mark["manual"].items():
+                place = safe(result["student"]), result["lesson"], name
+                if answer["answered"] and place in rows:
+                    fields = [rows[place][0], *place[1:], rows.pop(place), answer["answer"]]
+                    note = f"No pictures: {why}" if why else ""
+                    if manual[place]["answer"] != answer["hash"]:
+                        note = f"It was changed after it was graded by hand. {note}"
+                    to_show[place] = manual_page.Answer(*fields, drawn.get(name, []), note)
+    listed = sorted(to_show.values(), key=lambda answer: answer.student)
+    lessons = {result["lesson"]: lesson(result["lesson"])[0] for result in results}
+    with replacing(to / "manual.html") as part:
+        text = manual_page.page(lessons, listed, list(rows.values()), columns)
+        part.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _by_hand(
@@ -445,6 +588,7 @@ def _by_hand(
         fields = [*place, f"{cell.points:g}", "", "", answer["hash"]]
         entry = dict(zip(MANUAL, fields, strict=True))
         manual[place] = entry
+    entry[FIRST_WORDS] = safe(printable(" ".join(answer["answer"].split()))[:60])
     notes = []
     if entry["points"] and entry["answer"] != answer["hash"]:
         notes.append(f"{cell.id} was changed after it was graded by hand")
@@ -457,11 +601,20 @@ def _by_hand(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Grade a folder; returns the exit status: 0, 2 for bad input, 130 after ctrl-C."""
+    """Grade a folder.
+
+    Returns
+    -------
+    the exit status: 0, 1 where something besides the submissions is to be mended, 2 for bad input,
+    130 after ctrl-C
+    """
     args = _parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # a Korean name on a console that lacks its letters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if args.example:
+        print(term.EXAMPLE, end="")
+        return 0
     if os.name == "nt":
         print(
             "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",
@@ -469,7 +622,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     try:
-        rows, left_out = _grade_folder(args)
+        rows, told, problems = _grade_folder(args)
     except (ValueError, OSError, Failed) as error:
         print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
@@ -479,13 +632,17 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    _report(rows, left_out, args.to)
-    return 0
+    _report(rows, told, args.to)
+    for problem in problems:
+        print(f"problem: {printable(problem)}", file=sys.stderr)
+    if problems:
+        print("The grades are written all the same; mend this and run it again.", file=sys.stderr)
+    return int(bool(problems))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m instructors.grade", description=__doc__)
-    parser.add_argument("folder", help="folder/<student>/<lesson>.ipynb")
+    parser.add_argument("folder", nargs="?", default="", help="folder/<student>/<lesson>.ipynb")
     parser.add_argument(
         "--to",
         type=Path,
@@ -508,11 +665,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NN[,NN]",
         help="lessons whose model answers the feedback shows this time",
     )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="hide the names in manual.html and manual.csv"
+    )
+    parser.add_argument(
+        "--example", action="store_true", help="print an example of course.toml and end"
+    )
     return parser
 
 
-def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
-    """Grade what has changed; the rows of `grades.csv`, and what is left out."""
+def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str], list[str]]:
+    """Grade what has changed; the rows of `grades.csv`, what is to be told, and the problems."""
     memory = int(args.memory * 2**30)
     sandboxed = bubblewrap() is not None
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}
@@ -548,7 +711,9 @@ def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
                 part.write_text(json.dumps(result), encoding="utf-8")
             results.append(result)
             bar.update()
-    return write(results, args.to, shown), left_out
+    about = Options(shown, term.read(Path(args.folder)), submissions, args.anonymous)
+    rows, changes, problems = write(results, args.to, about)
+    return rows, [f"left out: {line}" for line in left_out] + changes, problems
 
 
 def _place(to: Path, student: str, name: str) -> Path:
@@ -556,16 +721,19 @@ def _place(to: Path, student: str, name: str) -> Path:
     return to / "results" / student / f"{name}.json"
 
 
-def _report(rows: list[dict], left_out: list[str], to: Path) -> None:
-    """Print the grades, what is left out, and where everything lies."""
+def _report(rows: list[dict], told: list[str], to: Path) -> None:
+    """Print the grades, what is left out or changed, and where everything lies."""
     width = max(len(row["student"]) for row in rows) + 2
-    for row in rows[: shutil.get_terminal_size().lines * 4]:
+    most = shutil.get_terminal_size().lines * 4
+    for row in rows[:most]:
         waits = f", {row['waiting']} to be given by hand" if row["waiting"] != "0" else ""
         points = f"{row['total']:>5} of {row['of']}{waits}"
         line = f"{row['student']:<{width}}{row['lesson']:<22}{points}  {row['notes']}"
         print(line[:200])
-    for line in left_out:
-        print(f"left out: {line}")
+    if len(rows) > most:
+        print(f"… and {len(rows) - most} more rows in {to / 'grades.csv'}")
+    for line in told:
+        print(line)
     here = {(row["student"], row["lesson"]) for row in rows}
     others = 0
     for (student, name, _), row in manual_points(to / "manual.csv").items():
