@@ -29,6 +29,7 @@ from instructors.worker import printable, submitted
 
 COLUMNS = ["lesson", "exercise", "student", "other student", "similarity", "tokens"]
 FEWEST = 25  # tokens of its own, below which two solutions are alike by chance
+MOST = 3000  # tokens that are compared
 SKIPPED = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 SKIPPED |= {tokenize.COMMENT}
 EXTRA = """
@@ -178,7 +179,7 @@ def compare(solutions: list[Solution], handed_out: str, threshold: float) -> lis
     for solution in solutions:
         words = tokens(line for line in solution.lines if line not in common)
         if len(words) >= FEWEST:
-            own[solution.student] = solution, words
+            own[solution.student] = solution, words[:MOST]
     pairs = []
     for (one, first), (other, second) in itertools.combinations(own.values(), 2):
         matcher = SequenceMatcher(None, first, second, autojunk=False)
