@@ -1,6 +1,7 @@
 """The exercise notebooks of `source/`: what is given, what is asked, what is tested."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -92,6 +93,20 @@ def named(text: str) -> str | None:
 
 def source(name: str) -> Path:
     return SOURCE / name / f"{name}.ipynb"
+
+
+@functools.cache
+def lesson(name: str) -> tuple["Lesson", dict[str, str]]:
+    """A lesson, and the solution cells of its student edition."""
+    edition = STUDENT / f"{name}.ipynb"
+    if not edition.exists():
+        raise FileNotFoundError(f"there is no student edition {edition}; make student")
+    solutions = {}
+    for cell in nbformat.read(edition, as_version=4).cells:
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("solution"):
+            solutions[about.grade_id] = cell.source
+    return read(source(name)), solutions
 
 
 def wrong(name: str) -> list[str]:

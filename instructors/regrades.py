@@ -77,22 +77,40 @@ def _override(row: dict, where: str, lesson: Callable) -> tuple[Place, Override]
     return place, Override(points, printable(row["reason"]))
 
 
-def without_submission(found: dict[Place, Override], here: set[tuple[str, str]]) -> list[str]:
-    """A line for each override whose student handed nothing in."""
+def without_submission(
+    found: dict[Place, Override], here: set[tuple[str, str]]
+) -> tuple[list[str], list[str]]:
+    """Which overrides have no submission.
+
+    Parameters
+    ----------
+    found : of `read_overrides`
+    here : the students and lessons of this run
+
+    Returns
+    -------
+    a line for each one whose student is not known, or handed in nothing; and one for each lesson
+    that is not in this run, whose overrides wait
+    """
     students = {student for student, _ in here}
-    lines = []
+    lessons = {name for _, name in here}
+    problems = []
     for student, name, number in found:
-        if student not in students:
-            lines.append(
-                f"overrides.csv: there is no student {printable(student)!r} here; write the name"
-                " as in grades.csv"
-            )
-        elif (student, name) not in here:
-            lines.append(
+        if name not in lessons or (student, name) in here:
+            continue
+        if student in students:
+            problems.append(
                 f"overrides.csv: {printable(student)} has handed in nothing for {name}, so"
                 f" exercise {number} stays without points"
             )
-    return lines
+        else:
+            problems.append(
+                f"overrides.csv: there is no student {printable(student)!r} here; write the name"
+                " as in grades.csv"
+            )
+    others = sorted({name for _, name, _ in found} - lessons)
+    waiting = [f"overrides.csv: nobody handed in {name} here; its rows wait" for name in others]
+    return problems, waiting
 
 
 class Points(NamedTuple):

@@ -303,9 +303,17 @@ def test_points_set_by_a_person_count_and_say_why(tmp_path):
 )
 def test_points_that_cannot_be_set_are_refused(tmp_path, row, words):
     overrides(tmp_path, row, ["ada", LESSON, "3", "1", "fine"])
-    rows, _, (problem,) = grade.write([result("ada", share=0)], tmp_path)
+    handed_in = [result("ada", share=0), result("bo", OTHER)]
+    rows, _, (problem,) = grade.write(handed_in, tmp_path)
     assert words in problem
     assert rows[0]["total"] == rows[0]["exercise 3"] == "1"
+
+
+def test_overrides_of_a_lesson_that_is_not_in_this_run_wait(tmp_path):
+    overrides(tmp_path, ["ada", OTHER, "2", "1", "so"])
+    _, (told,), problems = grade.write([result("ada")], tmp_path)
+    assert problems == []
+    assert f"nobody handed in {OTHER} here" in told
 
 
 def test_changed_points_are_told_and_kept(tmp_path):
