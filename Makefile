@@ -32,17 +32,20 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(PYTHON) -m ruff format -q notebooks
 
 # instructors: begin
-.PHONY: student grade check-lessons publish
+.PHONY: student grade check-lessons similar publish
 LOCKED += --group instructors
 
 student: .venv/locked  ## make the student editions of the exercises
 	$(PYTHON) -m instructors.student
 
 grade: .venv/locked  ## grade what was handed in: make grade SUBMISSIONS=folder, which holds <student>/<lesson>.ipynb
-	$(RUN) -m instructors.grade "$(SUBMISSIONS)" $(if $(RELEASE),--release "$(RELEASE)")
+	$(RUN) -m instructors.grade "$(SUBMISSIONS)" $(if $(RELEASE),--release "$(RELEASE)") $(if $(ANONYMOUS),--anonymous)
 
 check-lessons: .venv/locked  ## check executed lessons without running them: make check-lessons SUBMISSIONS=folder
 	$(RUN) -m instructors.check_lessons "$(SUBMISSIONS)"
+
+similar: .venv/locked  ## find solutions that are much alike: make similar SUBMISSIONS=folder
+	$(RUN) -m instructors.similar "$(SUBMISSIONS)"
 
 publish: .venv/locked  ## copy the course for students, without solutions: make publish TO=folder URL=https://github.com/…
 	$(RUN) -m instructors.publish "$(TO)" $(if $(URL),--address "$(URL)")

@@ -16,7 +16,8 @@ from helpers import ROOT
 from helpers.files import replacing, write_csv
 from instructors import executed
 from instructors.executed import COUNTS, DOUBT, Checked, Finding, cells_named
-from instructors.grade import objection, readable, safe, without_notebook
+from instructors.grade import objection, readable, without_notebook
+from instructors.tables import safe
 from instructors.worker import printable
 
 BETTER = ["none", "partial", "full"]

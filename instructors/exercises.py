@@ -1,6 +1,7 @@
 """The exercise notebooks of `source/`: what is given, what is asked, what is tested."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -84,8 +85,28 @@ def names() -> list[str]:
     return sorted(path.stem for path in SOURCE.glob("*/[0-9]*.ipynb"))
 
 
+def named(text: str) -> str | None:
+    """A lesson by its number, such as "2" or "02", or by its name; None where there is none."""
+    wanted = text.strip().zfill(2)
+    return next((name for name in names() if wanted in (name, name[:2])), None)
+
+
 def source(name: str) -> Path:
     return SOURCE / name / f"{name}.ipynb"
+
+
+@functools.cache
+def lesson(name: str) -> tuple["Lesson", dict[str, str]]:
+    """A lesson, and the solution cells of its student edition."""
+    edition = STUDENT / f"{name}.ipynb"
+    if not edition.exists():
+        raise FileNotFoundError(f"there is no student edition {edition}; make student")
+    solutions = {}
+    for cell in nbformat.read(edition, as_version=4).cells:
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("solution"):
+            solutions[about.grade_id] = cell.source
+    return read(source(name)), solutions
 
 
 def wrong(name: str) -> list[str]:

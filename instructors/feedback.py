@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Callable
 
 from nbconvert.filters import markdown2html
 
@@ -56,6 +55,11 @@ def page(lesson: Lesson, result: dict, row: dict, released: bool = False) -> str
     parts = [HEAD.format(title=_text(title), style=STYLE), f"<h1>{_text(title)}</h1>"]
     waiting = f"; {row['waiting']} more wait for your teacher" if row["waiting"] != "0" else ""
     parts.append(f"<p><b>{row['total']} of {row['of']} points</b>{waiting}.")
+    if row.get("taken off", "0") != "0":
+        parts.append(
+            f"<p>It was handed in on {_text(row['submitted'])} and was due on {_text(row['due'])}:"
+            f" {row['taken off']} points are taken off."
+        )
     parts += [f"<p>{_text(note)}." for note in result["notes"]]
     for exercise, mark in zip(lesson.exercises, result["marks"], strict=False):
         parts += _about(exercise, mark, row[f"exercise {exercise.number}"])
@@ -80,6 +84,8 @@ def _about(exercise: Exercise, mark: dict, points: str) -> list[str]:
     cells = [(cell, mark["manual"][cell.id]) for cell in exercise.manual]
     waiting = sum(cell.points for cell, answer in cells if not answer.get("points"))
     given = f"{points} of {exercise.points:g} points"
+    if mark.get("override"):
+        waiting = 0
     if waiting == exercise.points:
         given = WAITING
     elif waiting:
@@ -90,6 +96,8 @@ def _about(exercise: Exercise, mark: dict, points: str) -> list[str]:
         f'<details class="task"><summary>what was asked</summary>'
         f"{markdown2html(exercise.text)}</details>"
     ]
+    if mark.get("override"):
+        parts.append(f"<p>Your teacher gave {_text(mark['override'])}")
     if exercise.solution:
         parts.append(f"<pre>{_text(mark['written'])}</pre>")
     if mark["error"]:
@@ -127,39 +135,3 @@ def _by_hand(cell: Manual, answer: dict) -> list[str]:
         f"{markdown2html(cell.question)}<pre>{_text(answer['answer'])}</pre>",
         f'<p class="points">{points}{comment}',
     ]
-
-
-def answers(results: list[dict], lesson: Callable) -> str:
-    """All answers that a person has to grade on one page, question by question, each beside its
-    rubric.
-    """
-    parts = [
-        HEAD.format(title="To be graded by hand", style=STYLE),
-        "<h1>To be graded by hand</h1>",
-    ]
-    parts.append(
-        "<p>Points and comments go into <code>manual.csv</code>; then run the same command again."
-    )
-    for name in sorted({result["lesson"] for result in results}):
-        known, _ = lesson(name)
-        for exercise in known.exercises:
-            for cell in exercise.manual:
-                parts.append(
-                    f"<h2>{_text(name)} · {cell.id}"
-                    f" <span class='points'>{cell.points:g} points</span></h2>"
-                )
-                parts.append(f"{markdown2html(exercise.text)}{markdown2html(cell.question)}")
-                parts.append(
-                    f'<div class="task"><p><b>Model answer.</b>{markdown2html(cell.rubric)}</div>'
-                )
-                for result in sorted(results, key=lambda r: r["student"]):
-                    if result["lesson"] == name and len(result["marks"]) >= exercise.number:
-                        answer = result["marks"][exercise.number - 1]["manual"][cell.id]
-                        if answer["answered"]:
-                            given = answer.get("points") or "not yet graded"
-                            parts.append(
-                                f"<h3>{_text(result['student'])}"
-                                f" <span class='points'>{given}</span></h3>"
-                            )
-                            parts.append(f"<pre>{_text(answer['answer'])}</pre>")
-    return "\n".join(parts) + "</body></html>\n"

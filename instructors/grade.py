@@ -2,8 +2,6 @@
 
 import argparse
 import contextlib
-import csv
-import functools
 import hashlib
 import io
 import json
@@ -14,23 +12,23 @@ import signal
 import stat
 import sys
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 import psutil
 from tqdm import tqdm
 
 from helpers import ROOT
-from helpers.files import replacing, write_csv
-from instructors import exercises, marking
+from helpers.files import replacing
+from instructors import exercises, marking, term
+from instructors.exercises import lesson
+from instructors.grade_tables import Options, manual_points, write
 from instructors.sandbox import Ended, Failed, Process, bubblewrap
 from instructors.worker import printable
 
-MANUAL = ["student", "lesson", "exercise", "of", "points", "comment", "answer"]
 LARGEST = 512 << 20  # bytes of a notebook
 UNPROTECTED = """\
 WARNING: bubblewrap is not installed, or does not work here (Debian, Ubuntu: apt install
@@ -135,20 +133,6 @@ def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) ->
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-@functools.cache
-def lesson(name: str) -> tuple[exercises.Lesson, dict[str, str]]:
-    """A lesson, and the solution cells of its student edition."""
-    edition = exercises.STUDENT / f"{name}.ipynb"
-    if not edition.exists():
-        raise FileNotFoundError(f"there is no student edition {edition}; make student")
-    solutions = {}
-    for cell in nbformat.read(edition, as_version=4).cells:
-        about = cell.metadata.get("nbgrader", {})
-        if about.get("solution"):
-            solutions[about.grade_id] = cell.source
-    return exercises.read(exercises.source(name)), solutions
 
 
 def grade(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> dict:
@@ -256,91 +240,6 @@ def grade_all(todo: list[Submission], jobs: int, **options) -> Iterator[dict]:
                 }
 
 
-def manual_points(path: Path) -> dict[tuple[str, str, str], dict]:
-    """What stands in `manual.csv`.
-
-    Parameters
-    ----------
-    path : the table, as a spreadsheet has saved it
-
-    Returns
-    -------
-    {(student, lesson, cell): row}
-
-    Raises
-    ------
-    ValueError : a line is wrong; the message names it
-    """
-    if not path.exists():
-        return {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path}: not in UTF-8; save it again from the spreadsheet as 'CSV UTF-8'"
-        ) from None
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # a spreadsheet's own choice
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    if missing := set(MANUAL) - set(reader.fieldnames or []):
-        raise ValueError(
-            f"{path}: the columns {', '.join(sorted(missing))} are missing in the first line;"
-            f" expected {','.join(MANUAL)}; or move the file away, and the same command writes an"
-            " empty one"
-        )
-    rows = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        given = (row["points"] or "").strip().replace(",", ".")
-        place = row["student"], row["lesson"], row["exercise"]
-        if not any(place) or (place in rows and not given):  # an empty row, a copied one
-            continue
-        if None in row:
-            raise ValueError(
-                f"{where}: more fields than columns; a comment with {delimiter!r} in it has to be"
-                " in quotes"
-            )
-        most = _most(row)
-        _check_points(given, most, where)
-        if place in rows and given and rows[place]["points"] not in ("", given):
-            raise ValueError(
-                f"{where}: {', '.join(place)} stands here a second time with other points; keep one"
-            )
-        rows[place] = row | {"points": given, "of": most}
-    return rows
-
-
-def _most(row: dict) -> str:
-    """The points of a cell graded by hand, as the lesson says, else as the row does."""
-    for cell in answers(row["lesson"]):
-        if cell.id == row["exercise"]:
-            return f"{cell.points:g}"
-    return row["of"]
-
-
-def _check_points(given: str, most: str, where: str) -> None:
-    """ValueError where points are no number from 0 to `most`; none are given yet where empty."""
-    try:
-        wrong = given != "" and not 0 <= float(given) <= float(most)
-    except (ValueError, TypeError):
-        wrong = True
-    if wrong:
-        raise ValueError(f"{where}: points are {given!r}; expected a number from 0 to {most}")
-
-
-def answers(name: str) -> list[exercises.Manual]:
-    """The cells of a lesson that are graded by hand; none where there is no such lesson."""
-    if name not in exercises.names():
-        return []
-    known, _ = lesson(name)
-    return [cell for exercise in known.exercises for cell in exercise.manual]
-
-
-def safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
-
-
 def released(numbers: str) -> set[str]:
     """The lessons whose model answers the feedback shows.
 
@@ -356,112 +255,31 @@ def released(numbers: str) -> set[str]:
     ------
     ValueError : there is no such lesson
     """
-    names = set()
+    found = set()
     for number in numbers.split(",") if numbers else []:
-        wanted = number.strip().zfill(2)
-        found = [name for name in exercises.names() if wanted in (name, name[:2])]
-        if not found:
+        name = exercises.named(number)
+        if name is None:
             known = ", ".join(exercises.names())
             raise ValueError(f"--release {number!r} is no lesson; there are {known}")
-        names |= set(found)
-    return names
-
-
-def write(results: list[dict], to: Path, shown: Collection[str] = ()) -> list[dict]:
-    """Write `grades.csv`, `manual.csv` and the feedback.
-
-    Points given by hand are taken from `manual.csv` and kept there, also those of students who are
-    not among the results.
-
-    Parameters
-    ----------
-    results : of `grade`
-    to : the folder
-    shown : the lessons whose model answers stand in the feedback
-
-    Returns
-    -------
-    the rows of `grades.csv`
-    """
-    from instructors import feedback  # which the processes that grade do not need
-
-    manual = manual_points(to / "manual.csv")
-    rows = []
-    for result in sorted(results, key=lambda r: (r["student"], r["lesson"])):
-        known, _ = lesson(result["lesson"])
-        row = _row(result, known, manual)
-        rows.append(row)
-        page = to / "feedback" / result["student"] / f"{result['lesson']}.html"
-        with replacing(page) as part:
-            text = feedback.page(known, result, row, result["lesson"] in shown)
-            part.write_text(text, encoding="utf-8", errors="replace")
-    marked = {"encoding": "utf-8-sig"}  # by which a spreadsheet knows how names are written
-    write_csv(to / "grades.csv", list(rows[0]), [list(row.values()) for row in rows], **marked)
-    listed = [[row[column] for column in MANUAL] for _, row in sorted(manual.items())]
-    write_csv(to / "manual.csv", MANUAL, listed, **marked)
-    with replacing(to / "manual.html") as part:
-        part.write_text(feedback.answers(results, lesson), encoding="utf-8", errors="replace")
-    return rows
-
-
-def _row(result: dict, known: exercises.Lesson, manual: dict) -> dict:
-    """A submission's row of `grades.csv`; what waits for a person is added to `manual`."""
-    notes = list(result["notes"])
-    row = {"student": safe(result["student"]), "lesson": result["lesson"]}
-    row |= {f"exercise {n}": "" for n in range(1, exercises.MOST + 1)}
-    machine = 0.0
-    by_hand = 0.0
-    waiting = 0.0
-    for exercise, mark in zip(known.exercises, result["marks"], strict=False):
-        points = sum(points for points, _ in mark["tests"].values())
-        machine += points
-        for cell in exercise.manual:
-            place = safe(result["student"]), result["lesson"], cell.id
-            given, missing, note = _by_hand(cell, mark["manual"][cell.id], place, manual)
-            notes += note
-            waiting += missing
-            by_hand += given
-            points += given
-        row[f"exercise {exercise.number}"] = f"{points:g}"
-    return row | {
-        "machine": f"{machine:g}",
-        "by hand": f"{by_hand:g}",
-        "waiting": f"{waiting:g}",
-        "total": f"{machine + by_hand:g}",
-        "of": f"{known.machine + known.manual:g}",
-        "notes": safe("; ".join(notes)),
-    }
-
-
-def _by_hand(
-    cell: exercises.Manual, answer: dict, place: tuple[str, str, str], manual: dict
-) -> tuple[float, float, list[str]]:
-    """The points given for an answer, those that are still to be given, and what is to be noted."""
-    entry = manual.get(place)
-    if not answer["answered"] and not (entry and entry["points"]):
-        answer |= {"points": "0", "comment": "no answer"}
-        return 0.0, 0.0, []
-    if entry is None:
-        fields = [*place, f"{cell.points:g}", "", "", answer["hash"]]
-        entry = dict(zip(MANUAL, fields, strict=True))
-        manual[place] = entry
-    notes = []
-    if entry["points"] and entry["answer"] != answer["hash"]:
-        notes.append(f"{cell.id} was changed after it was graded by hand")
-    waiting = 0.0
-    if not entry["points"]:
-        entry["answer"] = answer["hash"]
-        waiting = cell.points
-    answer |= {"points": entry["points"], "comment": entry["comment"]}
-    return float(entry["points"] or 0), waiting, notes
+        found.add(name)
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Grade a folder; returns the exit status: 0, 2 for bad input, 130 after ctrl-C."""
+    """Grade a folder.
+
+    Returns
+    -------
+    the exit status: 0, 1 where something besides the submissions is to be mended, 2 for bad input,
+    130 after ctrl-C
+    """
     args = _parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # a Korean name on a console that lacks its letters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if args.example:
+        print(term.EXAMPLE, end="")
+        return 0
     if os.name == "nt":
         print(
             "error: grading needs Linux, or macOS without the sandbox; on Windows use WSL",
@@ -469,7 +287,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     try:
-        rows, left_out = _grade_folder(args)
+        rows, told, problems = _grade_folder(args)
     except (ValueError, OSError, Failed) as error:
         print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
@@ -479,13 +297,17 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    _report(rows, left_out, args.to)
-    return 0
+    _report(rows, told, args.to)
+    for problem in problems:
+        print(f"problem: {printable(problem)}", file=sys.stderr)
+    if problems:
+        print("The grades are written all the same; mend this and run it again.", file=sys.stderr)
+    return int(bool(problems))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m instructors.grade", description=__doc__)
-    parser.add_argument("folder", help="folder/<student>/<lesson>.ipynb")
+    parser.add_argument("folder", nargs="?", default="", help="folder/<student>/<lesson>.ipynb")
     parser.add_argument(
         "--to",
         type=Path,
@@ -508,11 +330,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NN[,NN]",
         help="lessons whose model answers the feedback shows this time",
     )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="hide the names in manual.html and manual.csv"
+    )
+    parser.add_argument(
+        "--example", action="store_true", help="print an example of course.toml and end"
+    )
     return parser
 
 
-def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
-    """Grade what has changed; the rows of `grades.csv`, and what is left out."""
+def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str], list[str]]:
+    """Grade what has changed; the rows of `grades.csv`, what is to be told, and the problems."""
     memory = int(args.memory * 2**30)
     sandboxed = bubblewrap() is not None
     options = {"sandboxed": sandboxed, "seconds": args.seconds, "memory": memory}
@@ -548,7 +376,9 @@ def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
                 part.write_text(json.dumps(result), encoding="utf-8")
             results.append(result)
             bar.update()
-    return write(results, args.to, shown), left_out
+    about = Options(shown, term.read(Path(args.folder)), submissions, args.anonymous)
+    rows, changes, problems = write(results, args.to, about)
+    return rows, [f"left out: {line}" for line in left_out] + changes, problems
 
 
 def _place(to: Path, student: str, name: str) -> Path:
@@ -556,16 +386,19 @@ def _place(to: Path, student: str, name: str) -> Path:
     return to / "results" / student / f"{name}.json"
 
 
-def _report(rows: list[dict], left_out: list[str], to: Path) -> None:
-    """Print the grades, what is left out, and where everything lies."""
+def _report(rows: list[dict], told: list[str], to: Path) -> None:
+    """Print the grades, what is left out or changed, and where everything lies."""
     width = max(len(row["student"]) for row in rows) + 2
-    for row in rows[: shutil.get_terminal_size().lines * 4]:
+    most = shutil.get_terminal_size().lines * 4
+    for row in rows[:most]:
         waits = f", {row['waiting']} to be given by hand" if row["waiting"] != "0" else ""
         points = f"{row['total']:>5} of {row['of']}{waits}"
         line = f"{row['student']:<{width}}{row['lesson']:<22}{points}  {row['notes']}"
         print(line[:200])
-    for line in left_out:
-        print(f"left out: {line}")
+    if len(rows) > most:
+        print(f"… and {len(rows) - most} more rows in {to / 'grades.csv'}")
+    for line in told:
+        print(line)
     here = {(row["student"], row["lesson"]) for row in rows}
     others = 0
     for (student, name, _), row in manual_points(to / "manual.csv").items():

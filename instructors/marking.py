@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -211,6 +212,11 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def short_hash(text: str) -> str:
+    """Eight digits by which a text is known again, behind a letter: no number to a spreadsheet."""
+    return "v" + hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
+
+
 def mark(
     lesson: Lesson,
     edition: dict[str, str],
@@ -227,6 +233,7 @@ def mark(
     marks = []
     with Student(lesson, start, seconds) as student:
         for exercise in lesson.exercises:
+            began = time.monotonic()
             mark = {
                 "number": exercise.number,
                 "tests": {},
@@ -258,9 +265,8 @@ def mark(
                 answered = (
                     bool(answer.strip()) and answer.strip() != edition.get(cell.id, "").strip()
                 )
-                digest = (
-                    "v" + hashlib.sha256(answer.encode(errors="replace")).hexdigest()[:8]
-                )  # no number to a spreadsheet
-                mark["manual"][cell.id] = {"answer": answer, "answered": answered, "hash": digest}
+                found = {"answer": answer, "answered": answered, "hash": short_hash(answer)}
+                mark["manual"][cell.id] = found
+            mark["seconds"] = round(time.monotonic() - began, 2)
             marks.append(mark)
     return marks

@@ -14,6 +14,7 @@ import re
 import struct
 import sys
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SHOWN = 4_000  # characters of what a cell prints
 LONGEST = 100_000  # characters of a cell
 DEFINES = re.compile(r"^(?:def|class) +(\w+)|^(\w+) *=", re.MULTILINE)
 ELSEWHERE = "elsewhere: "
+PASTED = re.compile(r"(data:image/\w+;base64,)([A-Za-z0-9+/=]{100,})")  # as Colab does
 TITLE = "title of the notebook"  # under which its first line is kept
 ADVICE = {
     NameError: "cells of your own are not graded: what this one needs belongs into it",
@@ -311,12 +313,19 @@ def submitted(path: str, wanted: dict[str, list[str]]) -> dict[str, str]:
             source = cell["source"]
             if not isinstance(source, str):
                 source = "".join(source)
+            if cell.get("cell_type") == "markdown":
+                source = PASTED.sub(_digest, source)
             cells.setdefault(TITLE, source.lstrip().split("\n", 1)[0][:1000])
             for place in _places(cell, source, wanted):
                 cells[place] = f"{cells[place]}\n{source}" if place in cells else source
     if long := [name for name, source in cells.items() if len(source) > LONGEST]:
         raise ValueError(f"a cell of more than {LONGEST:,} characters: {long[0]:.50}; write less")
     return cells
+
+
+def _digest(pasted: re.Match) -> str:
+    """A pasted picture's short stand-in, by which another picture is told from it."""
+    return f"{pasted[1]}…{zlib.crc32(pasted[2].encode()):08x}"
 
 
 def read_cells(path: str | os.PathLike) -> list:
