@@ -138,6 +138,7 @@ class Student:
         space(lesson.path, exercise.number)
         try:
             self.give()
+            began = time.monotonic()
             self.process.within(self.seconds)
             try:
                 self.process.ask({"do": "run", "source": source})
@@ -147,6 +148,7 @@ class Student:
             for test in exercise.tests:
                 message = self.hold(lesson, exercise, test, source)
                 done[test.id] = (0, message) if message else (test.points, "")
+            result["seconds"] = round(time.monotonic() - began, 2)
         except Ended as ended:
             self.stop()
             result["ended"] = f"ended: {ended}"
@@ -233,7 +235,6 @@ def mark(
     marks = []
     with Student(lesson, start, seconds) as student:
         for exercise in lesson.exercises:
-            began = time.monotonic()
             mark = {
                 "number": exercise.number,
                 "tests": {},
@@ -267,6 +268,5 @@ def mark(
                 )
                 found = {"answer": answer, "answered": answered, "hash": short_hash(answer)}
                 mark["manual"][cell.id] = found
-            mark["seconds"] = round(time.monotonic() - began, 2)
             marks.append(mark)
     return marks

@@ -27,7 +27,7 @@ none. <b>Discrimination</b>: Pearson's correlation between the points of the que
 of points that the same submission has in the rest of the lesson. Near 0 or below, the question
 does not tell those who know more from the others. It is empty where fewer than 5 submissions are
 graded, or where all have the same points. <b>Seconds</b>: the mean time of the exercise's cell and
-tests. Answers that wait for a person are left out."""
+tests, of those that came to an end. Answers that wait for a person are left out."""
 
 
 class Question(NamedTuple):
