@@ -1,94 +1,116 @@
-"""The public self-checks tell right from wrong solutions; `-s` prints how many they find."""
+"""The public self-checks tell wrong solutions from right ones; `-s` prints how many they find."""
 
 import contextlib
 import io
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
+import pytest
 
-from helpers import plots
+from helpers import plots, selfcheck
 from instructors import exercises
 
 NAMES = exercises.names()
-LEAST = 0.8  # of all wrong solutions
+LEAST = 0.95  # of all wrong solutions
 
 
-def cells_of_exercises(name: str) -> Iterator[tuple[str, list[str], str, list[str]]]:
-    """For each exercise with tests: its solution's id, and the code before, of, and behind it.
+class Checked(NamedTuple):
+    """An exercise with tests, and its code cells: given ones, the solution, and the self-check."""
 
-    The code before holds all given cells from the notebook's top.
-    """
-    before, solution, behind, grade_id = [], None, [], ""
+    id: str
+    given: list[str]
+    solution: str
+    behind: list[str]
+
+
+class AllSaid(Exception):
+    """The self-check has printed its last word."""
+
+
+def checked(name: str) -> Iterator[Checked]:
+    """The exercises of a lesson. `given` begins behind the exercise before."""
+    given, solution, behind = [], None, []
     for cell in nbformat.read(exercises.source(name), as_version=4).cells:
         about = cell.metadata.get("nbgrader", {})
         if cell.cell_type != "code":
             continue
         if about.get("solution"):
-            solution, grade_id, behind = cell.source, about.grade_id, []
-        elif about.get("grade"):
-            if solution is not None:
-                yield grade_id, list(before), solution, behind
-            solution = None
-        elif solution is None:
-            before.append(cell.source)
-        else:
+            solution = cell
+        elif about.get("grade") and solution:
+            yield Checked(solution.metadata.nbgrader.grade_id, given, solution.source, behind)
+            given, solution, behind = [], None, []
+        elif solution:
             behind.append(cell.source)
+        elif not about:
+            given.append(cell.source)
 
 
-def told(space: dict, solution: str, behind: list[str]) -> str:
-    """What the student reads who wrote this solution and runs the cells behind it."""
+def run(cells: list[str], space: dict[str, object]) -> None:
+    """Run code cells one after the other."""
+    for cell in cells:
+        exec(compile(cell, "<cell>", "exec"), space)
+
+
+def said(solution: str, behind: list[str], given: dict[str, object]) -> str:
+    """What a student who wrote this solution reads, up to the end of the self-check."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(printed), np.errstate(all="ignore"):
         try:
-            for cell in [solution, *behind]:
-                exec(compile(cell, "<cell>", "exec"), space)
+            run([solution, *behind], given)
+        except AllSaid:
+            pass
         except Exception as error:
-            printed.write(f"✗ {type(error).__name__}: {error}\n")
+            print(f"✗ {type(error).__name__}: {error}")
     return printed.getvalue()
 
 
-def missed(name: str) -> tuple[list[str], int]:
-    """The wrong solutions of a lesson whose self-check says no word of it, and how many there are.
+def wrong(name: str, ids: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Of each wrong solution of a lesson: its exercise's id, its own name, and its code."""
+    longest_first = sorted(ids, key=len, reverse=True)
+    for text in exercises.wrong(name):
+        own = text.removeprefix("# %% ").split(":", 1)[0]
+        yield next(one for one in longest_first if own.startswith(f"{one}_")), own, text
 
-    AssertionError where a true solution is not told right.
-    """
-    passed, count = [], 0
-    space = {"__name__": "__main__", "display": lambda *_: None}
-    done = 0
-    found = list(cells_of_exercises(name))
-    ids = sorted((grade_id for grade_id, *_ in found), key=len, reverse=True)
-    for grade_id, before, solution, behind in found:
-        for cell in before[done:]:
-            exec(compile(cell, "<cell>", "exec"), space)
-        done = len(before)
-        given = dict(space)
-        right = told(space, solution, behind)
-        assert "✓" in right, grade_id
-        assert "✗" not in right, f"{grade_id}: {right}"
-        for text in exercises.wrong(name):
-            if next((i for i in ids if text.startswith(f"# %% {i}_")), None) != grade_id:
-                continue
-            # The same dictionary: functions of earlier cells look names up in it.
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Cells without figures, which end with their self-check."""
+
+    def check(*arguments):
+        real(*arguments)
+        raise AllSaid
+
+    real = selfcheck.check
+    monkeypatch.setenv("COURSE_PROFILE", "smoke")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(plots, "show", lambda *_: plt.close("all"))
+    monkeypatch.setattr(selfcheck, "check", check)
+
+
+def test_the_self_checks_find_wrong_solutions_and_no_right_one(quick):
+    found, passed = [], []
+    for name in NAMES:
+        space = {"__name__": "__main__", "display": print}
+        parts = list(checked(name))
+        texts = list(wrong(name, [part.id for part in parts]))
+        for part in parts:
+            run(part.given, space)
+            given = dict(space)
+            right = said(part.solution, part.behind, space)
+            assert "✓" in right, f"{name}, {part.id}: {right}"
+            assert "✗" not in right, f"{name}, {part.id}: {right}"
+            for own, text in [(own, text) for which, own, text in texts if which == part.id]:
+                # The same dictionary: functions of earlier cells look names up in it.
+                space.clear()
+                space.update(given)
+                told = "✗" in said(text, part.behind, space)
+                (found if told else passed).append(f"{name}: {own}")
             space.clear()
             space.update(given)
-            count += 1
-            if "✗" not in told(space, text, behind):
-                passed.append(f"{name}: {text.split(':', 1)[0].removeprefix('# %% ')}")
-        space.clear()
-        space.update(given)
-    return passed, count
-
-
-def test_the_self_checks_find_wrong_solutions(monkeypatch):
-    monkeypatch.setenv("COURSE_PROFILE", "smoke")
-    monkeypatch.setattr(plots, "show", lambda *_, **__: plt.close("all"))
-    passed, count = [], 0
-    for name in NAMES:
-        monkeypatch.setattr(sys, "path", [*sys.path])
-        of_lesson, more = missed(name)
-        passed += of_lesson
-        count += more
-    print(f"\nfound {count - len(passed)} of {count}", *passed, sep="\n")
-    assert count - len(passed) >= LEAST * count, "not found: " + ", ".join(passed)
+    many = len(found) + len(passed)
+    print(f"\nfound {len(found)} of {many}; not found: {passed}")
+    assert len(found) >= LEAST * many, f"found {len(found)} of {many}; not found: {passed}"
