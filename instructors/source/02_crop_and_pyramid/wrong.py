@@ -74,6 +74,17 @@ def join(small, detail, scale):
     return small.repeat(scale, axis=0).repeat(scale, axis=1) + detail
 
 
+# %% pyramid_scale_of_four: Writes the scale of the example into the code: right at scale 4 only.
+def split(picture, scale):
+    h, w, colours = picture.shape
+    small = picture.reshape(h // 4, 4, w // 4, 4, colours).mean(axis=(1, 3))
+    return small, picture - small.repeat(4, axis=0).repeat(4, axis=1)
+
+
+def join(small, detail, scale):
+    return small.repeat(4, axis=0).repeat(4, axis=1) + detail
+
+
 # %% pyramid_subsampled: Keeps one pixel of each block instead of the mean.
 def split(picture, scale):
     small = picture[::scale, ::scale]
@@ -101,6 +112,16 @@ def square_crop(img):
 def square_crop(picture):
     side = min(picture.shape[:2])
     return images.resize(picture.astype(np.float32), (side, side), "area")
+
+
+# %% square_crop_reassembled: Copies the middle into new zeros, which are no whole numbers any more.
+def square_crop(picture):
+    h, w = picture.shape[:2]
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    cut = np.zeros((side, side, *picture.shape[2:]))
+    cut[:] = picture[top : top + side, left : left + side]
+    return cut
 
 
 # %% square_crop_three_axes: Unpacks three axes, so a picture without colours fails.

@@ -72,6 +72,15 @@ def cut(numbers, size):
     return list(numbers[: len(numbers) // size * size].reshape(-1, size))
 
 
+# %% epochs_shared_out: Shares the numbers out into batches of nearly one size.
+def order(n, seed, epoch):
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def cut(numbers, size):
+    return np.array_split(numbers, -(-len(numbers) // size))
+
+
 # %% epochs_one_generator: One generator that goes on from call to call: a run that is resumed has
 # other epochs.
 rng = np.random.default_rng(0)
