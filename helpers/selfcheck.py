@@ -7,7 +7,7 @@ EMPTY = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}  # steps
 
 
 def check(written: object, *claims: tuple[str, Callable[[], object], str]) -> None:
-    """Print for each claim about your solution whether it holds, and its hint where it does not.
+    """Print for each claim about your solution whether it holds, and the first hint you need.
 
     Nothing is raised: an error in a test is printed. The points come from other tests, with other
     data.
@@ -25,6 +25,7 @@ def check(written: object, *claims: tuple[str, Callable[[], object], str]) -> No
     if any(_is_empty(part) for part in parts):
         print("not yet written")
         return
+    hinted = False
     for text, test, hint in claims:
         error = ""
         try:
@@ -32,7 +33,10 @@ def check(written: object, *claims: tuple[str, Callable[[], object], str]) -> No
         except Exception as raised:
             holds = False
             error = f" ({type(raised).__name__}: {raised})"
-        print(f"✓ {text}" if holds else f"✗ {text}{error}\n  hint: {hint}")
+        print(f"✓ {text}" if holds else f"✗ {text}{error}")
+        if not holds and not hinted:
+            print(f"  hint: {hint}")
+            hinted = True
 
 
 def _is_empty(written: object) -> bool:
