@@ -32,7 +32,7 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(PYTHON) -m ruff format -q notebooks
 
 # instructors: begin
-.PHONY: student grade check-lessons similar publish
+.PHONY: student grade check-lessons similar publish slides
 LOCKED += --group instructors
 
 student: .venv/locked  ## make the student editions of the exercises
@@ -50,6 +50,8 @@ similar: .venv/locked  ## find solutions that are much alike: make similar SUBMI
 publish: .venv/locked  ## copy the course for students, without solutions: make publish TO=folder URL=https://github.com/…
 	$(RUN) -m instructors.publish "$(TO)" $(if $(URL),--address "$(URL)")
 
+slides: .venv/locked  ## make slides of each lesson's figures, in build/slides
+	$(PYTHON) -m instructors.slides
 # instructors: end
 web: .venv/locked  ## open the page that changes anybody's photograph, on this machine
 	$(RUN) web/serve.py
