@@ -439,6 +439,7 @@ def test_a_recipe_without_pairs_trains_both_ways(tmp_path, monkeypatch, eager):
     """The whole way from two folders to two files of weights, small."""
     names = ("day_to_night", "night_to_day")
     small = {"builder": "resnet_generator", "arguments": {"width": 2, "blocks": 1}, "steps": 2}
+    small |= {"strength": {}}
     monkeypatch.setitem(train.UNPAIRED, names, train.UNPAIRED[names] | small)
     monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(training.save_weights, "__defaults__", (tmp_path / "weights",))

@@ -790,6 +790,7 @@ STRICT = {
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "advice.suggest": advice.suggest,
     "advice.diagnose": advice.diagnose,
+    "advice.scene": advice.scene,
     "advice.misfit": lambda x: advice.misfit(x, "espcn_photos_x4", CARD),
     "photo.draw": lambda x: photo.draw(ESPCN, x),
     "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
