@@ -10,7 +10,7 @@ from helpers import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 GLOSSARY = NOTEBOOKS / "glossary.md"
-LESSONS = sorted(NOTEBOOKS.glob("[01][0-589]*.ipynb"))
+LESSONS = sorted(NOTEBOOKS.glob("[01][0-9]_*.ipynb"))
 SET_UP = 3  # the cells of code at the top follow each other
 SECTIONS = ["## Recap", "## Questions", "## References"]
 
