@@ -40,7 +40,7 @@ def fits(output: dict) -> bool:
 
 
 def deck(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A lesson's slides as a notebook: one for each heading, and one below for each output.
+    """A lesson's slides as a notebook: one a heading, and one below for each cell that shows something.
 
     Parameters
     ----------
