@@ -40,7 +40,7 @@ def fits(output: dict) -> bool:
 
 
 def deck(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A lesson's slides as a notebook: one a heading, and one below for each cell that shows something.
+    """A lesson as slides: one a heading, and one below for each cell that shows something.
 
     Parameters
     ----------
