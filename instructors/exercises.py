@@ -12,6 +12,7 @@ from helpers import ROOT
 
 SOURCE = ROOT / "instructors" / "source"
 STUDENT = ROOT / "notebooks" / "exercises"
+WITHOUT_DEVICE = "helpers.setup(device=False)"  # the set-up of exercises without TensorFlow
 MOST = 5  # exercises in a lesson, each with a column in grades.csv
 HEADING = re.compile(r"## (\d) · (.+)\n\n\*(\d+) points? · (\d+) minutes\*")
 SOLUTION = re.compile(r"^.*BEGIN SOLUTION.*\n((?:.*\n)*?).*END SOLUTION.*$", re.MULTILINE)
@@ -70,6 +71,10 @@ class Lesson(NamedTuple):
     path: Path
     given: list[str]
     exercises: list[Exercise]
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        return any("helpers.setup(" in code for code in self.given)
 
     @property
     def machine(self) -> float:
@@ -165,7 +170,7 @@ def read(path: Path) -> Lesson:
         elif cell.metadata.get("nbgrader"):
             raise ValueError(f"{where}: a graded cell before the first heading '## 1 · Title'")
         else:
-            given.append(cell.source)
+            given.append(cell.source.replace(WITHOUT_DEVICE, ""))  # nothing to install or print
     if len(exercises) > MOST:
         raise ValueError(f"{path.name}: {len(exercises)} exercises; at most {MOST} have a column")
     for number, exercise in enumerate(exercises, 1):

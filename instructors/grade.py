@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,9 @@ class Submission(NamedTuple):
 
 def find(folder: Path) -> tuple[list[Submission], list[str]]:
     """The submissions in `folder`/<student>/<lesson>.ipynb.
+
+    What nbgrader collects lies one folder deeper, <student>/<lesson>/<lesson>.ipynb, and is read,
+    too.
 
     Parameters
     ----------
@@ -98,7 +102,8 @@ def objection(folder: Path, inside: Path, layout: str) -> str:
         return "a link, which is not followed"
     if not stat.S_ISREG((folder / inside).lstat().st_mode):
         return "not a file"
-    if len(inside.parts) != 2:
+    collected = len(inside.parts) == 3 and inside.parts[1] == inside.stem  # by nbgrader
+    if len(inside.parts) != 2 and not collected:
         return layout
     return ""
 
@@ -122,6 +127,23 @@ def readable(name: str) -> str:
         with contextlib.suppress(UnicodeDecodeError):
             return printable(unicodedata.normalize("NFC", written.decode(encoding)))
     return printable(name)
+
+
+def gradable(submissions: list[Submission]) -> tuple[list[Submission], list[str]]:
+    """The submissions that this Python can grade, and a line for each that needs TensorFlow.
+
+    Raises
+    ------
+    ValueError : it can grade none of them
+    """
+    if find_spec("tensorflow"):
+        return submissions, []
+    kept = [one for one in submissions if not lesson(one.lesson)[0].needs_tensorflow]
+    needs = "these exercises need TensorFlow; grade them by `make grade`, which installs it"
+    left_out = [f"{one.student}/{one.lesson}: {needs}" for one in submissions if one not in kept]
+    if not kept:
+        raise ValueError("\n".join(left_out[:10]))
+    return kept, left_out
 
 
 def key(submission: Submission, sandboxed: bool, seconds: float, memory: int) -> str:
@@ -350,6 +372,8 @@ def _grade_folder(args: argparse.Namespace) -> tuple[list[dict], list[str], list
         raise ValueError("name the folder of what was handed in: make grade SUBMISSIONS=folder")
     shown = released(args.release)
     submissions, left_out = find(Path(args.folder))
+    submissions, beyond = gradable(submissions)
+    left_out += beyond
     manual_points(args.to / "manual.csv")  # a mistake there is told before an hour of grading
     from helpers import download  # seconds, which a wrong folder need not wait for
 

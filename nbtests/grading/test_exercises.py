@@ -1,5 +1,6 @@
 """Every lesson's exercises: the student edition, and points of right, wrong and no solutions."""
 
+import ast
 import contextlib
 import io
 import os
@@ -240,6 +241,48 @@ def test_no_wrong_solution_is_left_over(lesson):
     assert set(texts) == {text for exercise in tested for text in wrong(lesson, exercise)}
     names = [text.split(":", 1)[0] for text in texts]
     assert len(names) == len(set(names)), "two wrong solutions have the same name"
+
+
+def statements(code):
+    """A cell's statements, without those that hold others, imports and docstrings."""
+    lines = [line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    plain = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Assert)
+    return {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(node, plain) and not isinstance(getattr(node, "value", 0), ast.Constant)
+    }
+
+
+def in_the_lesson(lesson, code):
+    """The statements of a solution, and those of them that stand in the lesson."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{lesson.name}.ipynb", as_version=4)
+    shown = [statements(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    own = statements(code)
+    return own, own & set().union(*shown)
+
+
+def test_no_solution_stands_in_the_lesson(lesson):
+    handed_out = exercises.lesson(lesson.name)[1]
+    for exercise in lesson.exercises:
+        if exercise.solution:
+            code = exercises.without_markers(exercise.solution.source)
+            own, same = in_the_lesson(lesson, code)
+            own -= statements(handed_out[exercise.id])
+            assert len(same) <= len(own) / 3, f"{exercise.id}: {same}"
+
+
+def test_a_solution_that_stands_in_the_lesson_would_be_found():
+    lesson = exercises.read(exercises.source("02_crop_and_pyramid"))
+    code = """
+def square_crop(picture):
+    h, w = picture.shape[:2]
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    return picture[top : top + side, left : left + side]
+"""
+    own, same = in_the_lesson(lesson, code)
+    assert len(same) > len(own) / 3
 
 
 def test_more_exercises_than_columns_are_refused(tmp_path):

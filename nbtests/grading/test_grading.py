@@ -33,8 +33,8 @@ from instructors.worker import HEAD, decode, encode
 LESSON = "02_crop_and_pyramid"
 FULL = 15  # points by machine
 # The exercises that hostile cells stand in the place of, and their points
-SLOTS = {"square_crop": 3, "psnr": 3, "pyramid": 4}
-NUMBERS = {"square_crop": 2, "psnr": 3, "pyramid": 4}
+SLOTS = {"print_crop": 3, "psnr": 3, "pyramid": 4}
+NUMBERS = {"print_crop": 2, "psnr": 3, "pyramid": 4}
 PSNR = SLOTS["psnr"]
 SECONDS = 6
 pytestmark = [

@@ -95,38 +95,82 @@ def join(small, detail, scale):
     return small.repeat(scale, axis=0).repeat(scale, axis=1) + detail
 
 
-# %% square_crop_corner: A square, but of the top left corner.
-def square_crop(picture):
-    side = min(picture.shape[:2])
-    return picture[:side, :side]
-
-
-# %% square_crop_project: The portrait project's formula: right for portraits with an even
-# difference only.
-def square_crop(img):
-    h, w = img.shape[:2]
-    return img[int((h - w) / 2) : int(-(h - w) / 2), :]
-
-
-# %% square_crop_squeezed: A square of the whole picture, squeezed.
-def square_crop(picture):
-    side = min(picture.shape[:2])
-    return images.resize(picture.astype(np.float32), (side, side), "area")
-
-
-# %% square_crop_reassembled: Copies the middle into new zeros, which are no whole numbers any more.
-def square_crop(picture):
+# %% print_crop_corner: The right size, but of the top left corner.
+def print_crop(picture, height, width):
     h, w = picture.shape[:2]
-    side = min(h, w)
-    top, left = (h - side) // 2, (w - side) // 2
-    cut = np.zeros((side, side, *picture.shape[2:]))
-    cut[:] = picture[top : top + side, left : left + side]
+    n = min(h // height, w // width)
+    rows, columns = n * height, n * width
+    return picture[:rows, :columns]
+
+
+# %% print_crop_one_side: Lets the width decide always: right for portraits only.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    n = w // width
+    rows, columns = n * height, n * width
+    top = (h - rows) // 2
+    left = (w - columns) // 2
+    return picture[top : top + rows, left : left + columns]
+
+
+# %% print_crop_rounded_twice: Rounds where the part starts and where it ends: a row too many
+# where the size is odd.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    n = min(h // height, w // width)
+    rows, columns = n * height, n * width
+    top, bottom = round((h - rows) / 2), round((h + rows) / 2)
+    left, right = round((w - columns) / 2), round((w + columns) / 2)
+    return picture[top:bottom, left:right]
+
+
+# %% print_crop_ratio: The largest part of about this ratio, with sides that are no whole multiples.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    rows = min(h, w * height // width)
+    columns = min(w, h * width // height)
+    top = (h - rows) // 2
+    left = (w - columns) // 2
+    return picture[top : top + rows, left : left + columns]
+
+
+# %% print_crop_turned: Takes height for the columns.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    n = min(w // height, h // width)
+    rows, columns = n * width, n * height
+    top = (h - rows) // 2
+    left = (w - columns) // 2
+    return picture[top : top + rows, left : left + columns]
+
+
+# %% print_crop_squeezed: All of the picture, squeezed: rows and columns are left out all over it.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    n = min(h // height, w // width)
+    rows, columns = n * height, n * width
+    keep_rows = np.linspace(0, h - 1, rows).astype(int)
+    keep_columns = np.linspace(0, w - 1, columns).astype(int)
+    return picture[keep_rows][:, keep_columns]
+
+
+# %% print_crop_reassembled: Copies the middle into new zeros, which are no whole numbers any more.
+def print_crop(picture, height, width):
+    h, w = picture.shape[:2]
+    n = min(h // height, w // width)
+    rows, columns = n * height, n * width
+    top = (h - rows) // 2
+    left = (w - columns) // 2
+    cut = np.zeros((rows, columns, *picture.shape[2:]))
+    cut[:] = picture[top : top + rows, left : left + columns]
     return cut
 
 
-# %% square_crop_three_axes: Unpacks three axes, so a picture without colours fails.
-def square_crop(picture):
+# %% print_crop_three_axes: Unpacks three axes, so a picture without colours fails.
+def print_crop(picture, height, width):
     h, w, _ = picture.shape
-    side = min(h, w)
-    top, left = (h - side) // 2, (w - side) // 2
-    return picture[top : top + side, left : left + side]
+    n = min(h // height, w // width)
+    rows, columns = n * height, n * width
+    top = (h - rows) // 2
+    left = (w - columns) // 2
+    return picture[top : top + rows, left : left + columns]
