@@ -12,10 +12,11 @@ help:  ## explain the commands
 run: .venv/locked  ## execute every lesson; report in build/report.html
 	$(RUN) -m helpers run
 
-test: .venv/locked  ## run every test, and every lesson in its shortest form
-	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile -m "not full"
+test: .venv/locked  ## run the tests, and every lesson in its shortest form
+	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile -m "not full and not slow"
 
-check: .venv/locked  ## run the lessons as a reader does, where their claims are asserted; rehearse full
+check: .venv/locked  ## run the slow tests, and the lessons as a reader does, where their claims are asserted; rehearse full
+	COURSE_PROFILE=smoke $(RUN) -m pytest -n 2 --dist loadfile -m slow nbtests
 	COURSE_PROFILE=quick $(RUN) -m pytest -n 2 --dist loadfile notebooks/*.ipynb
 	$(RUN) -m pytest -n 2 --dist load nbtests/test_full.py
 

@@ -178,6 +178,7 @@ def test_failing_notebooks_stay_as_they_were(mixed, good):
     } == good.before  # not in place: nothing changes
 
 
+@pytest.mark.slow
 def test_what_ran_well_is_not_run_again_until_something_changes(tmp_path):
     """Each execution leaves a line behind; a lesson that failed is tried again."""
     count = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"

@@ -344,6 +344,7 @@ def test_a_network_learns_from_one_picture_what_bicubic_cannot_draw():
     assert metrics.psnr(truth, sr, 2) > metrics.psnr(truth, images.enlarge(lr, 2), 2) + 0.3
 
 
+@pytest.mark.slow
 def test_it_learns_the_reduction_that_it_is_told():
     """A blur that bicubic knows nothing of is undone only where it is known."""
 

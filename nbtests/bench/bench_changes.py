@@ -7,8 +7,9 @@
 
 FOLDER holds two folders, A before B in the alphabet, or trainA, trainB, testA and testB. Of the
 held-out scenes the first 40 of each are measured, none chosen: the real pictures of A and of B,
-then what each network makes of them. With --photos the middle squares of any photographs are
-measured instead: there skies, seas and skin should stay as they are.
+then what each network makes of them, and, as a control, the same network with random weights.
+With --photos the middle squares of any photographs are measured instead: there skies, seas and skin
+should stay as they are.
 
 --sheet draws twelve of each direction, at equal distances in the list, or those that --shown names:
 above the picture and below what became of it.
@@ -27,6 +28,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 from scipy import ndimage
 
@@ -111,9 +113,8 @@ def pictures(paths: list[Path]) -> list[np.ndarray]:
     return list(images.to_float(unpaired.squares(paths[:MOST])))
 
 
-def result(name: str, before: list[np.ndarray]) -> list[np.ndarray]:
+def result(model: keras.Model, before: list[np.ndarray]) -> list[np.ndarray]:
     """What a network makes of pictures, as files keep it."""
-    model, _ = training.load_weights(name)
     return [images.rounded(tiles.apply(model, picture)) for picture in before]
 
 
@@ -144,8 +145,12 @@ def main() -> None:
             print(row(f"real {name}, {len(side)}", side, side))
     rows = []
     for name, before in zip(args.names, sides, strict=True):
-        after = result(name, before)
+        model, _ = training.load_weights(name)
+        after = result(model, before)
         print(row(name, after, before), flush=True)
+        keras.utils.set_random_seed(0)
+        untrained = result(keras.models.clone_model(model), before)
+        print(row("  its random weights", untrained, before), flush=True)
         shown = np.linspace(0, len(before) - 1, 12).astype(int)
         if args.shown:
             shown = [[path.name for path in paths].index(name) for name in args.shown]

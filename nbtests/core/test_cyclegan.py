@@ -345,6 +345,7 @@ def test_a_step_is_the_textbooks(identity):
         np.testing.assert_allclose(np.array(v) - old, new - old, atol=2e-5, err_msg=v.path)
 
 
+@pytest.mark.slow
 def test_a_known_change_is_learnt_without_pairs():
     """B is A darkened. Training brings g's pictures nearer to the dark twins than A itself is."""
     model = cycle_gan(rate=5e-3)
@@ -408,6 +409,7 @@ def trained(*folders, last_step=0):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_killed_and_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     killed = trained(tmp_path / "cut", last_step=3)  # in the middle of the second epoch of three

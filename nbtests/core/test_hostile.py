@@ -536,6 +536,7 @@ def complaints(found: dict[str, list]) -> list[str]:
     return bad
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no limit on a child's memory to set here"
 )

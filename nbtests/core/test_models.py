@@ -266,6 +266,7 @@ def test_without_skips_nothing_passes_but_the_latent_space():
 UNETS = [partial(models.unet, 4, output=output, dropout=0) for output in OUTPUTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skips", [True, False])
 @pytest.mark.parametrize("build", [*UNETS, partial(models.cae, 8, width=4)])
 def test_steps_lower_the_loss_of_what_repairs(build, skips):
@@ -657,6 +658,7 @@ LEAKY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "scale"), [*LEAKY, (SMALL_RDN, 2)])
 def test_a_short_training_beats_bicubic_on_unseen_pictures(build, scale):
     lr, hr = discs(64, 0, scale)

@@ -103,6 +103,7 @@ def test_the_generator_closes_the_margin_that_the_discriminator_opens():
     assert margin() < 0.9 * opened
 
 
+@pytest.mark.slow
 def test_detail_that_cannot_be_known_is_drawn_all_the_same():
     """Nothing tells the place of these stripes. Their mean is grey; L1 alone settles for that."""
 
@@ -122,6 +123,7 @@ def test_detail_that_cannot_be_known_is_drawn_all_the_same():
     assert contrast[1] > 0.2 > 5 * contrast[0], contrast
 
 
+@pytest.mark.slow
 def test_resumed_it_goes_on_as_if_nothing_had_happened(tmp_path):
     def losses(folder, epochs):
         """Of each epoch; few and short, so that sums in another order stay within the bound."""

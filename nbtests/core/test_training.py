@@ -153,6 +153,7 @@ def losses(*folders, last_step=0):
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
     first = losses(tmp_path / "cut", last_step=24)["cut"]  # of 7 an epoch: amid the fourth
@@ -178,6 +179,7 @@ def test_the_best_checkpoint_is_kept(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_knows_the_epochs_before_the_cut(tmp_path):
     hr = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
 
@@ -275,6 +277,7 @@ def unsplash(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_pairs_train_a_network_that_repairs(tmp_path, unsplash, monkeypatch, capsys, eager):
     name = "unet_photos"
     monkeypatch.setattr(train, "ROOT", tmp_path)
@@ -327,6 +330,7 @@ def trained_small(name, toy, monkeypatch, **recipe):
     return training.load_weights(name)[1], rows
 
 
+@pytest.mark.slow
 def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch, eager):
     small = {"card": {"arguments": {"latent": 4, "width": 4}}, "batches": {"batch": 2}}
     card, rows = trained_small(
@@ -341,6 +345,7 @@ def test_a_recipe_that_damages_needs_no_pairs(toy, monkeypatch, eager):
     assert not any(np.array_equal(images.read(row["lr"]), images.read(row["hr"])) for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rdn_photos_x2", "rdn_noise_cancel_x2"])
 def test_the_small_rdn_trains_on_clean_or_on_noisy_inputs(name, toy, monkeypatch, eager):
     arguments = train.RECIPES[name]["card"]["arguments"]

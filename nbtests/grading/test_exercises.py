@@ -198,6 +198,7 @@ def test_every_cell_of_the_untouched_edition_runs(lesson, committed):
 # points
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL")
 def test_points_of_right_wrong_and_missing_solutions(lesson):
     """All in one process, which forgets each solution before the next: a shortcut of this test, not

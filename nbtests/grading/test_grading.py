@@ -38,6 +38,7 @@ NUMBERS = {"print_crop": 2, "psnr": 3, "pyramid": 4}
 PSNR = SLOTS["psnr"]
 SECONDS = 6
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="on Windows grading is done in WSL"),
     pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is missing, as on Colab"),
 ]

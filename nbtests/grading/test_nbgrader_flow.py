@@ -62,6 +62,7 @@ c.CourseDirectory.root = "."
     return run
 
 
+@pytest.mark.slow
 def test_through_the_exchange_and_back_the_points_are_those_of_make_grade(run, tmp_path):
     me = getpass.getuser()
 

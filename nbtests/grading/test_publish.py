@@ -135,6 +135,7 @@ def test_the_editions_are_those_of_today(copy):
 # what is there, works
 
 
+@pytest.mark.slow
 def test_the_house_tests_of_the_copy_pass(copy):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     done = subprocess.run(

@@ -67,6 +67,7 @@ def test_the_lock_holds_what_is_asked_for():
     assert "tensorflow" not in installed(asked())
 
 
+@pytest.mark.slow
 def test_the_lessons_without_tensorflow_are_graded_by_the_small_install():
     lessons = [exercises.read(exercises.source(name)) for name in exercises.names()]
     small = [one.name for one in lessons if not one.needs_tensorflow]

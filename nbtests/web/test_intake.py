@@ -75,6 +75,7 @@ def test_5000_ordinary_photographs_are_not_refused(tmp_path):
             decoder.check(file, path, 50_000_000)
 
 
+@pytest.mark.slow
 def test_nothing_of_one_visitors_picture_is_in_anothers(worker):
     """A sends a coloured photograph, then B a black file in a rare layout.
 
@@ -346,6 +347,7 @@ def killed(folder) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="elsewhere `expire` sweeps what is left"
 )

@@ -156,6 +156,7 @@ def test_a_line_lies_over_the_native_pixels(changed):
     assert warm[: width // 4 - 5].mean() > 10 and warm[width // 4 + 5 :].mean() < -10
 
 
+@pytest.mark.slow
 def test_what_is_scratched_is_downloaded_as_it_is_seen(changed, tmp_path):
     page = changed("day_to_night", sample="pavilion")
     whole = {}
@@ -215,6 +216,7 @@ def test_the_start_shows_what_the_page_does(visit):
     expect(stage).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, scheme", [(390, "dark"), (1440, "light")])
 def test_these_pages_are_accessible_and_fit(width, scheme, changed):
     axe = pytest.importorskip(

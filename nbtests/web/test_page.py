@@ -571,6 +571,7 @@ def test_less_motion_is_respected(opened):
 # every page, looked at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "width, scheme, language",
     [
@@ -691,6 +692,7 @@ def test_the_real_server_refuses_what_is_hostile(what, server):
     assert server.pictures() == before
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_job(server):
     """SIGKILL while pictures are in work.
 

@@ -126,6 +126,7 @@ def test_a_server_that_cannot_start_says_why(environment, words, tmp_path):
     assert words in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_djangos_own_server_shows_the_page_from_a_fresh_folder(tmp_path):
     """With a picture that stand-ins change, and the style as it lies in the source."""
     with socket.socket() as free:
