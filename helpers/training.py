@@ -103,7 +103,8 @@ class LiveCurve(keras.callbacks.Callback):
         self.ax.plot(list(self.psnr), values, color=plots.BLUE, marker=".", label=reached)
         self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room))
         self.ax.set(xlabel="epoch", ylabel="PSNR, dB", title=f"{self.title}: {done}")
-        self.ax.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
+        self.ax.xaxis.get_major_locator().set_params(integer=True)  # no epoch 0.5
+        self.ax.legend(loc="best", frameon=True, framealpha=1, edgecolor="none")
         alt = f"Validation PSNR, {done}: {reached}, {known}"
         self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
 
