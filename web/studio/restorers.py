@@ -18,8 +18,8 @@ class Task(NamedTuple):
 
     `most` is how many pixels are kept, of the whole picture or of a square; more are refused, or
     reduced where `reduces` says so.
-    `misfit` says what to do with a picture that the network was not made for. With `spares`, such
-    a picture is given back unchanged where it shows no damage.
+    `misfit` says what to do with a picture that the network was not made for. With `spares`, a
+    sharp picture without damage is given back unchanged.
     """
 
     label: str
@@ -141,6 +141,9 @@ SIGNS = {
     "small": _("It is too small to be judged, so it is left alone. Choose a repair yourself."),
 }
 SMALLEST_JUDGED = 32  # pixels of a side
+# What `advice.diagnose` calls the blur is lower in a sharp picture. Of 40 portraits, 29 show no
+# damage, and 25 of these lie below; blurred with a σ of 1 to 2 pixels, none does both
+SHARP = 0.5
 SMALL = 240  # pixels of the longer side of a result's small picture
 
 
@@ -218,6 +221,13 @@ class Networks:
             return (name,), "jpeg"
         return (name,), "noise" if found["noise"] > self.advice.NOISY else "soft"
 
+    def faultless(self, picture: np.ndarray) -> bool:
+        """Whether a picture is sharp and shows no damage."""
+        if min(picture.shape[:2]) < SMALLEST_JUDGED:
+            return False
+        found, name, _why = self.advice.suggest(picture)
+        return name is None and found["blur"] < SHARP
+
     def judge(self, picture: np.ndarray) -> tuple[str, list[str]]:
         """What was seen in a picture, of `SIGNS`, and the tasks that it does not suit."""
         found = self.advice.scene(picture)
@@ -242,8 +252,8 @@ class Networks:
             names, sign = self.suggest(given)
         elif TASKS[task].misfit is not None:  # this process cannot translate it
             misfit = self.misfits(given, names)
-            if misfit and TASKS[task].spares and self.suggest(given)[1] == "nothing":
-                names, sign = (), "nothing"
+        if TASKS[task].spares and self.faultless(given):
+            names, sign, misfit = (), "nothing", True
         if not names:
             with files.replacing(after) as part:
                 part.write_bytes(before.read_bytes())
