@@ -5,10 +5,10 @@ PYTHONPATH=. .venv/bin/python nbtests/bench/bench_detail.py
 The portrait is scikit-image's astronaut, 512×512, in which nothing is wrong. Its detail is the
 energy above half the Nyquist frequency: more than 1/4 cycle a pixel in any direction, of the mean
 of the colours, under a Hann window. The first number is that energy of the result, as a share of
-the original's; detail that a network invents counts, too. The second number counts only what
-agrees with the original: the projection onto its spectrum. The last two rows are controls: the
-same way with a network that changes nothing, and the network of "deblur" where the page does not
-give the picture back.
+the original's; detail that a network invents counts, too. The second number is the part of it
+that is the original's own, by the projection onto the original's spectrum; the rest is invented.
+The last two rows are controls: the same way with a network that changes nothing, and the network of
+"deblur" where the page does not give the picture back.
 """
 
 import sys
@@ -35,11 +35,11 @@ def spectrum(picture: np.ndarray) -> np.ndarray:
 
 
 def kept(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """The share of detail in a result: all of it, and that which agrees with the original."""
+    """The share of detail in a result: all of it, and the original's own."""
     given, made = spectrum(before), spectrum(after)
     energy = np.square(np.abs(given)).sum()
-    agreeing = np.vdot(given, made).real
-    return np.square(np.abs(made)).sum() / energy, agreeing / energy
+    own = np.abs(np.vdot(given, made) / energy) ** 2
+    return np.square(np.abs(made)).sum() / energy, own
 
 
 def main() -> int:
