@@ -14,6 +14,7 @@ urlpatterns = [
     path("p/<str:key>/again", views.again, name="again"),
     path("p/<str:key>/share", views.share, name="share"),
     path("p/<str:key>/delete", views.delete, name="delete"),
+    path("p/<str:key>/small.jpg", views.small, name="small"),
     path("p/<str:key>/<str:which>.png", views.picture, name="picture"),
     path("s/<str:token>/", views.shared, name="shared"),
     path("s/<str:token>/<str:which>.png", views.shared_picture, name="shared_picture"),

@@ -212,9 +212,9 @@ def killed(server: kit.Server) -> tuple[Counter, bool]:
         whole = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = database.execute("SELECT stem, state FROM studio_job").fetchall()
     files = {
-        f"{s}-{which}.png"
-        for s, state in rows
-        for which in ("before", "after")[: 1 + (state == "done")]
+        f"{stem}-{kind}"
+        for stem, state in rows
+        for kind in ("before.png", "after.png", "after.small.jpg")[: 3 if state == "done" else 1]
     }
     return states, whole and server.pictures() == files
 

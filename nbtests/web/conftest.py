@@ -71,6 +71,7 @@ class Doubled:
         go_on(0.5)
         picture = images.read(before)
         sign = self.sign if task == restorers.AUTO else ""
+        restorers.small_of(after).write_bytes(b"a small picture")
         if sign == "nothing":
             images.write(after, picture)
             return restorers.Changed(picture.shape[1], picture.shape[0], "", sign)

@@ -109,7 +109,9 @@ def test_the_result_says_what_made_it(networks, tmp_path):
     assert changed == (60, 40, "day_to_night 0", "", False)
     assert photo.restored_by(after) == "day_to_night"
     assert b"algorithmicallyEnhanced" in after.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {"before.png", "after.png"}
+    small = restorers.small_of(after)
+    assert {path.name for path in tmp_path.iterdir()} == {before.name, after.name, small.name}
+    assert photo.restored_by(small) == "day_to_night"
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +189,22 @@ def test_a_good_picture_is_given_back_as_it_was(side, sign, chooser, tmp_path):
     changed = chooser.change_file("auto", before, after, lambda share: None)
     assert changed == (side, side, "", sign, False)
     assert after.read_bytes() == before.read_bytes()
+    assert max(images.read(restorers.small_of(after)).shape) == min(side, 240)
+
+
+def test_a_face_that_is_sharp_is_not_deblurred(chooser, tmp_path):
+    """It is given back, with the reason; one that is damaged, or too small to judge, is not."""
+    before, after = tmp_path / "before.png", tmp_path / "after.png"
+    found = []
+    whole = images.to_float(data.astronaut())
+    head = images.crop_box(whole, images.faces(whole)[0], 0.15)
+    assert chooser.advice.diagnose(head)["blur"] > 0.42  # no misfit, and nothing is wrong
+    for picture in (FACE, head, noise(FACE), soft(FACE), blurred(FACE), FACE[:31]):
+        images.write(before, picture)
+        changed = chooser.change_file("deblur", before, after, lambda share: None)
+        found.append((changed.weights, changed.sign, changed.misfit))
+    assert found[:2] == [("", "nothing", True)] * 2
+    assert [weights for weights, _, _ in found[2:]] == ["cae_faces 0"] * 4
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_of_a_picture_with_something_else_inside_only_the_pixels_are_kept(what, 
         assert not re.search(rb"harm|<html|<script|<\?php|run\.sh", kept) and kept.endswith(
             b"IEND\xaeB`\x82"
         )
-    assert files() == {job.before.name, job.after.name}
+    assert files() == {path.name for path in job.files}
 
 
 def test_5000_ordinary_photographs_are_not_refused(tmp_path):

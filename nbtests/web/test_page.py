@@ -702,7 +702,6 @@ def test_killed_in_the_middle_of_a_job(server):
     with sqlite3.connect(server.folder / "db.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         stems = {stem for (stem,) in database.execute("SELECT stem FROM studio_job")}
-    assert server.pictures() == {
-        f"{stem}-{which}.png" for stem in stems for which in ("before", "after")
-    }
+    kinds = ("before.png", "after.png", "after.small.jpg")
+    assert server.pictures() == {f"{stem}-{kind}" for stem in stems for kind in kinds}
     assert server.stop() == 0

@@ -123,7 +123,7 @@ def test_a_picture_that_nothing_helps_is_offered_back(client, done, worker):
     client.post(f"/p/{job.key}/share")
     job.refresh_from_db()
     for path in (f"/p/{job.key}/", f"/s/{job.share}/"):
-        text = page(client.get(path))
+        text = page(client.get(path)).split('<div id="mine">')[0]
         assert "It shows no damage: leave it alone." in text
         assert "data-play" not in text and text.count("<img") == 1
     assert np.array_equal(images.read(job.after), images.read(job.before))
@@ -262,7 +262,7 @@ def test_a_share_link_shows_and_no_more(client, done):
 
 def test_deleting_deletes_the_files_too(client, done, files):
     job = done()
-    assert files() == {job.before.name, job.after.name}
+    assert files() == {path.name for path in job.files}
     answer = client.post(f"/p/{job.key}/delete", follow=True)
     assert "The picture is deleted" in page(answer)
     assert not files()
@@ -320,21 +320,53 @@ def test_after_24_hours_it_is_gone(client, done, files, settings):
     stray.touch()
     call_command("expire", verbosity=0)
     assert list(Job.objects.all()) == [young]
-    assert files() == {
-        young.before.name,
-        young.after.name,
-        stray.name,
-    }  # a stray one may be on its way to its row
+    kept = {path.name for path in young.files}
+    assert files() == kept | {stray.name}  # a stray one may be on its way to its row
     os.utime(stray, (0, 0))
-    os.utime(young.before, (0, 0))
+    for path in young.files:
+        os.utime(path, (0, 0))
     call_command("expire", verbosity=0)
-    assert files() == {young.before.name, young.after.name}
+    assert files() == kept
 
 
-def test_the_start_lists_only_ones_own(client, done):
+def strip(answer) -> list[tuple[str, str, str]]:
+    """Of each of the last results that a page shows: its key, its picture's text, its change."""
+    one = r'<li><a href="/p/([\w-]+)/"[^>]*><img src="/p/\1/small.jpg" alt="([^"]+)"[^>]*>'
+    return re.findall(one + r"<span>([^<]+)</span></a></li>", page(answer))
+
+
+def test_the_last_results_stand_on_the_start_and_beside_a_result(client, done):
+    jobs = [done(task=task) for task in ("clean", "day_to_night", "deblur")]
+    for path in ("/", f"/p/{jobs[0].key}/"):
+        shown = strip(client.get(path))
+        assert [key for key, _, _ in shown] == [job.key for job in reversed(jobs)]
+        assert [label for _, _, label in shown] == ["Deblur a face", "Day → night", "Clean"]
+        assert all(re.fullmatch(r"Your picture, \d+\sminutes? ago", text) for _, text, _ in shown)
+    small = client.get(f"/p/{jobs[0].key}/small.jpg")
+    assert b"".join(small) == jobs[0].small.read_bytes()
+    assert small["Cache-Control"] == "private, no-store"
+    assert small["Content-Type"] == "image/jpeg"
+
+
+def test_the_last_results_are_their_owners_alone(client, done, send):
     job = done()
-    assert f"/p/{job.key}/" in page(client.get("/"))
-    assert job.key not in page(Client().get("/"))
+    other = Client()
+    other.get("/")
+    client.post(f"/p/{job.key}/share")
+    job.refresh_from_db()
+    for answer in (other.get("/"), other.get(f"/s/{job.share}/"), client.get(f"/s/{job.share}/")):
+        assert not strip(answer) and job.key not in page(answer)
+    assert other.get(f"/p/{job.key}/small.jpg").status_code == 404
+
+
+def test_what_is_deleted_expired_or_not_done_is_no_last_result(client, done, send, files):
+    deleted, expired, shown = done(), done(), done()
+    waiting = send().json()["address"]
+    client.post(f"/p/{deleted.key}/delete")
+    Job.objects.filter(pk=expired.pk).update(created=timezone.now() - timedelta(hours=24))
+    assert [key for key, _, _ in strip(client.get("/"))] == [shown.key]
+    for path in (f"/p/{deleted.key}/", f"/p/{expired.key}/", waiting):
+        assert client.get(f"{path}small.jpg").status_code == 404
 
 
 # no place

@@ -13,6 +13,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from web.studio import restorers
+
 
 def token() -> str:
     """128 random bits as 22 characters of an address."""
@@ -37,7 +39,7 @@ class Jobs(models.QuerySet):
 
 
 class Job(models.Model):
-    """A picture to change; `before` and `after` are its files."""
+    """A picture to change; `before`, `after` and the result's `small` picture are its files."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -87,6 +89,19 @@ class Job(models.Model):
         return settings.PICTURES / f"{self.stem}-after.png"
 
     @property
+    def small(self) -> Path:
+        return restorers.small_of(self.after)
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        return self.before, self.after, self.small
+
+    @property
+    def label(self) -> str:
+        """What was done to it, in the reader's language."""
+        return restorers.TASKS[self.task].label
+
+    @property
     def expires(self):
         return self.created + timedelta(hours=settings.HOURS)
 
@@ -95,7 +110,7 @@ class Job(models.Model):
         a broken page.
         """
         done = super().delete(*args, **kwargs)
-        for path in (self.before, self.after):
+        for path in self.files:
             path.unlink(missing_ok=True)
         return done
 

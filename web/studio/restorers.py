@@ -18,7 +18,8 @@ class Task(NamedTuple):
 
     `most` is how many pixels are kept, of the whole picture or of a square; more are refused, or
     reduced where `reduces` says so.
-    `misfit` says what to do with a picture that the network was not made for.
+    `misfit` says what to do with a picture that the network was not made for. With `spares`, a
+    sharp picture without damage is given back unchanged.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     scale: int = 1
     reduces: bool = False
     misfit: str | None = None
+    spares: bool = False
 
     @property
     def side(self) -> int:
@@ -104,7 +106,11 @@ TASKS = {
         ("cae_faces",),
         "slider",
         most=1_000_000,
-        misfit=_("It is sharp already, and this was made for blurred faces."),
+        misfit=_(
+            "It is sharp already, and this was made for blurred faces. If only a face in it is"
+            " blurred, choose that part."
+        ),
+        spares=True,
     ),
     "summer_to_winter": _colours(
         "summer_to_winter", _("Summer → winter"), (SUMMER, WINTER), LAND, "scroll", FACE
@@ -135,6 +141,15 @@ SIGNS = {
     "small": _("It is too small to be judged, so it is left alone. Choose a repair yourself."),
 }
 SMALLEST_JUDGED = 32  # pixels of a side
+# What `advice.diagnose` calls the blur is lower in a sharp picture. Of 40 portraits, 29 show no
+# damage, and 25 of these lie below; blurred with a σ of 1 to 2 pixels, none does both
+SHARP = 0.5
+SMALL = 240  # pixels of the longer side of a result's small picture
+
+
+def small_of(after: Path) -> Path:
+    """Where the small picture of a result lies."""
+    return after.with_suffix(".small.jpg")
 
 
 class Changed(NamedTuple):
@@ -206,6 +221,13 @@ class Networks:
             return (name,), "jpeg"
         return (name,), "noise" if found["noise"] > self.advice.NOISY else "soft"
 
+    def faultless(self, picture: np.ndarray) -> bool:
+        """Whether a picture is sharp and shows no damage."""
+        if min(picture.shape[:2]) < SMALLEST_JUDGED:
+            return False
+        found, name, _why = self.advice.suggest(picture)
+        return name is None and found["blur"] < SHARP
+
     def judge(self, picture: np.ndarray) -> tuple[str, list[str]]:
         """What was seen in a picture, of `SIGNS`, and the tasks that it does not suit."""
         found = self.advice.scene(picture)
@@ -220,17 +242,23 @@ class Networks:
     def change_file(
         self, task: str, before: Path, after: Path, done: Callable[[float], None]
     ) -> Changed:
-        """Change a file into another, a labelled PNG; a picture that is left alone is copied."""
+        """Change a file into another, a labelled PNG; a picture that is left alone is copied.
+
+        The result's small picture lies beside it.
+        """
         given = images.read(before)
         names, sign, misfit = TASKS[task].networks, "", False
         if task == AUTO:
             names, sign = self.suggest(given)
         elif TASKS[task].misfit is not None:  # this process cannot translate it
             misfit = self.misfits(given, names)
+        if TASKS[task].spares and self.faultless(given):
+            names, sign, misfit = (), "nothing", True
         if not names:
             with files.replacing(after) as part:
                 part.write_bytes(before.read_bytes())
-            return Changed(given.shape[1], given.shape[0], "", sign)
+            self.write_small(Image.fromarray(images.to_uint8(given)), after)
+            return Changed(given.shape[1], given.shape[0], "", sign, misfit)
         pixels = self.change(given, names, done)
         picture = Image.fromarray(images.to_uint8(pixels))
         label = self.metadata.LABEL.format(", ".join(names))
@@ -239,5 +267,16 @@ class Networks:
         picture.save(encoded, "PNG", compress_level=1, **options)
         with files.replacing(after) as part:
             part.write_bytes(encoded.getbuffer())
+        size = picture.size
+        self.write_small(picture, after, label)
         weights = ", ".join(f"{name} {self.loaded[name][1]['sha256']}" for name in names)
-        return Changed(*picture.size, weights, sign, misfit)
+        return Changed(*size, weights, sign, misfit)
+
+    def write_small(self, picture: Image.Image, after: Path, label: str = "") -> None:
+        """Reduce a result to its small picture, and write that beside it."""
+        picture.thumbnail((SMALL, SMALL))
+        options = {}
+        if label:
+            options = self.metadata.kept(picture, picture.size, 1, ".jpg", label)
+        with files.replacing(small_of(after)) as part:
+            picture.save(part, "JPEG", **options)

@@ -32,6 +32,9 @@ class Networks(restorers.Networks):
             return (), "nothing"
         return ("photos_clean",), "noise"
 
+    def faultless(self, picture):
+        return False
+
     def judge(self, picture):
         return self.suggest(picture)[1], ["day_to_night"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import OperationalError
+from django.db import OperationalError, models
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -29,6 +29,7 @@ from web.studio.worker import worker
 # Where there is https, no neighbour under the same domain can set it
 COOKIE = "__Host-owner" if settings.PUBLIC else "owner"
 
+LAST = 12  # results that the strip shows
 MOST_SUGGESTED = 1024**2  # pixels, as many as `advice.diagnose` looks at
 
 
@@ -177,31 +178,38 @@ def start(request: HttpRequest) -> HttpResponse:
     """Choose a picture, a square and a task; a POST sends them."""
     if request.method == "POST":
         return create(request)
-    mine = Job.objects.none()
-    cookie = _cookie(request)
-    if cookie:
-        mine = (
-            Job.objects.kept()
-            .filter(owner=owner_of(cookie), state=Job.State.DONE)
-            .order_by("-created")[:12]
-        )
     context = {
         "groups": _groups(),
         "samples": samples.SAMPLES,
-        "mine": mine,
-        "accept": intake.ACCEPT,
-    }
-    context |= {
-        "most": settings.MOST_BYTES,
+        "mine": _last(request),
         "deleted": "deleted" in request.GET,
-        "too_large": intake.too_large(),
+        **_uploading(),
     }
-    context["unknown"] = intake.unknown()
     response = render(request, "studio/start.html", context)
-    response["Cache-Control"] = "private, no-store"
+    # A browser that may not store the page forgets the picture on the way back to it
+    response["Cache-Control"] = "private, no-cache"
     # From the first page on, so that two tabs of a new visitor have one owner
-    _keep_cookie(response, cookie or secrets.token_urlsafe(32))
+    _keep_cookie(response, _cookie(request) or secrets.token_urlsafe(32))
     return response
+
+
+def _last(request: HttpRequest) -> models.QuerySet:
+    """The asker's last results, the newest first."""
+    cookie = _cookie(request)
+    if not cookie:
+        return Job.objects.none()
+    done = Job.objects.kept().filter(owner=owner_of(cookie), state=Job.State.DONE)
+    return done.order_by("-created")[:LAST]
+
+
+def _uploading() -> dict:
+    """What a form that sends a picture has to know."""
+    return {
+        "accept": intake.ACCEPT,
+        "most": settings.MOST_BYTES,
+        "too_large": intake.too_large(),
+        "unknown": intake.unknown(),
+    }
 
 
 def _groups() -> list[tuple[str, list]]:
@@ -346,7 +354,8 @@ def result(request: HttpRequest, key: str) -> HttpResponse:
         context = {"job": job, "task": restorers.TASKS[job.task], **_progress(job)}
         return render(request, "studio/wait.html", context)
     link = request.build_absolute_uri(reverse("shared", args=[job.share])) if job.share else ""
-    return _show(request, job, "picture", key, link=link, own=True)
+    more = {"link": link, "own": True, "mine": _last(request), **_uploading()}
+    return _show(request, job, "picture", key, **more)
 
 
 @private
@@ -430,6 +439,18 @@ def picture(request: HttpRequest, key: str, which: str) -> HttpResponse:
 @require_safe
 def shared_picture(request: HttpRequest, token: str, which: str) -> HttpResponse:
     return _file(request, _shared(token), which)
+
+
+@private
+@require_safe
+def small(request: HttpRequest, key: str) -> HttpResponse:
+    """The result's small picture."""
+    job = _mine(request, key)
+    if not job.small.is_file():
+        raise Http404
+    response = FileResponse(job.small.open("rb"), content_type="image/jpeg")
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
 
 
 def _file(request: HttpRequest, job: Job, which: str) -> HttpResponse:

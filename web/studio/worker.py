@@ -121,7 +121,7 @@ class Worker:
             result = {"state": Job.State.FAILED}
         kept = mine.update(**result)
         if not kept and not Job.objects.filter(pk=pk).exists():
-            for path in (job.before, job.after):
+            for path in job.files:
                 path.unlink(missing_ok=True)
 
     def _result(self, job: Job, mine: models.Jobs) -> dict:

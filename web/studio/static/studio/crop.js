@@ -105,8 +105,16 @@ export function crop(box, picture, frame, range, output, changed) {
   });
   range.addEventListener("input", () => resize(Number(range.value) * shorter()));
 
+  const part = () => ({ left: x / width, top: y / height, side: side / shorter() });
+
   return {
     reset,
+    part,
+    // The part that was once told
+    place(told) {
+      resize(told.side * shorter());
+      move(told.left * width, told.top * height);
+    },
     side: () => side,
     // A square of at most so many pixels; the largest, where it was larger
     limit(pixels) {
@@ -119,9 +127,7 @@ export function crop(box, picture, frame, range, output, changed) {
     // As parts of 1, for the server turns the picture upright by itself; empty is the whole picture or the middle
     write(fields, whole) {
       const set = width && !whole;
-      fields.left.value = set ? x / width : "";
-      fields.top.value = set ? y / height : "";
-      fields.side.value = set ? side / shorter() : "";
+      for (const [name, value] of Object.entries(part())) fields[name].value = set ? value : "";
     },
   };
 }

@@ -1,15 +1,17 @@
 // Choosing: a file, a drop, a paste or a sample; then the square; then sending, with a bar.
 import { advise } from "./advice.js";
 import { crop } from "./crop.js";
+import { keepChoice, lastChoice, putAside, takeBack } from "./kept.js";
 import { start as slider } from "./slider.js";
+import { give, receive, send, unfit } from "./upload.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
 const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"), tell);
 const whole = byId("whole"), limits = byId("limits");
-// How the files begin that the page may take: JPEG, PNG, GIF, WebP, TIFF in both byte orders, AVIF and HEIC
-const known = [/^\xff\xd8/, /^\x89PNG/, /^GIF8/, /^RIFF....WEBP/s, /^II[*+]\0/, /^MM\0[*+]/, /^....ftyp/s];
+const language = document.querySelector(".top form");
 let shown = "", unsuited = {}; // tasks that the picture does not suit, and why
+let choice = null, moving = false; // what was chosen before; whether the language changes
 for (const example of document.querySelectorAll(".hero .stage")) slider(example);
 
 const task = () => form.querySelector("[name=task]:checked").dataset;
@@ -60,11 +62,8 @@ function show(address, alt) {
 async function take(file) {
   if (!file) return;
   for (const radio of form.elements.sample) radio.checked = false;
-  const bytes = await file.slice(0, 12).arrayBuffer().catch(() => new ArrayBuffer(0)); // of a folder none
-  const start = String.fromCharCode(...new Uint8Array(bytes));
+  const why = await unfit(file, form);
   if (input.files[0] !== file) return; // meanwhile another one was chosen
-  const large = file.size > Number(form.dataset.most);
-  const why = large ? form.dataset.tooLarge : known.some((kind) => kind.test(start)) ? "" : form.dataset.unknown;
   byId("early").textContent = why;
   if (why) {
     input.value = "";
@@ -75,12 +74,11 @@ async function take(file) {
   show(URL.createObjectURL(file), byId("crop").dataset.alt);
 }
 
-function give(files) {
-  if (!files.length) return;
-  const one = new DataTransfer();
-  one.items.add(files[0]);
-  input.files = one.files;
-  take(files[0]);
+function showSample(radio) {
+  input.value = "";
+  byId("early").textContent = "";
+  const picture = radio.parentElement.querySelector("img");
+  show(picture.src, picture.alt);
 }
 
 preview.addEventListener("load", () => {
@@ -88,6 +86,11 @@ preview.addEventListener("load", () => {
   byId("blind").hidden = true;
   whole.checked = true;
   square.reset();
+  if (choice) {
+    whole.checked = choice.whole;
+    square.place(choice.part);
+  }
+  choice = null;
   fit();
   (whole.checked ? whole : byId("frame")).focus({ preventScroll: true });
   byId("square").scrollIntoView({ block: "nearest" });
@@ -103,17 +106,15 @@ preview.addEventListener("error", () => {
   byId("whole-box").hidden = true;
   limits.textContent = byId("advice").textContent = "";
   square.clear();
+  choice = null;
 });
 
+receive(input, byId("drop"));
 input.addEventListener("change", () => take(input.files[0]));
 for (const radio of form.elements.sample) {
   radio.addEventListener("change", () => {
-    input.value = "";
-    byId("early").textContent = "";
-    const suits = form.querySelector(`[name=task][value="${radio.dataset.task}"]`);
-    suits.checked = true;
-    const picture = radio.parentElement.querySelector("img");
-    show(picture.src, picture.alt);
+    form.elements.task.value = radio.dataset.task;
+    showSample(radio);
   });
 }
 byId("other").addEventListener("click", () => {
@@ -123,45 +124,48 @@ byId("other").addEventListener("click", () => {
   input.focus();
 });
 
-const drop = byId("drop");
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault(); // a picture dropped beside would replace the page
-    drop.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") give(event.dataTransfer.files);
-  });
-}
-document.addEventListener("paste", (event) => give(event.clipboardData.files));
-
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  say("");
   square.write(form.elements, whole.checked);
-  const request = new XMLHttpRequest(), bar = byId("sending"), go = byId("go");
-  const end = (words) => {
-    bar.hidden = true;
-    go.disabled = false;
-    say(words);
-  };
-  request.open("POST", form.action);
-  request.setRequestHeader("Accept", "application/json");
-  request.responseType = "json";
-  request.upload.addEventListener("progress", (sent) => (byId("sent").value = sent.loaded / sent.total));
-  request.addEventListener("load", () => {
-    if (request.response?.address) location.assign(request.response.address);
-    else end(request.response?.error || form.dataset.lost);
-  });
-  request.addEventListener("error", () => end(form.dataset.lost));
-  go.disabled = true;
-  bar.hidden = false;
-  request.send(new FormData(form));
+  say("");
+  send(form, say);
 });
 
-// Back from the result, by the browser's own button, the form shall be ready again
-addEventListener("pageshow", () => {
-  byId("go").disabled = false;
-  byId("sending").hidden = true;
-  const sample = form.querySelector("[name=sample]:checked");
-  if (sample) sample.dispatchEvent(new Event("change"));
-  else if (input.files[0]) take(input.files[0]);
+// Another language, or the way back: the picture, its part and the task stay
+
+language.addEventListener("submit", async (event) => {
+  const file = input.files[0];
+  if (moving || !file || !window.caches) return void (moving = true);
+  event.preventDefault();
+  moving = true;
+  await putAside(file).catch(() => {}); // the store is full: the picture has to be chosen again
+  language.requestSubmit(event.submitter);
 });
+
+addEventListener("pagehide", () => {
+  const { task, sample } = form.elements, name = input.files[0]?.name;
+  const choice = { name, task: task.value, sample: sample.value, whole: whole.checked, part: square.part() };
+  keepChoice(form.classList.contains("chosen") ? choice : null, moving);
+});
+
+addEventListener("pageshow", async ({ persisted }) => {
+  moving = false;
+  const [{ type }] = performance.getEntriesByType("navigation");
+  if (persisted || type === "back_forward") renew().catch(() => {}); // without it the strip is a little old
+  if (persisted) return; // all is as it was
+  choice = lastChoice();
+  const file = await takeBack(choice?.name);
+  if (choice) for (const name of ["task", "sample"]) form.elements[name].value = choice[name];
+  const sample = form.querySelector("[name=sample]:checked");
+  if (file) give(input, [file]);
+  else if (sample) showSample(sample);
+  else if (input.files[0]) take(input.files[0]);
+  else choice = null;
+});
+
+// The last results, as they are now
+async function renew() {
+  const answer = await fetch(form.action, { cache: "no-store" });
+  const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("mine");
+  if (now) byId("mine").replaceWith(now);
+}
