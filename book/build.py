@@ -28,7 +28,6 @@ PAGES = [  # patterns of the files that become pages, as seen from the course's 
     "instructors/SYLLABUS.md",  # instructors: only
 ]
 PICTURES = ["notebooks/*.png", "data/weights/*.jpg"]  # which pages show
-CARDS = "data/weights/README.md"  # the page above the networks' cards
 OWN_RESULT = "application/vnd.image-restoration-course.result+json"  # for helpers/, not for readers
 MADE = re.compile(r"\[([^\]]+)\]\((?:\.\./)*build/[^)]*\)")  # links to what a run makes
 BADGE = re.compile(r"^\[!\[[^\]]*\]\(https://colab[^)]*\)\]\([^)]*\)\n*", re.MULTILINE)
@@ -169,10 +168,6 @@ def write_sources(folder: Path, root: Path = ROOT) -> None:
         shutil.copy(path, folder / path.relative_to(root))
     shutil.copy(BOOK / "index.md", folder)
     shutil.copy(root / "README.md", folder)  # the index includes a part of it
-    cards = sorted(page for page in pages if page.startswith("data/") and page != CARDS)
-    entries = "\n".join(Path(card).stem for card in cards)
-    with (folder / CARDS).open("a", encoding="utf-8") as file:
-        file.write(f"\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n")
     (folder / "gallery.md").write_text(gallery(folder), encoding="utf-8")
 
 

@@ -27,6 +27,10 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 html_theme = "sphinx_book_theme"
+html_favicon = "../web/studio/static/studio/icon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine
+templates_path = ["templates"]
+html_sidebars = {"**": ["brand.html", "search-button-field.html", "sbt-sidebar-nav.html"]}
 html_static_path = ["static", str(MATHJAX / "mathjax" / "tex-svg.js")]
 html_css_files = ["book.css"]
 html_show_copyright = False
@@ -36,6 +40,8 @@ html_theme_options = {
     "repository_branch": "main",
     "use_repository_button": True,
     "use_download_button": True,
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],  # the sidebar has a field for searching
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "show_toc_level": 2,
 }
