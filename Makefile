@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks web figures lock address
+.PHONY: help run test check lint lab notebooks book web figures lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -32,6 +32,9 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 	$(RUN) -m helpers run --in-place
 	$(PYTHON) -m ruff format -q notebooks
 
+book: .venv/book  ## make the site to read, in build/book
+	$(PYTHON) -m book.build
+
 # instructors: begin
 .PHONY: student grade check-lessons similar publish slides
 LOCKED += --group instructors
@@ -60,10 +63,13 @@ web: .venv/locked  ## open the page that changes anybody's photograph, on this m
 figures: .venv/locked  ## measure the networks: make figures SETS="--set5 FOLDER --faces FOLDER", see python -m helpers figures -h
 	$(RUN) -m helpers figures $(SETS)
 
-lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml
+COMPILE = $(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml, and book/requirements.txt beside it
 	$(PYTHON) -m pip install -q uv
-	$(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 $(LOCKED) \
-	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	$(COMPILE) $(LOCKED) pyproject.toml -o requirements.txt
+	$(COMPILE) -c requirements.txt book/requirements.in -o book/requirements.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…
 	$(PYTHON) -m helpers address "$(URL)"
@@ -77,3 +83,8 @@ address: .venv/locked  ## write the repository's address everywhere: make addres
 	test -x $(PYTHON) || $$python -m venv .venv
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch .venv/locked
+
+# What the site needs besides; it changes no version of the lock
+.venv/book: book/requirements.txt .venv/locked
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r book/requirements.txt
+	@touch .venv/book

@@ -60,10 +60,21 @@ def test_the_lock_satisfies_pyproject(requirement):
     assert all(requirement.specifier.contains(version) for version in versions)
 
 
-def test_the_lock_is_exact_and_names_no_index():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("name", ["requirements.txt", "book/requirements.txt"])
+def test_the_lock_is_exact_and_names_no_index(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if not re.match(r"[\w.-]+==|\s*#", line)]
     assert "://" not in "".join(lines)
+
+
+def test_the_sites_packages_change_no_version_of_the_lock():
+    lock, site = [
+        re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+        for name in ("requirements.txt", "book/requirements.txt")
+    ]
+    locked = {name for name, _ in lock}
+    assert "sphinx" in {name for name, _ in site}
+    assert [pin for pin in site if pin[0] in locked and pin not in lock] == []
 
 
 def test_conda_gives_the_same_and_writes_no_version_twice():
