@@ -33,7 +33,6 @@ templates_path = ["templates"]
 html_sidebars = {"**": ["brand.html", "search-button-field.html", "sbt-sidebar-nav.html"]}
 html_static_path = ["static", str(MATHJAX / "mathjax" / "tex-svg.js")]
 html_css_files = ["book.css"]
-html_show_copyright = False
 mathjax_path = "tex-svg.js"
 html_theme_options = {
     "repository_url": ADDRESS,
@@ -44,6 +43,7 @@ html_theme_options = {
     "navbar_persistent": [],  # the sidebar has a field for searching
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "show_toc_level": 2,
+    "footer_content_items": [],
 }
 
 logger = logging.getLogger(__name__)
