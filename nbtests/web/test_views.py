@@ -348,6 +348,11 @@ def test_the_last_results_stand_on_the_start_and_beside_a_result(client, done):
     assert small["Content-Type"] == "image/jpeg"
 
 
+def test_a_browser_may_keep_the_start_for_the_way_back(client, db):
+    """Firefox forgets the chosen file of a page that may not be stored."""
+    assert client.get("/")["Cache-Control"] == "private, no-cache"
+
+
 def test_the_last_results_are_their_owners_alone(client, done, send):
     job = done()
     other = Client()
