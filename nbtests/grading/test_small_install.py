@@ -21,9 +21,16 @@ import sys
 from importlib import metadata
 from packaging.utils import canonicalize_name
 has = set(sys.argv[1].split())
-for module, brought in metadata.packages_distributions().items():
-    if not has & {canonicalize_name(name) for name in brought}:
-        sys.modules[module] = None  # as if it were not installed
+missing = {
+    module
+    for module, brought in metadata.packages_distributions().items()
+    if not has & {canonicalize_name(name) for name in brought}
+}
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
 from instructors import exercises, grade, marking
 for name in sys.argv[2:]:
     lesson = exercises.read(exercises.source(name))
