@@ -25,6 +25,9 @@ if find_spec("django") and find_spec("pytest_django"):
         None  # it would close every open handler, absl's among them, and pytest's stderr with it
     )
     django.setup()
+    # Workers of pytest-xdist inherit the environment, and pytest-django would set Django up in
+    # this folder before they have made their own
+    del os.environ["DJANGO_SETTINGS_MODULE"], os.environ["WEB_FOLDER"]
 
     @pytest.fixture(scope="session", autouse=True)
     def collected():
@@ -168,12 +171,21 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The page's server with stand-ins for the networks; a module may have another."""
+    from nbtests.web import kit
+
+    folder = tmp_path_factory.mktemp("server")
+    with kit.serving(folder, WEB_UPLOADS="1000", WEB_NETWORKS="stub") as running:
+        yield running
+
+
 @pytest.fixture
 def visit(browser, server):
     """A new visitor's page.
 
-    Whatever it asks of another host, and whatever its console says, fails the test. Each module has
-    its own `server`.
+    Whatever it asks of another host, and whatever its console says, fails the test.
     """
     opened, wrong = [], []
 

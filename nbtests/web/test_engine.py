@@ -41,6 +41,9 @@ def test_whatever_happens_to_one_picture_the_next_is_changed(engine):
     with pytest.raises(module.Died, match="9"):
         change(engine, "deblur")
     assert change(engine, "clean") == DONE
+    with pytest.raises(module.Died, match="0"):  # its memory was used up
+        change(engine, "auto")
+    assert change(engine, "clean") == DONE
     with pytest.raises(TimeoutError, match="more than 4 s"):
         change(engine, "noise_cancel")
     assert change(engine, "clean") == DONE

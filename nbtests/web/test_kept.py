@@ -21,13 +21,6 @@ CUP = kit.encoded(data.coffee()[:200, :300])
 TOO_LARGE = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": CUP + bytes(kit.LIMIT)}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("server")
-    with kit.serving(folder, WEB_UPLOADS="1000", WEB_NETWORKS="stub") as running:
-        yield running
-
-
 @pytest.fixture
 def cat(tmp_path):
     """A file of the disk: of others no browser knows the way back."""

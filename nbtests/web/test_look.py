@@ -27,13 +27,6 @@ PLACES = """() => [...document.querySelectorAll(".pane img")].map((img) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("server")
-    with kit.serving(folder, WEB_UPLOADS="1000", WEB_NETWORKS="stub") as running:
-        yield running
-
-
 @pytest.fixture
 def changed(visit):
     """The page of a result: of bytes, or of a sample."""

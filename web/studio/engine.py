@@ -19,7 +19,9 @@ from web.studio import intake, restorers, standin
 
 STOP = "stop"
 SUGGEST = "suggest"  # in place of a task
-MEMORY = 2_000_000_000  # bytes that the networks' work may take beyond the networks
+# Bytes of addresses that the work may take beyond the networks. TensorFlow gives none back: after
+# twelve large pictures of all kinds it has 2.6 GB, and takes no more for the next (bench_web.py)
+MEMORY = 3_500_000_000
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +46,8 @@ def main(connection: Connection, stub: bool = False) -> None:
         It takes ("ready", None) or ("failed", why) once. Then it gives (task, before, after) for
         each picture, and takes ("share", of 1) now and then, and in the end ("done",
         restorers.Changed), ("failed", why) or ("stopped", None). What it gives meanwhile stops the
-        work, and where its other end is closed the process ends. For the task `SUGGEST` it takes
-        ("done", what `restorers.Networks.judge` returns).
+        work, and where its other end is closed, or the memory is used up, the process ends. For the
+        task `SUGGEST` it takes ("done", what `restorers.Networks.judge` returns).
     stub : bool
         Whether `standin` takes the networks' place.
     """
@@ -62,6 +64,8 @@ def main(connection: Connection, stub: bool = False) -> None:
             connection.send(change(networks, task, (Path(before), Path(after)), connection))
     except (EOFError, ConnectionError):
         return
+    except MemoryError:  # A new process has all of it again, and tries the picture once more
+        log.exception("the networks' process ends for lack of memory")
     except Exception:
         connection.send(("failed", traceback.format_exc()))
 
@@ -76,8 +80,19 @@ def change(networks, task: str, paths: tuple[Path, Path], connection: Connection
         return "stopped", None
     except (EOFError, ConnectionError):  # The server is gone
         raise
-    except Exception:  # Whatever a network, the disk or the memory says
+    except Exception as error:  # Whatever a network, the disk or the memory says
+        if lacks_memory(error):
+            raise MemoryError from error
         return "failed", traceback.format_exc()
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is a lack of memory: Python's or TensorFlow's."""
+    if error is None:
+        return False
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return True
+    return lacks_memory(error.__cause__)
 
 
 def report(connection: Connection, share: float) -> None:
