@@ -12,13 +12,13 @@ import re
 import shutil
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import nbformat
 from sphinx.cmd.build import build_main
 
-ROOT = Path(__file__).resolve().parents[1]
+from book.course import ROOT, address
+
 BOOK = ROOT / "book"
 PAGES = [  # patterns of the files that become pages, as seen from the course's folder
     "notebooks/[0-9]*.ipynb",
@@ -34,21 +34,6 @@ BADGE = re.compile(r"^\[!\[[^\]]*\]\(https://colab[^)]*\)\]\([^)]*\)\n*", re.MUL
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]+)\]\(([^)\s]+)\)")
 FINISHED = ".buildinfo"  # Sphinx leaves it in a folder that it built
-
-
-def address(root: Path) -> str:
-    """Where the course's repository is.
-
-    Parameters
-    ----------
-    root : the course's folder
-
-    Returns
-    -------
-    the address that `make address` wrote into `pyproject.toml`
-    """
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)["project"]["urls"]["Repository"]
 
 
 def relinked(text: str, page: str, root: Path, pages: set[str]) -> str:

@@ -1,0 +1,406 @@
+"""`make korean`: the course in Korean, from its English pages and one gettext catalogue for each.
+
+Prose is translated. Code, outputs, figures, cell ids and metadata stay as they are, so a Korean
+notebook need not be executed again. What has no translation stays English.
+"""
+
+import argparse
+import difflib
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+from markdown_it import MarkdownIt
+from translate.storage.markdown import MarkdownFile
+from translate.storage.pypo import pofile, pounit
+
+from book.course import ROOT, address
+
+CATALOGUES = ROOT / "book" / "locale" / "ko"
+HEADER = """\
+Project-Id-Version: image-restoration-course
+Language: ko
+MIME-Version: 1.0
+Content-Type: text/plain; charset=UTF-8
+Content-Transfer-Encoding: 8bit
+"""
+INDEX = "book/index.md"  # of the site
+WORDS = ["Gallery", "Each picture leads to the page that explains it.", "Teaching"]  # of the site
+BRANCH = "korean"  # of the published repository, where Korean pages take the English ones' place
+NOWHERE = "https://github.com/OWNER/image-restoration-course"  # in the catalogues, always
+COLAB = "https://colab.research.google.com/github/"
+CLOSE = 0.6  # how alike two English sentences are, for one's translation to be offered to the other
+
+TEACHERS = re.compile(r"^.*instructors: begin(?s:.*?)instructors: end.*\n?", re.MULTILINE)
+CAPTION = re.compile(r"(?<=^:caption: ).+", re.MULTILINE)
+ANSWER = re.compile(r"(?<=<summary>)[^<]+(?=</summary>)|(?<=</summary>).+?(?=</details>)")
+CODE = re.compile(r"(`+)[^`].*?\1(?!`)")
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$")
+BADGE = re.compile(r"\[!\[[^]]*\]\(https://colab[^)]*\)\]\([^)]*\)")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+MARKDOWN = MarkdownIt()
+
+
+def pages(root: Path = ROOT) -> dict[str, str]:
+    """The files that are translated.
+
+    Parameters
+    ----------
+    root : the course's folder
+
+    Returns
+    -------
+    {name of a catalogue: the English file, as seen from the course's folder}
+    """
+    found = {"README": "README.md", "glossary": "notebooks/glossary.md", "site": INDEX}
+    for path in sorted(root.glob("notebooks/[0-9]*.ipynb")):
+        found[path.stem] = f"notebooks/{path.name}"
+    for path in sorted(root.glob("notebooks/exercises/[0-9]*.ipynb")):
+        found[f"exercises_{path.stem}"] = f"notebooks/exercises/{path.name}"
+    return found
+
+
+# English pages
+
+
+def rewritten(text: str, translate: Callable[[str], str]) -> str:
+    """Markdown whose units went through a function.
+
+    A unit is a paragraph, a heading, a cell of a table, a folded answer, or a caption of the site's
+    contents; a block of code is none, and neither is what holds no word.
+
+    Parameters
+    ----------
+    text : Markdown
+    translate : takes a unit, gives what takes its place
+
+    Returns
+    -------
+    Markdown
+    """
+
+    def called(unit: str) -> str:
+        prose = BADGE.sub("", FORMULA.sub("", CODE.sub("", unit)))
+        return translate(unit) if re.search(r"[^\W\d_]", prose) else unit
+
+    file = MarkdownFile(
+        callback=called,
+        extract_code_blocks=False,
+        extract_frontmatter=False,
+        no_placeholders=True,  # a link stands in its unit as it is
+    )
+    file.parse(text.encode())
+    for folded in (ANSWER, CAPTION):
+        file.filesrc = folded.sub(lambda found: called(found[0]), file.filesrc)
+    return file.filesrc.rstrip("\n")
+
+
+def is_prose(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell is translated.
+
+    One that grading knows is not: it tells an empty answer by the cell's text.
+    """
+    return cell.cell_type == "markdown" and "nbgrader" not in cell.metadata
+
+
+def prepared(text: str, root: Path) -> str:
+    """English Markdown as the catalogues know it: of no repository, and without teachers' lines."""
+    return TEACHERS.sub("", text).replace(address(root), NOWHERE)
+
+
+def texts(page: str, root: Path = ROOT) -> Iterator[tuple[str, str]]:
+    """A page's Markdown.
+
+    Parameters
+    ----------
+    page : an English file, as seen from the course's folder
+    root : the course's folder
+
+    Yields
+    ------
+    the id of a cell, or nothing
+    its text
+    """
+    path = root / page
+    if path.suffix == ".ipynb":
+        for cell in filter(is_prose, nbformat.read(path, as_version=4).cells):
+            yield cell.id, prepared(cell.source, root)
+    else:
+        yield "", prepared(path.read_text(encoding="utf-8"), root)
+    if page == INDEX:
+        yield "", "\n\n".join(WORDS)
+
+
+def units(page: str, root: Path = ROOT) -> dict[str, list[str]]:
+    """What there is to translate on a page.
+
+    Parameters
+    ----------
+    page, root : as `texts` takes them
+
+    Returns
+    -------
+    {unit: ids of the cells where it stands}, in the page's order
+    """
+    found: dict[str, list[str]] = {}
+    for cell, text in texts(page, root):
+
+        def note(unit: str, cell: str = cell) -> str:
+            places = found.setdefault(unit, [])
+            if cell and cell not in places:
+                places.append(cell)
+            return unit
+
+        rewritten(text, note)
+    return found
+
+
+# Catalogues
+
+
+def catalogue(name: str) -> pofile:
+    """Read a catalogue.
+
+    Parameters
+    ----------
+    name : a key of `pages`
+
+    Returns
+    -------
+    the catalogue; an empty one where there is no file
+    """
+    path = CATALOGUES / f"{name}.po"
+    return pofile.parsestring(path.read_bytes()) if path.exists() else pofile(noheader=True)
+
+
+def entries(store: pofile) -> dict[str, pounit]:
+    """A catalogue's entries by their English text."""
+    return {unit.source: unit for unit in store.units if not unit.isheader()}
+
+
+def updated(old: pofile, wanted: dict[str, list[str]]) -> pofile:
+    """A catalogue of the units that a page has now.
+
+    Parameters
+    ----------
+    old : its translations are kept, and marked as fuzzy where the English changed a little
+    wanted : what `units` returns
+
+    Returns
+    -------
+    the catalogue, in the page's order
+    """
+    known = entries(old)
+    gone = [text for text, entry in known.items() if text not in wanted and entry.target]
+    new = pofile(noheader=True)
+    header = pounit()
+    header.target = HEADER
+    new.addunit(header)
+    for text, places in wanted.items():
+        entry = new.addsourceunit(text)
+        if places:
+            entry.addlocations(places)
+        if text in known:
+            entry.target = known[text].target
+            entry.prev_source = known[text].prev_source
+            entry.markfuzzy(known[text].isfuzzy())
+        elif alike := difflib.get_close_matches(text, gone, n=1, cutoff=CLOSE):
+            entry.target = known[alike[0]].target
+            entry.prev_source = alike[0]
+            entry.markfuzzy()
+    return new
+
+
+def extract() -> int:
+    """Bring all catalogues up to date; returns the exit status."""
+    CATALOGUES.mkdir(parents=True, exist_ok=True)
+    for name, page in pages().items():
+        store = updated(catalogue(name), units(page))
+        (CATALOGUES / f"{name}.po").write_bytes(bytes(store))
+    return 0
+
+
+def parts(text: str) -> dict[str, Counter]:
+    """What a translation has to keep of an English unit.
+
+    Parameters
+    ----------
+    text : a unit, or its translation
+
+    Returns
+    -------
+    {kind: how often each stands there}
+    """
+    found = {kind: Counter() for kind in ("block", "code", "link", "picture", "emphasis", "tag")}
+    prose = []
+    blocks = MARKDOWN.parse(FORMULA.sub("", text))
+    found["block"].update(block.type for block in blocks)
+    for token in (child for block in blocks for child in block.children or []):
+        match token.type:
+            case "code_inline":
+                found["code"][token.content] += 1
+            case "link_open":
+                found["link"][token.attrs["href"]] += 1
+            case "image":
+                found["picture"][token.attrs["src"]] += 1
+                prose.append(token.content)
+            case "em_open" | "strong_open":
+                found["emphasis"][token.tag] += 1
+            case "html_inline":
+                found["tag"][token.content] += 1
+            case "text":
+                prose.append(token.content)
+    words = " ".join(prose)
+    found["formula"] = Counter(FORMULA.findall(text))
+    found["number"] = Counter(set(NUMBER.findall(words)))
+    found["sign"] = Counter(re.findall(r"[*`|~$]|\n", words))  # which Markdown would have taken
+    return found
+
+
+def faults(text: str, translation: str) -> list[str]:
+    """What is wrong with a translation, as far as a program can tell.
+
+    Parameters
+    ----------
+    text : an English unit
+    translation : of it
+
+    Returns
+    -------
+    a line for each fault
+    """
+    lines = []
+    english, korean = parts(text), parts(translation)
+    for kind, wanted in english.items():
+        if missing := wanted - korean[kind]:
+            lines.append(f"lacks {kind} {', '.join(missing.elements())}")
+        extra = korean[kind] - wanted
+        if extra and kind not in {"number", "code"}:
+            lines.append(f"has another {kind} {', '.join(extra.elements())}")
+    return lines
+
+
+def status() -> int:
+    """Print how much is translated, and what is wrong.
+
+    Returns
+    -------
+    the exit status: 0 where everything is translated, from the pages as they are, without a fault
+    """
+    wrong = []
+    total = Counter()
+    print(f"{'catalogue':<32}{'units':>8}{'translated':>12}{'fuzzy':>8}{'outdated':>10}")
+    for name, page in pages().items():
+        wanted = units(page).keys()
+        known = entries(catalogue(name))
+        done = {text: entry.target for text, entry in known.items() if entry.istranslated()}
+        counts = Counter(
+            units=len(wanted),
+            translated=len(done.keys() & wanted),
+            fuzzy=sum(entry.isfuzzy() for entry in known.values()),
+            outdated=len(known.keys() ^ wanted),  # either is not in the other: extract
+        )
+        print(f"{name:<32}{counts['units']:>8}{counts['translated']:>12}", end="")
+        print(f"{counts['fuzzy']:>8}{counts['outdated']:>10}")
+        total += counts
+        for text, translation in done.items():
+            wrong += [f"{name}: {text[:60]!r} {fault}" for fault in faults(text, translation)]
+    share = total["translated"] / total["units"]
+    print(f"{'all':<32}{total['units']:>8}{total['translated']:>12}", end="")
+    print(f"{total['fuzzy']:>8}{total['outdated']:>10}")
+    print(f"Korean: {share:.1%} translated", *wrong, sep="\n")
+    return int(bool(wrong) or total["outdated"] > 0 or total["translated"] < total["units"])
+
+
+# Korean pages
+
+
+def translated(page: str, root: Path = ROOT) -> str | nbformat.NotebookNode:
+    """A page in Korean.
+
+    Parameters
+    ----------
+    page : an English file, as seen from the course's folder
+    root : the course's folder
+
+    Returns
+    -------
+    Markdown, or a notebook, as the page is
+    """
+    name = {page: name for name, page in pages(root).items()}[page]
+    done = known(name)
+    path = root / page
+    if path.suffix == ".md":
+        return in_korean(path.read_text(encoding="utf-8"), done, root)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in filter(is_prose, notebook.cells):
+        cell.source = in_korean(cell.source, done, root).rstrip("\n")
+    return notebook
+
+
+def known(*names: str) -> dict[str, str]:
+    """Translations by their English text, without fuzzy ones, of some catalogues."""
+    return {
+        text: entry.target
+        for name in names
+        for text, entry in entries(catalogue(name)).items()
+        if entry.istranslated()
+    }
+
+
+def in_korean(text: str, done: dict[str, str], root: Path = ROOT) -> str:
+    """Markdown in Korean; its links to Colab, and its clone command, lead to the Korean course.
+
+    Parameters
+    ----------
+    text : English Markdown
+    done : what `known` returns
+    root : the course's folder
+
+    Returns
+    -------
+    Markdown
+    """
+    korean = rewritten(prepared(text, root), lambda unit: done.get(unit, unit)) + "\n"
+    slug = NOWHERE.removeprefix("https://github.com/")
+    korean = korean.replace(f"{COLAB}{slug}/blob/main/", f"{COLAB}{slug}/blob/{BRANCH}/")
+    korean = korean.replace(f"git clone {NOWHERE}", f"git clone -b {BRANCH} {NOWHERE}")
+    return korean.replace(NOWHERE, address(root))
+
+
+def apply(to: Path) -> int:
+    """Write the Korean pages; returns the exit status."""
+    for page in pages().values():
+        if page != INDEX:
+            path = to / page
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = translated(page)
+            if path.suffix == ".md":
+                path.write_text(content, encoding="utf-8")
+            else:
+                nbformat.write(content, path)
+    print(f"Korean: {to}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("extract", help="bring the catalogues up to date with the English pages")
+    command = commands.add_parser("apply", help="write the Korean pages")
+    command.add_argument("--to", type=Path, default=ROOT / "build" / "ko", metavar="FOLDER")
+    commands.add_parser("status", help="say how much is translated, and what is wrong")
+    arguments = parser.parse_args(argv)
+    match arguments.command:
+        case "extract":
+            return extract()
+        case "apply":
+            return apply(arguments.to)
+    return status()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
