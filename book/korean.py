@@ -255,7 +255,7 @@ def parts(text: str) -> dict[str, Counter]:
                 prose.append(token.content)
     words = " ".join(prose)
     found["formula"] = Counter(FORMULA.findall(text))
-    found["number"] = Counter(set(NUMBER.findall(words)))
+    found["number"] = Counter({number.lstrip("0") or "0" for number in NUMBER.findall(words)})
     found["sign"] = Counter(re.findall(r"[*`|~$]|\n", words))  # which Markdown would have taken
     return found
 
