@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks book web figures lock address
+.PHONY: help run test check lint lab notebooks book korean web figures lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -34,6 +34,11 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 
 book: .venv/book  ## make the site to read, in build/book
 	$(PYTHON) -m book.build
+
+korean: .venv/book  ## bring the Korean catalogues up to date, and write the Korean lessons into build/ko
+	$(PYTHON) -m book.korean extract
+	$(PYTHON) -m book.korean apply
+	-$(PYTHON) -m book.korean status
 
 # instructors: begin
 .PHONY: student grade check-lessons similar publish slides
@@ -84,7 +89,7 @@ address: .venv/locked  ## write the repository's address everywhere: make addres
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch .venv/locked
 
-# What the site needs besides; it changes no version of the lock
+# What the site and the Korean lessons need besides; it changes no version of the lock
 .venv/book: book/requirements.txt .venv/locked
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r book/requirements.txt
 	@touch .venv/book

@@ -1,4 +1,4 @@
-"""`make book`: the course as a site to read, from the committed notebooks.
+"""`make book`: the course as a site to read, from the committed notebooks, in English and Korean.
 
 Nothing is executed, and nothing is fetched. The pages are copied into a folder of their own, since
 Sphinx does not read a notebook's attachments and knows only links between its pages.
@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import build_main
 
+from book import korean
 from book.course import ROOT, address
 
 BOOK = ROOT / "book"
@@ -33,6 +34,7 @@ MADE = re.compile(r"\[([^\]]+)\]\((?:\.\./)*build/[^)]*\)")  # links to what a r
 BADGE = re.compile(r"^\[!\[[^\]]*\]\(https://colab[^)]*\)\]\([^)]*\)\n*", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]+)\]\(([^)\s]+)\)")
+PART = re.compile(r'```\{include\} README.md\n:start-after: "(.+)"\n:end-before: "(.+)"\n```')
 FINISHED = ".buildinfo"  # Sphinx leaves it in a folder that it built
 
 
@@ -126,13 +128,33 @@ def _shown(text: str, path: Path, folder: Path) -> list[str]:
     ]
 
 
-def write_sources(folder: Path, root: Path = ROOT) -> None:
+def index(root: Path) -> str:
+    """The site's first page, with the parts of README that it includes.
+
+    Parameters
+    ----------
+    root : the course's folder
+
+    Returns
+    -------
+    Markdown
+    """
+    readme = (root / "README.md").read_text(encoding="utf-8")
+
+    def included(part: re.Match) -> str:
+        return readme.partition(part[1])[2].partition(part[2])[0].strip()
+
+    return PART.sub(included, (BOOK / "index.md").read_text(encoding="utf-8"))
+
+
+def write_sources(folder: Path, root: Path = ROOT, translated: Path | None = None) -> None:
     """Write the pages that Sphinx reads.
 
     Parameters
     ----------
     folder : an empty one
     root : the course's folder; a copy for students has no folder for teachers
+    translated : what `korean.apply` wrote, for the Korean half; pages that it lacks stay English
     """
     found = [path for pattern in PAGES for path in sorted(root.glob(pattern))]
     pages = {path.relative_to(root).as_posix() for path in found}
@@ -141,43 +163,78 @@ def write_sources(folder: Path, root: Path = ROOT) -> None:
     for page in sorted(pages):
         target = folder / page
         target.parent.mkdir(parents=True, exist_ok=True)
+        source = _source(page, root, translated)
         if target.suffix == ".md":
-            text = (root / page).read_text(encoding="utf-8")
+            text = source.read_text(encoding="utf-8")
             target.write_text(relinked(text, page, root, shown), encoding="utf-8")
             continue
-        notebook = nbformat.read(root / page, as_version=4)
+        notebook = nbformat.read(source, as_version=4)
         for name, content in readable(notebook, page, root, shown).items():
             (target.parent / name).write_bytes(content)
         nbformat.write(notebook, target)
     for path in pictures:
         shutil.copy(path, folder / path.relative_to(root))
-    shutil.copy(BOOK / "index.md", folder)
-    shutil.copy(root / "README.md", folder)  # the index includes a part of it
-    (folder / "gallery.md").write_text(gallery(folder), encoding="utf-8")
+    for name, text in {"index.md": index(root), "gallery.md": gallery(folder)}.items():
+        if translated:
+            text = korean.in_korean(text, korean.known("site", "README"), root)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def build(sources: Path, to: Path, root: Path = ROOT) -> int:
-    """Build the site.
+def _source(page: str, root: Path, translated: Path | None) -> Path:
+    """A page's file: the translated one where there is one."""
+    if translated and (translated / page).exists():
+        return translated / page
+    return root / page
+
+
+def build(sources: Path, to: Path, root: Path = ROOT, translated: Path | None = None) -> int:
+    """Build one half of the site.
 
     Parameters
     ----------
     sources : what `write_sources` wrote
     to : a folder, or a name for it
-    root : the course's folder
+    root, translated : as `write_sources` took them
 
     Returns
     -------
     the exit status: 0, or 1 where a link leads nowhere or a picture has no alt text
     """
     os.environ["COURSE_ADDRESS"] = address(root)  # for conf.py
+    os.environ["COURSE_LANGUAGE"] = "ko" if translated else "en"
     with tempfile.TemporaryDirectory() as kept:
         command = ["-q", "-W", "-n", "-b", "html", "-c", str(BOOK), "-d", kept]
         failed = build_main([*command, str(sources), str(to)])
     for path in root.glob("notebooks/**/[0-9]*.ipynb"):  # what the button downloads
-        copy = to / "_sources" / path.relative_to(root)
-        if copy.exists():
-            shutil.copy(path, copy)
+        page = path.relative_to(root).as_posix()
+        if (to / "_sources" / page).exists():
+            shutil.copy(_source(page, root, translated), to / "_sources" / page)
     return int(failed != 0)
+
+
+def site(to: Path, root: Path = ROOT) -> int:
+    """Build both halves.
+
+    Parameters
+    ----------
+    to : an empty folder, or a name for one; the Korean half goes into its folder ko
+    root : the course's folder
+
+    Returns
+    -------
+    the exit status, as `build` returns it
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        translated = Path(folder) / "translated"
+        korean.apply(translated, root)
+        halves = [("en", to, None), ("ko", to / "ko", translated)]
+        for language, half, pages in halves:
+            sources = Path(folder) / language
+            sources.mkdir()
+            write_sources(sources, root, pages)
+            if build(sources, half, root, pages):
+                return 1
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -187,15 +244,12 @@ def main(argv: list[str] | None = None) -> int:
     if to.exists() and not (to / FINISHED).exists() and any(to.iterdir()):
         parser.error(f"{to} holds something else than a book; name an empty folder by --to")
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "sources"
-        site = Path(folder) / "site"
-        sources.mkdir()
-        write_sources(sources)
-        if build(sources, site):
+        if site(Path(folder) / "site"):
             print("the book was not written: mend what the lines above name", file=sys.stderr)
             return 1
         shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(site, to)
+        shutil.copytree(Path(folder) / "site", to)
+    print(korean.share(korean.counts()))
     print(f"book: {to / 'index.html'}")
     return 0
 

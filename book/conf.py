@@ -11,13 +11,17 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.util import logging
 
+from book import korean
+
+LANGUAGE = os.environ["COURSE_LANGUAGE"]
 ADDRESS = os.environ["COURSE_ADDRESS"]
 MATHJAX = Path(importlib.import_module("sphinx-mathjax-offline").__file__).parent / "static"
 
 project = "Image restoration by building it"
+if LANGUAGE == "ko":
+    project = korean.known("site").get(project, project)
 html_title = project
-language = "en"
-exclude_patterns = ["README.md"]  # the index includes a part of it
+language = LANGUAGE
 show_warning_types = True
 
 extensions = ["myst_nb"]
@@ -28,7 +32,13 @@ myst_heading_anchors = 3
 
 html_theme = "sphinx_book_theme"
 html_favicon = "../web/studio/static/studio/icon.svg"
-html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine
+html_context = {
+    "default_mode": "auto",  # light or dark, as the reader's machine
+    "other": {
+        "en": {"code": "ko", "name": "한국어", "folder": "ko/"},
+        "ko": {"code": "en", "name": "English", "folder": "../"},
+    }[LANGUAGE],
+}
 templates_path = ["templates"]
 html_sidebars = {"**": ["brand.html", "search-button-field.html", "sbt-sidebar-nav.html"]}
 html_static_path = ["static", str(MATHJAX / "mathjax" / "tex-svg.js")]
@@ -36,11 +46,12 @@ html_css_files = ["book.css"]
 mathjax_path = "tex-svg.js"
 html_theme_options = {
     "repository_url": ADDRESS,
-    "repository_branch": "main",
+    "repository_branch": korean.BRANCH if LANGUAGE == "ko" else "main",
     "use_repository_button": True,
     "use_download_button": True,
     "use_fullscreen_button": False,
     "navbar_persistent": [],  # the sidebar has a field for searching
+    "article_header_end": ["language.html", "article-header-buttons.html"],
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "show_toc_level": 2,
     "footer_content_items": [],

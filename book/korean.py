@@ -106,9 +106,10 @@ def is_prose(cell: nbformat.NotebookNode) -> bool:
     return cell.cell_type == "markdown" and "nbgrader" not in cell.metadata
 
 
-def prepared(text: str, root: Path) -> str:
-    """English Markdown as the catalogues know it: of no repository, and without teachers' lines."""
-    return TEACHERS.sub("", text).replace(address(root), NOWHERE)
+def markdown(page: str, root: Path) -> str:
+    """An English page of Markdown, without what README says to teachers alone."""
+    text = (root / page).read_text(encoding="utf-8")
+    return TEACHERS.sub("", text) if page == "README.md" else text
 
 
 def texts(page: str, root: Path = ROOT) -> Iterator[tuple[str, str]]:
@@ -124,12 +125,11 @@ def texts(page: str, root: Path = ROOT) -> Iterator[tuple[str, str]]:
     the id of a cell, or nothing
     its text
     """
-    path = root / page
-    if path.suffix == ".ipynb":
-        for cell in filter(is_prose, nbformat.read(path, as_version=4).cells):
-            yield cell.id, prepared(cell.source, root)
+    if page.endswith(".ipynb"):
+        for cell in filter(is_prose, nbformat.read(root / page, as_version=4).cells):
+            yield cell.id, cell.source
     else:
-        yield "", prepared(path.read_text(encoding="utf-8"), root)
+        yield "", markdown(page, root)
     if page == INDEX:
         yield "", "\n\n".join(WORDS)
 
@@ -154,7 +154,7 @@ def units(page: str, root: Path = ROOT) -> dict[str, list[str]]:
                 places.append(cell)
             return unit
 
-        rewritten(text, note)
+        rewritten(text.replace(address(root), NOWHERE), note)
     return found
 
 
@@ -181,6 +181,16 @@ def entries(store: pofile) -> dict[str, pounit]:
     return {unit.source: unit for unit in store.units if not unit.isheader()}
 
 
+def known(*names: str) -> dict[str, str]:
+    """Translations by their English text, without fuzzy ones, of some catalogues."""
+    return {
+        text: entry.target
+        for name in names
+        for text, entry in entries(catalogue(name)).items()
+        if entry.istranslated()
+    }
+
+
 def updated(old: pofile, wanted: dict[str, list[str]]) -> pofile:
     """A catalogue of the units that a page has now.
 
@@ -193,8 +203,8 @@ def updated(old: pofile, wanted: dict[str, list[str]]) -> pofile:
     -------
     the catalogue, in the page's order
     """
-    known = entries(old)
-    gone = [text for text, entry in known.items() if text not in wanted and entry.target]
+    before = entries(old)
+    gone = [text for text, entry in before.items() if text not in wanted and entry.target]
     new = pofile(noheader=True)
     header = pounit()
     header.target = HEADER
@@ -203,12 +213,12 @@ def updated(old: pofile, wanted: dict[str, list[str]]) -> pofile:
         entry = new.addsourceunit(text)
         if places:
             entry.addlocations(places)
-        if text in known:
-            entry.target = known[text].target
-            entry.prev_source = known[text].prev_source
-            entry.markfuzzy(known[text].isfuzzy())
+        if text in before:
+            entry.target = before[text].target
+            entry.prev_source = before[text].prev_source
+            entry.markfuzzy(before[text].isfuzzy())
         elif alike := difflib.get_close_matches(text, gone, n=1, cutoff=CLOSE):
-            entry.target = known[alike[0]].target
+            entry.target = before[alike[0]].target
             entry.prev_source = alike[0]
             entry.markfuzzy()
     return new
@@ -283,36 +293,59 @@ def faults(text: str, translation: str) -> list[str]:
     return lines
 
 
+def counts(root: Path = ROOT) -> dict[str, Counter]:
+    """How far the translation is.
+
+    Parameters
+    ----------
+    root : the course's folder
+
+    Returns
+    -------
+    {name of a catalogue: how many units the page has, and how many entries are translated, are
+    fuzzy, or are outdated, that is, stand on the page or in the catalogue alone}
+    """
+    found = {}
+    for name, page in pages(root).items():
+        wanted = units(page, root).keys()
+        found[name] = Counter(
+            units=len(wanted),
+            translated=len(known(name).keys() & wanted),
+            fuzzy=sum(entry.isfuzzy() for entry in entries(catalogue(name)).values()),
+            outdated=len(entries(catalogue(name)).keys() ^ wanted),
+        )
+    return found
+
+
+def share(found: dict[str, Counter]) -> str:
+    """What `counts` returns, in a line: how much is translated, and which catalogues are old."""
+    total = sum(found.values(), Counter())
+    line = f"Korean: {total['translated']} of {total['units']} sentences and headings translated"
+    old = [name for name, row in found.items() if row["outdated"] or row["fuzzy"]]
+    return f"{line}; outdated: {', '.join(old)}" if old else line
+
+
 def status() -> int:
-    """Print how much is translated, and what is wrong.
+    """Print how far the translation is, and what is wrong.
 
     Returns
     -------
     the exit status: 0 where everything is translated, from the pages as they are, without a fault
     """
-    wrong = []
-    total = Counter()
-    print(f"{'catalogue':<32}{'units':>8}{'translated':>12}{'fuzzy':>8}{'outdated':>10}")
-    for name, page in pages().items():
-        wanted = units(page).keys()
-        known = entries(catalogue(name))
-        done = {text: entry.target for text, entry in known.items() if entry.istranslated()}
-        counts = Counter(
-            units=len(wanted),
-            translated=len(done.keys() & wanted),
-            fuzzy=sum(entry.isfuzzy() for entry in known.values()),
-            outdated=len(known.keys() ^ wanted),  # either is not in the other: extract
-        )
-        print(f"{name:<32}{counts['units']:>8}{counts['translated']:>12}", end="")
-        print(f"{counts['fuzzy']:>8}{counts['outdated']:>10}")
-        total += counts
-        for text, translation in done.items():
-            wrong += [f"{name}: {text[:60]!r} {fault}" for fault in faults(text, translation)]
-    share = total["translated"] / total["units"]
-    print(f"{'all':<32}{total['units']:>8}{total['translated']:>12}", end="")
-    print(f"{total['fuzzy']:>8}{total['outdated']:>10}")
-    print(f"Korean: {share:.1%} translated", *wrong, sep="\n")
-    return int(bool(wrong) or total["outdated"] > 0 or total["translated"] < total["units"])
+    found = counts()
+    columns = ["units", "translated", "fuzzy", "outdated"]
+    print(f"{'catalogue':<32}", *(f"{column:>10}" for column in columns))
+    for name, row in found.items():
+        print(f"{name:<32}", *(f"{row[column]:>10}" for column in columns))
+    wrong = [
+        f"{name}: {text[:60]!r} {fault}"
+        for name in found
+        for text, translation in known(name).items()
+        for fault in faults(text, translation)
+    ]
+    print(share(found), *wrong, sep="\n")
+    done = all(row["translated"] == row["units"] and not row["outdated"] for row in found.values())
+    return int(bool(wrong) or not done)
 
 
 # Korean pages
@@ -332,23 +365,12 @@ def translated(page: str, root: Path = ROOT) -> str | nbformat.NotebookNode:
     """
     name = {page: name for name, page in pages(root).items()}[page]
     done = known(name)
-    path = root / page
-    if path.suffix == ".md":
-        return in_korean(path.read_text(encoding="utf-8"), done, root)
-    notebook = nbformat.read(path, as_version=4)
+    if page.endswith(".md"):
+        return in_korean(markdown(page, root), done, root)
+    notebook = nbformat.read(root / page, as_version=4)
     for cell in filter(is_prose, notebook.cells):
         cell.source = in_korean(cell.source, done, root).rstrip("\n")
     return notebook
-
-
-def known(*names: str) -> dict[str, str]:
-    """Translations by their English text, without fuzzy ones, of some catalogues."""
-    return {
-        text: entry.target
-        for name in names
-        for text, entry in entries(catalogue(name)).items()
-        if entry.istranslated()
-    }
 
 
 def in_korean(text: str, done: dict[str, str], root: Path = ROOT) -> str:
@@ -364,26 +386,32 @@ def in_korean(text: str, done: dict[str, str], root: Path = ROOT) -> str:
     -------
     Markdown
     """
-    korean = rewritten(prepared(text, root), lambda unit: done.get(unit, unit)) + "\n"
+    text = text.replace(address(root), NOWHERE)
+    korean = rewritten(text, lambda unit: done.get(unit, unit)) + "\n"
     slug = NOWHERE.removeprefix("https://github.com/")
     korean = korean.replace(f"{COLAB}{slug}/blob/main/", f"{COLAB}{slug}/blob/{BRANCH}/")
     korean = korean.replace(f"git clone {NOWHERE}", f"git clone -b {BRANCH} {NOWHERE}")
     return korean.replace(NOWHERE, address(root))
 
 
-def apply(to: Path) -> int:
-    """Write the Korean pages; returns the exit status."""
-    for page in pages().values():
-        if page != INDEX:
-            path = to / page
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = translated(page)
-            if path.suffix == ".md":
-                path.write_text(content, encoding="utf-8")
-            else:
-                nbformat.write(content, path)
-    print(f"Korean: {to}")
-    return 0
+def apply(to: Path, root: Path = ROOT) -> None:
+    """Write the Korean pages.
+
+    Parameters
+    ----------
+    to : a folder, or a name for one; each page has the path there that it has in the course
+    root : the course's folder
+    """
+    for page in pages(root).values():
+        if page == INDEX:  # whose other parts book.build knows
+            continue
+        path = to / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = translated(page, root)
+        if path.suffix == ".md":
+            path.write_text(content, encoding="utf-8")
+        else:
+            nbformat.write(content, path)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -398,7 +426,9 @@ def main(argv: list[str] | None = None) -> int:
         case "extract":
             return extract()
         case "apply":
-            return apply(arguments.to)
+            apply(arguments.to)
+            print(f"Korean pages: {arguments.to}")
+            return 0
     return status()
 
 
