@@ -180,6 +180,24 @@ def test_what_happens_to_what_is_sent_is_told_in_view(page):
     expect(page.locator(".sending").get_by_role("button", name="Cancel")).to_be_in_viewport()
 
 
+def test_a_long_wait_tells_how_long_it_takes_yet(page):
+    large = kit.encoded(np.tile(data.chelsea(), (6, 5, 1)), quality=80)  # 4 megapixels
+    percents = iter(range(0, 100))
+
+    def answer(route):
+        percent = next(percents, 99)
+        words = f"The networks are at work: {percent} %."
+        route.fulfill(json={"state": "running", "percent": percent, "words": words})
+
+    page.route("**/state", answer)
+    page.set_input_files("#picture", files=[given("a.jpg", large)])
+    page.locator("[name=task][value=clean]").check(force=True)
+    page.locator("#go").dispatch_event("click")
+    words = page.locator("#words")
+    expect(words).to_have_text(re.compile("at work: \\d+ %\\."))
+    expect(words).to_have_text(re.compile("%\\. About \\d*[05] s more\\."))
+
+
 def test_on_a_phone_the_button_stays_in_view_while_one_chooses(visit):
     page = visit(390, 844, has_touch=True, is_mobile=True)
     page.goto("/")
