@@ -41,6 +41,7 @@ MEASURED_ON = {
     "unet_small": ["pairs"],
     "unet_small_no_skips": ["pairs"],
     "unet_small_no_skips_linear": ["pairs"],
+    "unet_small_linear": ["pairs"],
     "cae_faces": ["faces"],
     "cae_faces_no_skips": ["faces"],
     "espcn_photos_x4": PHOTOGRAPHS,

@@ -182,7 +182,7 @@ def test_ten_students_five_of_whom_tampered(tmp_path, capsys):
         "another": "none",
     }
     assert rows["skipped"]["reasons"] == "not run: cells 10 to 12"
-    assert "outputs of another run: cells 26 to 37" in rows["pasted"]["reasons"]
+    assert "outputs of another run: cells 26 to 41" in rows["pasted"]["reasons"]
     assert rows["changed"]["reasons"].startswith("changed: cell 9")
     assert "another output" in rows["output"]["reasons"]
     assert "this is lesson 09_rdn" in rows["another"]["reasons"]
@@ -368,8 +368,8 @@ def test_a_lost_picture_or_text_is_named(tmp_path):
 
 def test_pasted_times_are_found_in_a_cell_with_a_number(tmp_path):
     notebook = rerun(LESSON, 5)
-    code(notebook)[17]["outputs"] = code(committed(LESSON))[17]["outputs"]
-    assert kinds(check(tmp_path, notebook)) == {"copied": [18]}
+    code(notebook)[19]["outputs"] = code(committed(LESSON))[19]["outputs"]
+    assert kinds(check(tmp_path, notebook)) == {"copied": [20]}
 
 
 def test_two_students_with_one_run_are_named(tmp_path):

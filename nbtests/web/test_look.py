@@ -166,7 +166,8 @@ def test_what_is_scratched_is_downloaded_as_it_is_seen(changed, tmp_path):
         page.keyboard.press("ArrowRight")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as you see it").click()
-    assert download.value.suggested_filename == "day_to_night_scratched.png"
+    name = download.value.suggested_filename
+    assert re.fullmatch(r"day_to_night_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_seen\.png", name)
     path = tmp_path / "seen.png"
     download.value.save_as(path)
     got = images.read(path)
@@ -177,6 +178,74 @@ def test_what_is_scratched_is_downloaded_as_it_is_seen(changed, tmp_path):
     above = slice(round(0.4 * side))
     assert np.abs(got[above] - whole["before"][above]).mean() < 0.02
     assert photo.restored_by(path) == "day_to_night"
+
+
+def seen_file(page, path) -> dict[str, np.ndarray]:
+    """What "Download as you see it" gives, and both pictures, as they are kept."""
+    got = {}
+    for which in ("before", "after"):
+        path.write_bytes(page.request.get(f"{page.url}{which}.png").body())
+        got[which] = images.read(path)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as you see it").click()
+    assert download.value.suggested_filename.endswith("_seen.png")
+    download.value.save_as(path)
+    return got | {"seen": images.read(path)}
+
+
+def test_what_is_half_scrolled_is_downloaded_as_it_is_seen(changed, tmp_path):
+    page = changed("summer_to_winter", kit.encoded(data.chelsea(), quality=95))
+    page.locator("#stage").focus()
+    for _ in range(2):
+        page.keyboard.press("PageDown")
+    expect(page.locator("#stage")).to_have_attribute("aria-valuenow", "50")
+    got = seen_file(page, tmp_path / "seen.png")
+    assert got["seen"].shape == got["after"].shape
+    for rows, which in ((slice(0, 110), "after"), (slice(190, 300), "before")):
+        assert np.abs(got["seen"][rows] - got[which][rows]).mean() < 0.02
+    assert photo.restored_by(tmp_path / "seen.png") == "summer_to_winter"
+
+
+def test_the_line_is_downloaded_as_it_is_seen(changed, tmp_path):
+    page = changed("noise_cancel", kit.encoded(data.chelsea(), quality=95))
+    page.locator("#stage").focus()
+    page.keyboard.press("PageDown")
+    expect(page.locator("#stage")).to_have_attribute("aria-valuenow", "25")
+    got = seen_file(page, tmp_path / "seen.png")
+    height, width = got["after"].shape[:2]
+    assert got["seen"].shape == (height, width, 3) == (600, 902, 3)
+    before = images.resize(got["before"], (height, width), "bilinear")
+    line = width // 4
+    assert np.abs(got["seen"][:, : line - 3] - before[:, : line - 3]).mean() < 0.02
+    assert np.abs(got["seen"][:, line + 3 :] - got["after"][:, line + 3 :]).mean() < 0.01
+
+
+@pytest.mark.parametrize("picture", [data.chelsea(), data.chelsea()[:, :200]])
+def test_what_is_scrolled_keeps_its_shape(picture, changed):
+    page = changed("summer_to_winter", kit.encoded(picture))
+    stage, inner = page.locator("#stage"), page.locator("#stage .over")
+    expect(stage).to_be_visible()
+    shown, whole = inner.bounding_box(), stage.bounding_box()
+    height, width = picture.shape[:2]
+    assert shown["height"] == pytest.approx(whole["height"], abs=1)
+    assert shown["width"] / shown["height"] == pytest.approx(width / height, rel=0.05)
+
+
+def test_on_a_phone_a_finger_scrolls_past_what_is_looked_at_closely(changed):
+    options = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    page = changed("clean", kit.photograph(80), width=390, height=844, **options)
+    closely(page)
+    larger = page.get_by_role("button", name="Larger")
+    expect(larger).to_be_in_viewport()  # above the pictures
+    touch, box = page.context.new_cdp_session(page), page.locator(".pane").last.bounding_box()
+    y = min(box["y"] + box["height"] - 20, 800)
+    kit.fingers(touch, "touchStart", (195, y))
+    for k in range(1, 9):
+        kit.fingers(touch, "touchMove", (195, y - 30 * k))
+        page.wait_for_timeout(16)
+    kit.fingers(touch, "touchEnd")
+    page.wait_for_function("scrollY > 50")
+    expect(page.locator("#closely-help .by-keys")).to_be_hidden()  # a phone has no keys
 
 
 def test_the_systems_own_share_is_offered_where_there_is_one(changed, visit):

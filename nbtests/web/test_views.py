@@ -232,6 +232,7 @@ def test_two_tabs_of_a_new_visitor_have_one_owner(client, send, worker):
 def test_where_there_is_https_no_neighbour_sets_the_cookie():
     code = "import django; django.setup(); from web.studio.views import COOKIE; print(COOKIE)"
     environment = os.environ | {"ALLOWED_HOSTS": "a.example.org", "DJANGO_SECRET_KEY": "x" * 50}
+    environment["DJANGO_SETTINGS_MODULE"] = "web.settings"
     found = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
     )

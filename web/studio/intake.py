@@ -62,7 +62,7 @@ def too_large() -> Refused:
 
 def unknown() -> Refused:
     return Refused(
-        _("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF or TIFF file.")
+        _("This is no picture that the page knows. Send a JPEG, PNG, WebP, GIF, TIFF or AVIF file.")
     )
 
 

@@ -50,7 +50,7 @@ LAND = _("An experiment, for landscapes: light and colours turn, but no snow fal
 TOWN = _("An experiment, for streets and towns: the light turns, but no lamp is lit.")
 LEAF = _("An experiment. Best for woods and meadows: their colours turn, and no leaf falls.")
 BUD = _("An experiment, for woods and meadows: other brown or yellow things may turn green, too.")
-FACE = _("There is a face in it, whose colours may change, too.")
+FACE = _("There may be a face in it, whose colours would change, too.")
 DARK = _("It is dark already, and this was made for days.")
 LIGHT = _("It is no night, and this was made for nights.")
 LEAFLESS = _("It has hardly any green that could turn, or a face whose colours may change, too.")
@@ -102,7 +102,10 @@ TASKS = {
         _("Deblur a face"),
         BEFORE,
         AFTER,
-        _("For a small face that is out of focus. It draws a likely face, not a true one."),
+        _(
+            "For a face that is out of focus. Choose the face alone as the part. It draws a likely"
+            " face, not a true one."
+        ),
         ("cae_faces",),
         "slider",
         most=1_000_000,

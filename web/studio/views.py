@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import OperationalError, models
+from django.db import OperationalError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -159,8 +159,8 @@ def foreign(request, exception=None, reason=""):
 
 def lost(request, exception=None):
     words = _(
-        "There is nothing here. Pictures are deleted after 24 hours, and only their owners see"
-        " them."
+        "There is nothing here. The picture's owner has deleted it or taken the link back, or its"
+        " 24 hours are over."
     )
     return problem(request, 404, _("Not here, or no longer"), words)
 
@@ -180,9 +180,9 @@ def start(request: HttpRequest) -> HttpResponse:
         return create(request)
     context = {
         "groups": _groups(),
-        "samples": samples.SAMPLES,
-        "mine": _last(request),
+        "samples": [(n, s, restorers.TASKS[s.task].label) for n, s in samples.SAMPLES.items()],
         "deleted": "deleted" in request.GET,
+        **_strip(request),
         **_uploading(),
     }
     response = render(request, "studio/start.html", context)
@@ -193,13 +193,14 @@ def start(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _last(request: HttpRequest) -> models.QuerySet:
-    """The asker's last results, the newest first."""
+def _strip(request: HttpRequest) -> dict:
+    """The asker's last results, the newest first, and how many are still at work."""
     cookie = _cookie(request)
     if not cookie:
-        return Job.objects.none()
-    done = Job.objects.kept().filter(owner=owner_of(cookie), state=Job.State.DONE)
-    return done.order_by("-created")[:LAST]
+        return {}
+    own = Job.objects.kept().filter(owner=owner_of(cookie))
+    done = own.filter(state=Job.State.DONE)
+    return {"mine": done.order_by("-created")[:LAST], "waiting": own.open().count()}
 
 
 def _uploading() -> dict:
@@ -209,6 +210,10 @@ def _uploading() -> dict:
         "most": settings.MOST_BYTES,
         "too_large": intake.too_large(),
         "unknown": intake.unknown(),
+        "smallest": decoder.SMALLEST,
+        "too_small": intake.refusal("small"),
+        "pixels": settings.MOST_PIXELS,
+        "too_many": intake.refusal("pixels"),
     }
 
 
@@ -354,7 +359,7 @@ def result(request: HttpRequest, key: str) -> HttpResponse:
         context = {"job": job, "task": restorers.TASKS[job.task], **_progress(job)}
         return render(request, "studio/wait.html", context)
     link = request.build_absolute_uri(reverse("shared", args=[job.share])) if job.share else ""
-    more = {"link": link, "own": True, "mine": _last(request), **_uploading()}
+    more = {"link": link, "own": True, **_strip(request), **_uploading()}
     return _show(request, job, "picture", key, **more)
 
 
@@ -372,6 +377,7 @@ def _show(request: HttpRequest, job: Job, name: str, key: str, **more) -> HttpRe
         "task": restorers.TASKS[job.task],
         "before": before,
         "after": after,
+        "made": _made(job),
         **more,
     }
     used = job.weights.split(", ") if job.weights else []
@@ -453,12 +459,17 @@ def small(request: HttpRequest, key: str) -> HttpResponse:
     return response
 
 
+def _made(job: Job) -> str:
+    """How the files are called that a visitor saves: by what was done, and when."""
+    return f"{job.task}_{job.created:%Y-%m-%d_%H-%M-%S}"
+
+
 def _file(request: HttpRequest, job: Job, which: str) -> HttpResponse:
     path = {"before": job.before, "after": job.after}.get(which)
     if path is None or not path.is_file():
         raise Http404
     response = FileResponse(path.open("rb"), content_type="image/png")
-    made = f"{job.task}_{job.created:%Y-%m-%d_%H-%M-%S}"
+    made = _made(job)
     name = f"{made}.png" if which == "after" else f"{made}_before.png"
     response["Content-Disposition"] = content_disposition_header("download" in request.GET, name)
     response["Cross-Origin-Resource-Policy"] = "same-origin"

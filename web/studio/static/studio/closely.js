@@ -20,6 +20,7 @@ export function start(box) {
     y = height <= 2 * down ? height / 2 : Math.min(Math.max(y, down), height - down);
     for (const pane of panes) {
       const picture = pane.querySelector("img");
+      pane.style.touchAction = height <= 2 * down ? "pan-y" : "none"; // nothing to move: a finger scrolls the page
       picture.style.width = `${width * scale}px`;
       picture.style.height = `${height * scale}px`;
       picture.style.transform = `translate(${(across - x) * scale}px, ${(down - y) * scale}px)`;

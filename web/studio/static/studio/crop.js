@@ -1,10 +1,13 @@
 // A square on a picture: moved and resized by mouse, touch and keyboard, in the picture's own pixels.
 const SMALLEST = 16;
+const FIRST = 0.6; // of the shorter side: the square that nobody has set yet, so that it can be taken hold of
+const STILL = 4; // pixels of the screen: a pointer that moved less has clicked
 
 export function crop(box, picture, frame, range, output, changed) {
   let width = 0, height = 0, x = 0, y = 0, side = 0, most = Infinity;
   const pointers = new Map();
-  let held = null; // what the pointer took: "frame" or "grip", and where
+  let held = null; // what the pointer took: the frame, or a corner and the one across, and where
+  let set = false; // whether somebody has set the square
 
   const shorter = () => Math.min(width, height);
   const largest = () => Math.min(shorter(), most);
@@ -25,13 +28,22 @@ export function crop(box, picture, frame, range, output, changed) {
     draw();
   }
 
-  // Keeps the corner at the top left where asked, else the middle
-  function resize(next, corner = false) {
-    const room = corner ? Math.min(width - x, height - y, most) : largest();
+  // Keeps the middle, or the corner across from the one that is pulled, where one is
+  function resize(next, pulled = null) {
+    let room = largest();
+    if (pulled) {
+      const across = pulled.right ? width - x : x + side, down = pulled.bottom ? height - y : y + side;
+      room = Math.min(across, down, most);
+    }
     next = Math.min(Math.max(next, Math.min(SMALLEST, shorter())), room);
-    const shift = corner ? 0 : (side - next) / 2;
+    const rest = side - next;
     side = next;
-    move(x + shift, y + shift);
+    if (!pulled) move(x + rest / 2, y + rest / 2);
+    else move(pulled.right ? x : x + rest, pulled.bottom ? y : y + rest);
+  }
+
+  function center(at) {
+    move(at.x - side / 2, at.y - side / 2);
   }
 
   function reset() {
@@ -39,7 +51,12 @@ export function crop(box, picture, frame, range, output, changed) {
     height = picture.naturalHeight;
     // A thumbnail could not be taken hold of
     picture.style.width = Math.max(width, height) < 200 ? `${(200 * width) / Math.max(width, height)}px` : "";
-    side = largest();
+    set = false;
+    take(largest());
+  }
+
+  function take(next) {
+    side = next;
     move((width - side) / 2, (height - side) / 2);
   }
 
@@ -61,9 +78,12 @@ export function crop(box, picture, frame, range, output, changed) {
     pointers.set(event.pointerId, event);
     const edge = box.getBoundingClientRect();
     const at = { x: (event.clientX - edge.left) * scale(), y: (event.clientY - edge.top) * scale() };
-    if (!frame.contains(event.target)) move(at.x - side / 2, at.y - side / 2);
-    const grip = event.target !== frame && frame.contains(event.target);
-    held = pointers.size === 2 ? { apart: apart(), side } : { grip, x: at.x - (grip ? side : x), y: at.y - y };
+    set = true;
+    if (!frame.contains(event.target)) center(at);
+    const { corner } = event.target.dataset;
+    if (pointers.size === 2) held = { apart: apart(), side };
+    else if (corner) held = { right: corner.includes("right"), bottom: corner.includes("bottom"), from: at, side };
+    else held = { x: at.x - x, y: at.y - y, from: at, still: frame.contains(event.target) };
   });
 
   box.addEventListener("pointermove", (event) => {
@@ -71,18 +91,25 @@ export function crop(box, picture, frame, range, output, changed) {
     pointers.set(event.pointerId, event);
     const edge = box.getBoundingClientRect();
     const at = { x: (event.clientX - edge.left) * scale(), y: (event.clientY - edge.top) * scale() };
-    if (held.apart) resize((held.side * apart()) / held.apart);
-    else if (held.grip) resize(at.x - held.x, true);
-    else move(at.x - held.x, at.y - held.y);
+    if (held.apart) return resize((held.side * apart()) / held.apart);
+    if (held.side) {
+      // As far as the pointer went outwards, in the mean of both directions
+      const out = (at.x - held.from.x) * (held.right ? 1 : -1) + (at.y - held.from.y) * (held.bottom ? 1 : -1);
+      return resize(held.side + out / 2, held);
+    }
+    if (Math.hypot(at.x - held.from.x, at.y - held.from.y) >= STILL * scale()) held.still = false;
+    if (!held.still) move(at.x - held.x, at.y - held.y);
   });
 
   for (const kind of ["pointerup", "pointercancel"]) {
     box.addEventListener(kind, (event) => {
-      pointers.delete(event.pointerId);
+      const known = pointers.delete(event.pointerId);
+      if (known && kind === "pointerup" && held?.still) center(held.from); // a click within the square
       if (held?.apart && pointers.size) {
         const [rest] = pointers.values(), edge = box.getBoundingClientRect();
-        held = { x: (rest.clientX - edge.left) * scale() - x, y: (rest.clientY - edge.top) * scale() - y };
-      }
+        const from = { x: (rest.clientX - edge.left) * scale(), y: (rest.clientY - edge.top) * scale() };
+        held = { x: from.x - x, y: from.y - y, from };
+      } else if (known) held = null;
     });
   }
 
@@ -97,21 +124,31 @@ export function crop(box, picture, frame, range, output, changed) {
       "=": () => resize(side + 2 * step),
       "-": () => resize(side - 2 * step),
       _: () => resize(side - 2 * step),
-      Home: reset,
+      Home: () => take(largest()),
     };
     if (!(event.key in actions) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
+    set = true;
     actions[event.key]();
   });
-  range.addEventListener("input", () => resize(Number(range.value) * shorter()));
+  range.addEventListener("input", () => {
+    set = true;
+    resize(Number(range.value) * shorter());
+  });
 
   const part = () => ({ left: x / width, top: y / height, side: side / shorter() });
 
   return {
     reset,
     part,
+    // A square that one sees to be one, where nobody has set it yet
+    begin() {
+      if (width && !set) take(Math.min(largest(), Math.max(FIRST * shorter(), Math.min(SMALLEST, shorter()))));
+      set = true;
+    },
     // The part that was once told
     place(told) {
+      set = true;
       resize(told.side * shorter());
       move(told.left * width, told.top * height);
     },

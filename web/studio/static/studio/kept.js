@@ -17,16 +17,20 @@ export function lastChoice() {
   return JSON.parse(choice);
 }
 
-// A file waits in the browser's cache until the page has been loaded in the other language
-export async function putAside(file) {
+// Files wait in the browser's cache until the page has been loaded in the other language
+export async function putAside(files) {
   const cache = await caches.open(ASIDE);
-  await cache.put(ASIDE, new Response(file));
+  for (const [n, file] of files.entries()) await cache.put(`${ASIDE}-${n}`, new Response(file));
 }
 
-// The file that waits, and no trace of it; undefined where none does
-export async function takeBack(name) {
-  if (!window.caches) return undefined; // neither https nor this machine
-  const answer = await caches.match(ASIDE), blob = await answer?.blob();
+// The files that wait, and no trace of them
+export async function takeBack(names = []) {
+  if (!window.caches) return []; // neither https nor this machine
+  const files = [];
+  for (const [n, name] of names.entries()) {
+    const answer = await caches.match(`${ASIDE}-${n}`), blob = await answer?.blob();
+    if (blob) files.push(new File([blob], name, { type: blob.type }));
+  }
   await caches.delete(ASIDE);
-  return blob && new File([blob], name, { type: blob.type });
+  return files;
 }

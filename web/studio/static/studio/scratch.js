@@ -1,5 +1,5 @@
 // Day and night: the first picture lies on a canvas; a soft brush takes it off, and the other one shows below.
-import { labelled } from "./label.js";
+import { keep } from "./keep.js";
 
 const BRUSH = 0.075; // its radius, of the picture's side
 
@@ -98,19 +98,7 @@ export function start(stage, before) {
   document.getElementById("cover").addEventListener("click", cover);
   document.getElementById("uncover").addEventListener("click", uncover);
 
-  // What is seen, at the result's own size, as a file
-  document.getElementById("keep").addEventListener("click", async (event) => {
-    const name = event.target.dataset.name, after = stage.querySelector("img");
-    const whole = document.createElement("canvas").getContext("2d");
-    const width = (whole.canvas.width = after.naturalWidth), height = (whole.canvas.height = after.naturalHeight);
-    whole.drawImage(after, 0, 0);
-    whole.drawImage(canvas, 0, 0, width, height);
-    const drawn = await new Promise((resolve) => whole.canvas.toBlob(resolve, "image/png"));
-    const file = await labelled(drawn, await fetch(after.src));
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it a moment later
-  });
+  keep(stage.querySelector("img"), (whole, width, height) => whole.drawImage(canvas, 0, 0, width, height));
 
   place(cursor);
   ring.hidden = false;

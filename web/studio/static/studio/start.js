@@ -3,7 +3,8 @@ import { advise } from "./advice.js";
 import { crop } from "./crop.js";
 import { keepChoice, lastChoice, putAside, takeBack } from "./kept.js";
 import { start as slider } from "./slider.js";
-import { give, receive, send, unfit } from "./upload.js";
+import { renew } from "./strip.js";
+import { give, receive, send, sorted } from "./upload.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
@@ -11,6 +12,7 @@ const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pi
 const whole = byId("whole"), limits = byId("limits");
 const language = document.querySelector(".top form");
 let shown = "", unsuited = {}; // tasks that the picture does not suit, and why
+let left = ""; // which files are left out, and why
 let choice = null, moving = false; // what was chosen before; whether the language changes
 for (const example of document.querySelectorAll(".hero .stage")) slider(example);
 
@@ -42,12 +44,29 @@ function fit() {
   if (large) limits.textContent = `${limits.dataset.most} ${limits.textContent}`;
   byId("unsuited").textContent = unsuited[form.querySelector("[name=task]:checked").value] || "";
 }
-whole.addEventListener("change", fit);
+whole.addEventListener("change", () => {
+  if (!whole.checked) square.begin();
+  fit();
+});
 for (const radio of form.elements.task) radio.addEventListener("change", fit);
 
-function say(words) {
+// Of several pictures some may have been taken: then these stand below
+function say(words, taken = 0) {
+  if (taken) {
+    refuse(words);
+    renew().catch(() => {});
+    return;
+  }
   wrong.textContent = words;
   if (words) wrong.scrollIntoView({ block: "center" }); // where the eye is
+}
+
+// Back to choosing, with the words there
+function refuse(words) {
+  input.value = "";
+  form.classList.remove("chosen");
+  byId("early").textContent = words;
+  byId("early").scrollIntoView({ block: "nearest" });
 }
 
 function show(address, alt) {
@@ -59,29 +78,49 @@ function show(address, alt) {
   form.classList.add("chosen");
 }
 
-async function take(file) {
-  if (!file) return;
+async function take() {
+  const chosen = input.files;
+  if (!chosen.length) return;
   for (const radio of form.elements.sample) radio.checked = false;
-  const why = await unfit(file, form);
-  if (input.files[0] !== file) return; // meanwhile another one was chosen
-  byId("early").textContent = why;
-  if (why) {
-    input.value = "";
-    form.classList.remove("chosen"); // where the words are
-    byId("early").scrollIntoView({ block: "nearest" });
-    return;
-  }
-  show(URL.createObjectURL(file), byId("crop").dataset.alt);
+  const { fit, words } = await sorted([...chosen], form);
+  if (input.files !== chosen) return; // meanwhile another one was chosen
+  byId("early").textContent = "";
+  left = [left, words].filter(Boolean).join(" ");
+  if (!fit.length) refuse(left);
+  else if (fit.length < chosen.length) return give(input, fit);
+  else show(URL.createObjectURL(fit[0]), byId("crop").dataset.alt);
+  several();
+  left = "";
+}
+
+// What happens where more than one is chosen, and which ones are left out
+function several() {
+  const box = byId("several"), count = input.files.length;
+  box.textContent = [count > 1 ? box.dataset.words.replace("{n}", count) : "", left].filter(Boolean).join(" ");
+}
+
+// Why the server would not take a picture of this size
+function badSize() {
+  const { naturalWidth: width, naturalHeight: height } = preview, { smallest, pixels, small, large } = form.dataset;
+  if (Math.min(width, height) < Number(smallest)) return small;
+  return width * height > Number(pixels) ? large : "";
 }
 
 function showSample(radio) {
   input.value = "";
+  several();
   byId("early").textContent = "";
   const picture = radio.parentElement.querySelector("img");
   show(picture.src, picture.alt);
 }
 
 preview.addEventListener("load", () => {
+  const why = badSize(), [first, ...others] = input.files;
+  if (why && others.length) {
+    left = `${first.name}: ${why}`;
+    return give(input, others);
+  }
+  if (why) return refuse(why);
   byId("crop").hidden = byId("cropping").hidden = false;
   byId("blind").hidden = true;
   whole.checked = true;
@@ -110,7 +149,7 @@ preview.addEventListener("error", () => {
 });
 
 receive(input, byId("drop"));
-input.addEventListener("change", () => take(input.files[0]));
+input.addEventListener("change", take);
 for (const radio of form.elements.sample) {
   radio.addEventListener("change", () => {
     form.elements.task.value = radio.dataset.task;
@@ -128,23 +167,23 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   square.write(form.elements, whole.checked);
   say("");
-  send(form, say);
+  send(form, say, [...input.files].slice(1));
 });
 
 // Another language, or the way back: the picture, its part and the task stay
 
 language.addEventListener("submit", async (event) => {
-  const file = input.files[0];
-  if (moving || !file || !window.caches) return void (moving = true);
+  const files = [...input.files];
+  if (moving || !files.length || !window.caches) return void (moving = true);
   event.preventDefault();
   moving = true;
-  await putAside(file).catch(() => {}); // the store is full: the picture has to be chosen again
+  await putAside(files).catch(() => {}); // the store is full: the picture has to be chosen again
   language.requestSubmit(event.submitter);
 });
 
 addEventListener("pagehide", () => {
-  const { task, sample } = form.elements, name = input.files[0]?.name;
-  const choice = { name, task: task.value, sample: sample.value, whole: whole.checked, part: square.part() };
+  const { task, sample } = form.elements, names = [...input.files].map(({ name }) => name);
+  const choice = { names, task: task.value, sample: sample.value, whole: whole.checked, part: square.part() };
   keepChoice(form.classList.contains("chosen") ? choice : null, moving);
 });
 
@@ -154,18 +193,11 @@ addEventListener("pageshow", async ({ persisted }) => {
   if (persisted || type === "back_forward") renew().catch(() => {}); // without it the strip is a little old
   if (persisted) return; // all is as it was
   choice = lastChoice();
-  const file = await takeBack(choice?.name);
+  const files = await takeBack(choice?.names);
   if (choice) for (const name of ["task", "sample"]) form.elements[name].value = choice[name];
   const sample = form.querySelector("[name=sample]:checked");
-  if (file) give(input, [file]);
+  if (files.length) give(input, files);
   else if (sample) showSample(sample);
-  else if (input.files[0]) take(input.files[0]);
+  else if (input.files.length) take();
   else choice = null;
 });
-
-// The last results, as they are now
-async function renew() {
-  const answer = await fetch(form.action, { cache: "no-store" });
-  const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("mine");
-  if (now) byId("mine").replaceWith(now);
-}
