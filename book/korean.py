@@ -30,8 +30,7 @@ Content-Transfer-Encoding: 8bit
 INDEX = "book/index.md"  # of the site
 WORDS = ["Gallery", "Each picture leads to the page that explains it.", "Teaching"]  # of the site
 BRANCH = "korean"  # of the published repository, where Korean pages take the English ones' place
-NOWHERE = "https://github.com/OWNER/image-restoration-course"  # in the catalogues, always
-COLAB = "https://colab.research.google.com/github/"
+NOWHERE = "OWNER/image-restoration-course"  # in the catalogues, always
 CLOSE = 0.6  # how alike two English sentences are, for one's translation to be offered to the other
 
 TEACHERS = re.compile(r"^.*instructors: begin(?s:.*?)instructors: end.*\n?", re.MULTILINE)
@@ -98,6 +97,11 @@ def rewritten(text: str, translate: Callable[[str], str]) -> str:
     return file.filesrc.rstrip("\n")
 
 
+def slug(root: Path) -> str:
+    """The course's owner and name on GitHub, which `make address` writes."""
+    return address(root).removeprefix("https://github.com/")
+
+
 def is_prose(cell: nbformat.NotebookNode) -> bool:
     """Whether a cell is translated.
 
@@ -154,7 +158,7 @@ def units(page: str, root: Path = ROOT) -> dict[str, list[str]]:
                 places.append(cell)
             return unit
 
-        rewritten(text.replace(address(root), NOWHERE), note)
+        rewritten(text.replace(slug(root), NOWHERE), note)
     return found
 
 
@@ -224,13 +228,12 @@ def updated(old: pofile, wanted: dict[str, list[str]]) -> pofile:
     return new
 
 
-def extract() -> int:
-    """Bring all catalogues up to date; returns the exit status."""
+def extract(root: Path = ROOT) -> None:
+    """Bring all catalogues up to date with the course in a folder."""
     CATALOGUES.mkdir(parents=True, exist_ok=True)
-    for name, page in pages().items():
-        store = updated(catalogue(name), units(page))
+    for name, page in pages(root).items():
+        store = updated(catalogue(name), units(page, root))
         (CATALOGUES / f"{name}.po").write_bytes(bytes(store))
-    return 0
 
 
 def parts(text: str) -> dict[str, Counter]:
@@ -325,14 +328,18 @@ def share(found: dict[str, Counter]) -> str:
     return f"{line}; outdated: {', '.join(old)}" if old else line
 
 
-def status() -> int:
+def status(root: Path = ROOT) -> int:
     """Print how far the translation is, and what is wrong.
+
+    Parameters
+    ----------
+    root : the course's folder
 
     Returns
     -------
     the exit status: 0 where everything is translated, from the pages as they are, without a fault
     """
-    found = counts()
+    found = counts(root)
     columns = ["units", "translated", "fuzzy", "outdated"]
     print(f"{'catalogue':<32}", *(f"{column:>10}" for column in columns))
     for name, row in found.items():
@@ -386,12 +393,15 @@ def in_korean(text: str, done: dict[str, str], root: Path = ROOT) -> str:
     -------
     Markdown
     """
-    text = text.replace(address(root), NOWHERE)
+    text = text.replace(slug(root), NOWHERE)
     korean = rewritten(text, lambda unit: done.get(unit, unit)) + "\n"
-    slug = NOWHERE.removeprefix("https://github.com/")
-    korean = korean.replace(f"{COLAB}{slug}/blob/main/", f"{COLAB}{slug}/blob/{BRANCH}/")
-    korean = korean.replace(f"git clone {NOWHERE}", f"git clone -b {BRANCH} {NOWHERE}")
-    return korean.replace(NOWHERE, address(root))
+    for english, changed in {
+        f"google.com/github/{NOWHERE}/blob/main/": f"google.com/github/{NOWHERE}/blob/{BRANCH}/",
+        "git clone https:": f"git clone -b {BRANCH} https:",
+        NOWHERE: slug(root),
+    }.items():
+        korean = korean.replace(english, changed)
+    return korean
 
 
 def apply(to: Path, root: Path = ROOT) -> None:
@@ -424,12 +434,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     match arguments.command:
         case "extract":
-            return extract()
+            extract()
         case "apply":
             apply(arguments.to)
             print(f"Korean pages: {arguments.to}")
-            return 0
-    return status()
+        case "status":
+            return status()
+    return 0
 
 
 if __name__ == "__main__":
