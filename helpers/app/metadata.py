@@ -122,27 +122,39 @@ def kept(file: Image.Image, size: tuple[int, int], scale: int, suffix: str, labe
     exif[TAG.Software] = f"{software}; {label}" if software else label
     xmp = _xmp(file, scale, suffix)
     blocks = _photoshop(file)
-    comment = file.info.get("comment")
+    comments = _comments(file)
     if suffix.startswith(".tif"):
         exif[TAG.XMLPacket] = xmp
         if IPTC in blocks:
             exif[TIFF_IPTC] = blocks.pop(IPTC)
     elif suffix == ".png":
-        options["pnginfo"] = _png(file, exif[TAG.Software], xmp, blocks, comment)
+        options["pnginfo"] = _png(file, exif[TAG.Software], xmp, blocks, comments)
         blocks = {}
-        comment = None
+        comments = []
     else:
         options["xmp"] = xmp
     if suffix in (".jpg", ".jpeg"):
-        options["extra"] = _segments(blocks)
-        options["comment"] = comment
+        options["extra"] = _segments(blocks) + b"".join(map(_comment_segment, comments[:-1]))
+        options["comment"] = comments[-1] if comments else None
     else:
-        _say_lost(file, suffix, IPTC in blocks, bool(comment))
+        _say_lost(file, suffix, IPTC in blocks, bool(comments))
     options["exif"] = exif.tobytes()
     dpi = file.info.get("dpi")
     if dpi and all(0 < d < 65536 for d in dpi):
         options["dpi"] = tuple(float(d) for d in dpi)
     return options
+
+
+def _comments(file: Image.Image) -> list[bytes]:
+    """A picture's comments, of which a JPEG may have several, and Pillow names the last."""
+    found = [text for name, text in getattr(file, "applist", []) if name == "COM"]
+    found = found or [file.info.get("comment") or b""]
+    return [text.encode() if isinstance(text, str) else text for text in found if text]
+
+
+def _comment_segment(comment: bytes) -> bytes:
+    """A JPEG's segment that holds a comment."""
+    return b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
 
 
 def _warn(file: Image.Image, words: str) -> None:
@@ -167,6 +179,9 @@ def _exif(old: Image.Exif, size: tuple[int, int]) -> Image.Exif:
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         table = dict(old.get_ifd(directory))
         table.pop(TAG.ExifInteroperabilityOffset, None)  # An offset into the old file
+        interop = old.get_ifd(ExifTags.IFD.Interop) if directory == ExifTags.IFD.Exif else None
+        if interop:  # Where a camera says that its colours are Adobe RGB, without a profile
+            table[TAG.ExifInteroperabilityOffset] = interop
         for tag, pixels in zip((TAG.ExifImageWidth, TAG.ExifImageHeight), size, strict=True):
             if tag in table:
                 table[tag] = pixels
@@ -349,14 +364,12 @@ def _segments(blocks: dict[int, bytes]) -> bytes:
     return segments
 
 
-def _png(file: Image.Image, software: str, xmp: bytes, blocks: dict, comment) -> object:
+def _png(file: Image.Image, software: str, xmp: bytes, blocks: dict, comments: list) -> object:
     """A PNG's texts, with what made it, its XMP and IPTC."""
     texts = PngImagePlugin.PngInfo()
     told = dict(getattr(file, "text", {}))
-    if isinstance(comment, bytes):
-        comment = comment.decode("utf-8", "replace")
-    if comment:
-        told.setdefault("Comment", comment)
+    if comments:
+        told.setdefault("Comment", b"\n".join(comments).decode("utf-8", "replace"))
     for key, text in (told | {"Software": software}).items():
         if key != XMP and not key.startswith("Raw "):
             texts.add_text(key, str(text))

@@ -5,7 +5,6 @@ import io
 import os
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
@@ -31,10 +30,7 @@ LARGEST |= dict.fromkeys((".png", ".tif", ".tiff"), 2**31 - 1)
 OPAQUE = (".jpg", ".jpeg")
 SUBFILE, PAGE = 254, 2  # A TIFF's tag that tells what a page is, and what it may say
 # What a folder's files are taken by
-SUFFIXES = images.SUFFIXES | film.SUFFIXES | {".jfif", ".jpe", ".apng"}
-# Pictures that are counted where a folder holds them, and not restored
-OTHERS = {".jxl", ".jp2", ".j2k", ".psd", ".tga", ".mpo", ".ico", ".ppm", ".pgm", ".dng", ".cr2"}
-OTHERS |= {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"} | deep.HEIC_SUFFIXES
+SUFFIXES = images.SUFFIXES | film.SUFFIXES | deep.FURTHER
 
 
 def portrait(
@@ -340,14 +336,11 @@ def found_in(source: Path, to: AnyPath | None) -> list[tuple[Path, Path]]:
 
 def say_passed_over(folder: Path) -> None:
     """Count in a warning the pictures in a folder that are not read here."""
-    suffixes = OTHERS - deep.suffixes()
-    endings = [path.suffix.lower() for path in folder.rglob("[!.]*")]
-    counts = Counter(ending for ending in endings if ending in suffixes)
-    if not counts:
+    told = deep.passed_over(folder.rglob("*"), deep.suffixes())
+    if not told:
         return
-    told = ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
     how = "save them as JPEG or PNG"
-    if deep.HEIC_SUFFIXES & set(counts):
+    if any(suffix in told for suffix in deep.HEIC_SUFFIXES):
         how = f"for HEIC pip install pillow-heif, or {how}"
     warnings.warn(f"passed over in {folder}: {told}; {how}", LeftOut, stacklevel=4)
 
@@ -356,7 +349,7 @@ def exact_target(sources: list[AnyPath], to: AnyPath | None) -> Path | None:
     """The one result's file, where `to` is the name of a file and not of a folder."""
     if to is None or Path(to).is_dir():
         return None
-    known = set(Image.registered_extensions()) | SUFFIXES | OTHERS
+    known = set(Image.registered_extensions()) | SUFFIXES | deep.OTHERS
     if Path(to).suffix.lower() not in known:
         return None
     if len(sources) != 1 or Path(sources[0]).is_dir():
@@ -587,6 +580,12 @@ def _options(
     options["format"] = Image.registered_extensions()[suffix]
     if profile := colours.profile(file, grey):
         options["icc_profile"] = profile
+    elif file.info.get("icc_profile") and file.mode not in ("CMYK", "LAB"):
+        warnings.warn(
+            f"{file.filename}: its profile is damaged or for other colours than its pixels hold, "
+            "and left out",
+            stacklevel=4,
+        )
     if suffix in OPAQUE:
         options |= {"quality": 95, "subsampling": colours.sampling(file)}
     elif suffix == ".webp":
