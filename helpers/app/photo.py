@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import keras
 import numpy as np
 from PIL import Image
@@ -24,6 +25,10 @@ from helpers.tiles import Piece, apply, compose, geometry, pieces
 
 AnyPath = str | os.PathLike
 MARGIN = 0.4  # of a face's size, around it
+# Degrees by which a picture is turned where no face is upright. With 4 neighbours these turns find
+# a face in 4 more of 118 landscapes, with 6 in none
+TILTS = (20, -20)
+SURE = 6
 # The longest side that a format can hold; what is longer, or in another format, becomes PNG
 LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 LARGEST |= dict.fromkeys((".png", ".tif", ".tiff"), 2**31 - 1)
@@ -73,13 +78,47 @@ def portrait(
     return compose(_faces(model, picture, size, around), canvas)
 
 
+def faces(picture: np.ndarray) -> list[images.Box]:
+    """Frontal faces, upright ones; where there are none, those that are tilted.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (h, w, 3), float in [0, 1].
+
+    Returns
+    -------
+    list[images.Box]
+        As `images.faces` finds them, in the picture or in a small copy turned by `TILTS`. A square
+        around a tilted face may begin outside the picture.
+    """
+    found = images.faces(picture)
+    if found or min(picture.shape[:2]) < 2:
+        return found
+    shrink = max(1.0, max(picture.shape[:2]) / 512)
+    height, width = (max(1, round(side / shrink)) for side in picture.shape[:2])
+    small = images.resize(picture, (height, width), "area")
+    for degrees in TILTS:
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+        turned = cv2.warpAffine(small, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        for box in images.faces(turned, SURE):
+            middle = (box.left + box.width / 2, box.top + box.height / 2, 1)
+            right, down = cv2.invertAffineTransform(turn) @ middle
+            side = round(shrink * box.height)
+            top, left = round(shrink * down - side / 2), round(shrink * right - side / 2)
+            box = images.Box(top, left, side, side)
+            if all(images.apart(box, other) for other in found):
+                found.append(box)
+    return found
+
+
 def _faces(model, picture, size: int | None = None, around=None) -> Iterator[Piece]:
     """The pieces of the whole picture, then its faces with their masks."""
-    found = images.faces(picture)
+    found = faces(picture)
     if not found:
         raise ValueError(
-            "no face found (upright, from the front, a tenth of the short side at least); "
-            "crop it nearer"
+            "no face found (from the front, tilted by less than 30°, a tenth of the short side at "
+            "least); crop it nearer"
         )
     scale = geometry(model).scale
     if around is None:
