@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from xml.dom import minidom
@@ -19,6 +20,7 @@ TAG = ExifTags.Base
 SHOT = {TAG.DocumentName, TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime}
 SHOT |= {TAG.XResolution, TAG.YResolution, TAG.ResolutionUnit, TAG.Rating, TAG.RatingPercent}
 SHOT |= {TAG.Artist, TAG.HostComputer, TAG.Copyright}
+ADOBE_RGB = "R03"  # A camera's word for it, in place of a profile
 # What tifffile and ImageJ write as a title: how the old file's pixels are laid out
 LAYOUT = re.compile(r'\{"shape": \[|ImageJ=\d')
 SHOT |= {TAG.XPTitle, TAG.XPComment, TAG.XPAuthor, TAG.XPKeywords, TAG.XPSubject}
@@ -115,6 +117,13 @@ def kept(file: Image.Image, size: tuple[int, int], scale: int, suffix: str, labe
     options = {}
     try:
         exif = _exif(file.getexif(), size)
+        colours = {}
+        with suppress(Exception):  # Pillow itself writes a wrong place for them into a TIFF
+            colours = file.getexif().get_ifd(ExifTags.IFD.Interop)
+        if colours and not suffix.startswith(".tif"):
+            exif[ExifTags.IFD.Exif][TAG.ExifInteroperabilityOffset] = colours
+        elif colours.get(1) == ADOBE_RGB:
+            _warn(file, f"that its colours are Adobe RGB cannot be kept in {suffix}")
     except Exception as error:  # Pillow raises errors of every class for a damaged table
         _warn(file, f"its EXIF is damaged ({error}) and left out")
         exif = Image.Exif()
@@ -179,9 +188,6 @@ def _exif(old: Image.Exif, size: tuple[int, int]) -> Image.Exif:
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         table = dict(old.get_ifd(directory))
         table.pop(TAG.ExifInteroperabilityOffset, None)  # An offset into the old file
-        interop = old.get_ifd(ExifTags.IFD.Interop) if directory == ExifTags.IFD.Exif else None
-        if interop:  # Where a camera says that its colours are Adobe RGB, without a profile
-            table[TAG.ExifInteroperabilityOffset] = interop
         for tag, pixels in zip((TAG.ExifImageWidth, TAG.ExifImageHeight), size, strict=True):
             if tag in table:
                 table[tag] = pixels

@@ -268,7 +268,7 @@ def test_each_comment_of_a_jpeg_is_kept(tmp_path, copier):
     assert opened(result).text["Comment"] == "the f�rst\nthe last"
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_a_camera_s_adobe_rgb_without_a_profile_is_told(tmp_path, copier, suffix):
     exif = Image.Exif()
     exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03", 2: b"0100"}}
@@ -277,6 +277,10 @@ def test_a_camera_s_adobe_rgb_without_a_profile_is_told(tmp_path, copier, suffix
         with Image.open(path) as file:
             assert file.getexif().get_ifd(0xA005) == {1: "R03", 2: b"0100"}
             assert file.getexif().get_ifd(0x8769)[0xA001] == 65535
+    with pytest.warns(UserWarning, match=r"that its colours are Adobe RGB cannot be kept in \.tif"):
+        (result,), *_ = photo.restore_all(copier, [source], tmp_path / "out.tif")
+    with Image.open(result) as file:
+        assert 0xA005 not in file.getexif().get_ifd(0x8769)
 
 
 MOTION = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
