@@ -3,11 +3,7 @@
 import importlib.metadata
 import os
 import platform
-import re
-import subprocess
 import sys
-import tempfile
-import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,30 +15,12 @@ DRIVE = Path("/content/drive")  # where Colab mounts the reader's Google Drive
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, when it is imported
 
 
-def missing() -> list[str]:
-    """The direct dependencies that this Python lacks.
-
-    Returns
-    -------
-    list of str
-        Requirements as `pyproject.toml` writes them. Lesson 01.
-    """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lacking = []
-    for requirement in project["dependencies"]:
-        name = re.match(r"[\w.-]+", requirement)[0]
-        try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            lacking.append(requirement)
-    return lacking
-
-
 def setup(device: bool = True) -> None:
     """Install what the course needs and this Python lacks, then print versions and device.
 
     Everything already installed stays as it is, so that a Colab session keeps its TensorFlow, Keras
-    and NumPy and never has to restart. On Colab without a GPU it says which menu gives one. In the
+    and NumPy and never has to restart. Where one of them is older than the course needs, it says
+    so. On Colab and Kaggle it names the menu for that, and the menu that gives a GPU. In the
     profile smoke TensorFlow compiles nothing.
 
     Parameters
@@ -50,9 +28,9 @@ def setup(device: bool = True) -> None:
     device : bool
         Ask TensorFlow for GPUs; its import takes seconds. Lesson 01.
     """
-    if lacking := missing():
-        print("installing", *lacking)
-        _install(lacking)
+    from helpers.app import runtime
+
+    runtime.complete()
     packages = ["tensorflow", "keras", "numpy", "scikit-image"]
     versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
     print(f"Python {platform.python_version()}", *versions, sep=" · ")
@@ -67,21 +45,8 @@ def setup(device: bool = True) -> None:
         gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
         devices += gpus or ["no GPU"]
     print(*devices, sep=" · ")
-    if on_colab() and "no GPU" in devices:
-        print(
-            "`quick` runs without a GPU; for `full`: "
-            "menu Runtime → Change runtime type → T4 GPU, then Run all"
-        )
-
-
-def _install(requirements: list[str]) -> None:
-    """Let pip install these, and nothing in another version than it has here."""
-    kept = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
-    with tempfile.TemporaryDirectory() as folder:
-        constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("\n".join(sorted(kept)), encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints)]
-        subprocess.run([*pip, *requirements], check=True)
+    if "no GPU" in devices:
+        runtime.name_gpu_menu()
 
 
 def on_colab() -> bool:

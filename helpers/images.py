@@ -430,7 +430,7 @@ def _cascade() -> feature.Cascade:
     return feature.Cascade(data.lbp_frontal_face_cascade_filename())
 
 
-def faces(picture: np.ndarray) -> list[Box]:
+def faces(picture: np.ndarray, neighbours: int = 4) -> list[Box]:
     """Upright frontal faces, of at least a tenth of the picture's short side. Lesson 06.
 
     scikit-image's cascade of local binary patterns (Viola and Jones 2001; Liao et al. 2007), on a
@@ -440,6 +440,8 @@ def faces(picture: np.ndarray) -> list[Box]:
     ----------
     picture : np.ndarray
         (h, w, 3), float in [0, 1].
+    neighbours : int
+        Windows beside each other that must agree; more of them err less often and miss more.
 
     Returns
     -------
@@ -459,17 +461,18 @@ def faces(picture: np.ndarray) -> list[Box]:
         step_ratio=1,
         min_size=(smallest, smallest),
         max_size=(h, w),
+        min_neighbor_number=neighbours,
     )
     boxes = [Box(*(round(f[k] * shrink) for k in ("r", "c", "height", "width"))) for f in found]
     kept: list[Box] = []
     for box in sorted(boxes, key=lambda b: -b.height * b.width):
-        if all(_apart(box, other) for other in kept):  # the cascade finds a face more than once
+        if all(apart(box, other) for other in kept):  # the cascade finds a face more than once
             kept.append(box)
     return kept
 
 
-def _apart(box: Box, larger: Box) -> bool:
-    """Whether the centre of `box` lies outside `larger`."""
+def apart(box: Box, larger: Box) -> bool:
+    """Whether the centre of `box` lies outside `larger`. Lesson 06."""
     down = box.top + box.height / 2 - larger.top
     right = box.left + box.width / 2 - larger.left
     return not (0 <= down <= larger.height and 0 <= right <= larger.width)

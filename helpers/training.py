@@ -299,7 +299,7 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
     if _hash(arrays) != card.get("sha256"):
         raise ValueError(f"{path}: the arrays do not have the card's hash; git checkout it")
     builder = getattr(models, str(card.get("builder")), None)
-    if not callable(builder) or getattr(builder, "__module__", "") != models.__name__:
+    if getattr(builder, "__module__", "") != models.__name__:
         raise ValueError(f"{path}: helpers.models has no builder {card.get('builder')!r}")
     model = builder(**card["arguments"])
     fill(

@@ -7,17 +7,19 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import keras
 import nbformat
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import helpers
 from helpers import ROOT, batching, models, training
-from helpers.app import lessons
+from helpers.app import lessons, runtime
 
 NAMES = sorted(path.stem for path in lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 SPARED = ["tensorflow", "keras", "numpy"]
@@ -236,7 +238,8 @@ def drive(tmp_path):
 
 @pytest.fixture
 def elsewhere(monkeypatch):
-    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
 
 
@@ -247,7 +250,7 @@ def printed_by_setup(monkeypatch, capsys, gpus):
     logger = SimpleNamespace(setLevel=lambda level: None)
     stand_in = SimpleNamespace(config=config, get_logger=lambda: logger)
     monkeypatch.setitem(sys.modules, "tensorflow", stand_in)
-    monkeypatch.setattr(helpers, "missing", list)
+    monkeypatch.setattr(runtime, "missing", list)
     helpers.setup()
     return capsys.readouterr().out
 
@@ -263,7 +266,108 @@ def test_with_a_gpu_colab_needs_no_hint(session, monkeypatch, capsys):
 
 def test_elsewhere_there_is_no_such_menu(elsewhere, monkeypatch, capsys):
     printed = printed_by_setup(monkeypatch, capsys, [])
-    assert "no GPU" in printed and "Runtime" not in printed
+    assert "no GPU" in printed and "→" not in printed
+
+
+@pytest.mark.parametrize("gpus", [[], ["GPU:0", "GPU:1"]], ids=["without", "with two GPUs"])
+def test_kaggle_has_another_menu(elsewhere, monkeypatch, capsys, gpus):
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    printed = printed_by_setup(monkeypatch, capsys, [SimpleNamespace(name=name) for name in gpus])
+    assert "Runtime" not in printed
+    assert ("for `full`: menu Settings → Accelerator → GPU" in printed) == (not gpus)
+
+
+# what a runtime has, as its README tells, against what the course needs
+OLDER = {
+    "2026.07": {"numpy": "2.0.2"},
+    "2026.04": {"numpy": "2.0.2", "tensorflow": "2.19.0"},
+    "2026.01": {"numpy": "2.0.2", "tensorflow": "2.19.0", "keras": "3.10.0"},
+}
+LATEST = "Runtime → Change runtime type → Runtime version → Latest, then Run all"
+
+
+@pytest.fixture
+def completed(monkeypatch, capsys):
+    """What `complete` prints, asks pip for, and forbids, where these packages are installed."""
+
+    def complete(here):
+        def version(name):
+            if name not in here:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return here[name]
+
+        def run(command, check):
+            asked.extend(command[command.index("-c") + 2 :])
+            kept.extend(Path(command[command.index("-c") + 1]).read_text().split())
+
+        asked, kept = [], []
+        packages = [SimpleNamespace(name=name, version=here[name]) for name in here]
+        with monkeypatch.context() as stand_ins:
+            stand_ins.setattr(importlib.metadata, "version", version)
+            stand_ins.setattr(importlib.metadata, "distributions", lambda: packages)
+            stand_ins.setattr(subprocess, "run", run)
+            runtime.complete()
+        return capsys.readouterr().out, asked, kept
+
+    return complete
+
+
+def everything_but(*names):
+    """A version of each direct dependency that will just do, without those named."""
+    here = {}
+    for requirement in map(Requirement, runtime.dependencies()):
+        least = [bound.version for bound in requirement.specifier if bound.operator == ">="]
+        here[requirement.name] = least[0] if least else "1.0"
+    return {name: version for name, version in here.items() if name not in names}
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_an_older_runtime_names_the_one_to_choose_and_reinstalls_nothing(
+    session, monkeypatch, completed, name
+):
+    session("one")
+    monkeypatch.setattr(runtime, "ROOT", ROOT)
+    printed, asked, kept = completed(everything_but("imagehash") | OLDER[name])
+    sentence, installing = printed.splitlines()
+    assert sentence.endswith(f": choose {LATEST}") and sentence.count("→") == 3
+    for package, version in OLDER[name].items():
+        assert f"{package} {version}" in sentence
+        assert f"{package}=={version}" in kept
+    assert installing == "installing imagehash>=4.3" and asked == ["imagehash>=4.3"]
+
+
+@pytest.mark.parametrize("where", ["Colab", "Kaggle", "elsewhere"])
+def test_what_is_too_old_is_said_with_what_helps_there(elsewhere, monkeypatch, completed, where):
+    if where == "Colab":
+        monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    if where == "Kaggle":
+        monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
+    printed, asked, _ = completed(everything_but() | {"matplotlib": "3.7.5"})
+    way = {"Colab": LATEST, "Kaggle": "Always use latest environment", "elsewhere": "README.md"}
+    assert printed == (
+        "the course needs matplotlib 3.10 or newer, but this Python has matplotlib 3.7.5: "
+        f"{runtime.NEWER['' if where == 'elsewhere' else where]}\n"
+    )
+    assert way[where] in printed and asked == []
+
+
+@pytest.mark.parametrize("version", ["2.20.0", "2.20.0+cpu", "2.21.1", "2.30.0"])
+def test_a_version_that_will_do_is_not_spoken_of(completed, version):
+    assert completed(everything_but() | {"tensorflow": version}) == ("", [], [])
+
+
+@pytest.mark.parametrize("version", ["2.9.0", "2.20.0rc0", "2.19.1+cpu"])
+def test_versions_are_compared_as_numbers(completed, version):
+    assert (
+        f"this Python has tensorflow {version}: "
+        in completed(everything_but() | {"tensorflow": version})[0]
+    )
+
+
+def test_a_bare_python_is_asked_for_everything(completed):
+    printed, asked, kept = completed({})
+    assert asked == runtime.dependencies() and kept == []
+    assert printed.startswith("installing tensorflow>=")
 
 
 def test_elsewhere_a_training_stays_in_build(elsewhere, capsys):

@@ -288,7 +288,7 @@ MAY_IMPORT = {
     "download": {"files", "images", "app"},  # `fetch` opens the application's sources
     "selfcheck": set(),
     "__main__": {"app"},
-    "__init__": set(),
+    "__init__": {"app"},  # `setup` asks it what is missing, and which menu helps
 }
 
 

@@ -12,7 +12,7 @@ from skimage import color, measure, restoration
 from tqdm.auto import tqdm
 
 from helpers import images, metrics, tiles, training
-from helpers.app import film, photo
+from helpers.app import deep, film, photo
 from helpers.app.photo import AnyPath
 
 CLEANER = "photos_clean"
@@ -308,5 +308,5 @@ def _suggested(source: Path) -> tuple[str | None, str]:
             f"{source} moves, and a network is chosen for one picture; name it, such as "
             f"--with {CLEANER}"
         )
-    _, name, why = suggest(images.read(source))
+    _, name, why = suggest(deep.read(source))
     return name, why

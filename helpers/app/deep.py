@@ -9,7 +9,9 @@ import logging
 import os
 import sys
 import warnings
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePath
 
 import numpy as np
 import tifffile
@@ -21,11 +23,20 @@ from helpers.app import colours
 # TIFF's tags, and what they may say
 WIDTH, HEIGHT, BITS, PLANAR, EXTRA, FORMAT = 256, 257, 258, 284, 338, 339
 SEPARATE, PREMULTIPLIED, SIGNED = 2, 1, 2
+COMPRESSION, WEBP = 259, 50001
 # How a HEIC begins, after its length: its kind, and the brand that wrote it
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 # How a TIFF begins that Pillow knows; "+" tells one that may be larger than 4 GiB
 TIFF = {b"II*\0", b"MM\0*", b"II+\0"}
-HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
+HEIC_SUFFIXES = {".heic", ".heif", ".hif", ".heics"}
+# Other suffixes of what Pillow reads; the lessons find none of these
+FURTHER = {".jfif", ".jpe", ".jif", ".apng"}
+# Pictures that are counted where a folder holds them, and not taken
+OTHERS = {".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".psd", ".psb", ".xcf", ".tga", ".mpo", ".ico"}
+OTHERS |= {".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".dds", ".exr", ".svg", ".jxr", ".avifs"}
+OTHERS |= {".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf"}
+OTHERS |= {".rw2", ".rwl", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".mrw", ".erf", ".kdc", ".dcr"}
+OTHERS |= {".gpr", ".insp"} | HEIC_SUFFIXES | FURTHER
 # What tifffile cannot read is raised, and said once
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
@@ -69,7 +80,7 @@ def open_file(path: str | os.PathLike) -> Image.Image:
     ------
     FileNotFoundError, ValueError
         Where `images.open_file` raises them; for HEIC it says what to install, and for a TIFF that
-        Pillow does not know what it holds.
+        Pillow does not know what it holds or how it is packed.
     """
     if _is_heic(path):
         if not reads_heic():
@@ -80,12 +91,15 @@ def open_file(path: str | os.PathLike) -> Image.Image:
 
         pillow_heif.register_heif_opener()
     try:
-        return images.open_file(path)
+        file = images.open_file(path)
     except ValueError as error:
         found = _tiff_in_words(path)
         if found and "Pillow" in str(error):
             raise ValueError(f"{path} {found}") from None
         raise
+    if file.format == "TIFF" and file.tag_v2.get(COMPRESSION) == WEBP:
+        raise ValueError(f"{path} is a TIFF packed by WebP, which is not read here; save it by LZW")
+    return file
 
 
 def reads_heic() -> bool:
@@ -95,16 +109,25 @@ def reads_heic() -> bool:
 
 def suffixes() -> set[str]:
     """What a folder's pictures are taken by: HEIC's suffixes, too, where pillow-heif is there."""
-    return images.SUFFIXES | (HEIC_SUFFIXES if reads_heic() else set())
+    return images.SUFFIXES | FURTHER | (HEIC_SUFFIXES if reads_heic() else set())
+
+
+def passed_over(paths: Iterable[PurePath], taken: set[str]) -> str:
+    """How many pictures of which suffixes are not taken, in words; "" where all are."""
+    endings = [path.suffix.lower() for path in paths if not path.name.startswith(".")]
+    counts = Counter(ending for ending in endings if ending in OTHERS - taken)
+    return ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
 
 
 def _is_heic(path: str | os.PathLike) -> bool:
     try:
         with Path(path).open("rb") as file:
             head = file.read(12)
+            others = file.read(min(1000, max(0, int.from_bytes(head[:4], "big") - 12)))
     except OSError:  # Opening it will say what is wrong
         return False
-    return head[4:8] == b"ftyp" and head[8:] in HEIC
+    # AVIF may begin by a brand that both have, and names its own behind
+    return head[4:8] == b"ftyp" and head[8:] in HEIC and b"avif" not in others
 
 
 def _tiff_in_words(path: str | os.PathLike) -> str:
@@ -149,6 +172,8 @@ def pixels(image: Image.Image) -> np.ndarray | None:
     deep = None
     if image.format == "TIFF" and SIGNED in image.tag_v2.get(FORMAT, ()):
         return None
+    if image.format == "XBM":  # One is black, and Pillow takes it for white
+        return 1 - images.pixels(image)
     if image.format == "PPM" and image.mode == "I":
         image = image.convert("I;16")  # Pillow brings its values to 16 bits
     if image.mode == "CMYK":
@@ -273,7 +298,7 @@ def _planes(image: Image.Image, kind: type = np.uint16, counts=(3, 4)) -> np.nda
         try:
             # Zeros, as a file may lack some of its strips
             planes = page.asarray(out=np.zeros(page.shape, kind))
-        except ValueError:  # A compression for which it needs another package
+        except (ValueError, ImportError):  # A compression for which it needs another package
             return None
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     turned = []

@@ -20,7 +20,9 @@ HELD = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
 KEPT = HELD | animation.SUFFIXES
 SUFFIXES = HELD | {".avi", ".divx", ".dv", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".mod"}
 SUFFIXES |= {".ts", ".mts", ".m2ts", ".m2t", ".tod", ".wmv", ".asf", ".3gp", ".3g2"}
-SUFFIXES |= {".flv", ".f4v", ".ogv", ".mxf", ".qt"}
+SUFFIXES |= {".flv", ".f4v", ".ogv", ".ogm", ".mxf", ".qt", ".m1v", ".m2p", ".mpv", ".vro", ".tp"}
+SUFFIXES |= {".trp", ".lrv", ".insv", ".3gpp", ".wtv", ".rm", ".rmvb", ".mjpeg", ".mjpg", ".y4m"}
+SUFFIXES |= {".h264", ".264", ".h265", ".hevc", ".nut"}
 FORMATS = {".m4v": "mp4"}  # FFmpeg's own for this suffix holds fewer kinds of sound
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from xml.dom import minidom
@@ -19,6 +20,7 @@ TAG = ExifTags.Base
 SHOT = {TAG.DocumentName, TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime}
 SHOT |= {TAG.XResolution, TAG.YResolution, TAG.ResolutionUnit, TAG.Rating, TAG.RatingPercent}
 SHOT |= {TAG.Artist, TAG.HostComputer, TAG.Copyright}
+ADOBE_RGB = "R03"  # A camera's word for it, in place of a profile
 # What tifffile and ImageJ write as a title: how the old file's pixels are laid out
 LAYOUT = re.compile(r'\{"shape": \[|ImageJ=\d')
 SHOT |= {TAG.XPTitle, TAG.XPComment, TAG.XPAuthor, TAG.XPKeywords, TAG.XPSubject}
@@ -115,6 +117,13 @@ def kept(file: Image.Image, size: tuple[int, int], scale: int, suffix: str, labe
     options = {}
     try:
         exif = _exif(file.getexif(), size)
+        colours = {}
+        with suppress(Exception):  # Pillow itself writes a wrong place for them into a TIFF
+            colours = file.getexif().get_ifd(ExifTags.IFD.Interop)
+        if colours and not suffix.startswith(".tif"):
+            exif[ExifTags.IFD.Exif][TAG.ExifInteroperabilityOffset] = colours
+        elif colours.get(1) == ADOBE_RGB:
+            _warn(file, f"that its colours are Adobe RGB cannot be kept in {suffix}")
     except Exception as error:  # Pillow raises errors of every class for a damaged table
         _warn(file, f"its EXIF is damaged ({error}) and left out")
         exif = Image.Exif()
@@ -122,27 +131,39 @@ def kept(file: Image.Image, size: tuple[int, int], scale: int, suffix: str, labe
     exif[TAG.Software] = f"{software}; {label}" if software else label
     xmp = _xmp(file, scale, suffix)
     blocks = _photoshop(file)
-    comment = file.info.get("comment")
+    comments = _comments(file)
     if suffix.startswith(".tif"):
         exif[TAG.XMLPacket] = xmp
         if IPTC in blocks:
             exif[TIFF_IPTC] = blocks.pop(IPTC)
     elif suffix == ".png":
-        options["pnginfo"] = _png(file, exif[TAG.Software], xmp, blocks, comment)
+        options["pnginfo"] = _png(file, exif[TAG.Software], xmp, blocks, comments)
         blocks = {}
-        comment = None
+        comments = []
     else:
         options["xmp"] = xmp
     if suffix in (".jpg", ".jpeg"):
-        options["extra"] = _segments(blocks)
-        options["comment"] = comment
+        options["extra"] = _segments(blocks) + b"".join(map(_comment_segment, comments[:-1]))
+        options["comment"] = comments[-1] if comments else None
     else:
-        _say_lost(file, suffix, IPTC in blocks, bool(comment))
+        _say_lost(file, suffix, IPTC in blocks, bool(comments))
     options["exif"] = exif.tobytes()
     dpi = file.info.get("dpi")
     if dpi and all(0 < d < 65536 for d in dpi):
         options["dpi"] = tuple(float(d) for d in dpi)
     return options
+
+
+def _comments(file: Image.Image) -> list[bytes]:
+    """A picture's comments, of which a JPEG may have several, and Pillow names the last."""
+    found = [text for name, text in getattr(file, "applist", []) if name == "COM"]
+    found = found or [file.info.get("comment") or b""]
+    return [text.encode() if isinstance(text, str) else text for text in found if text]
+
+
+def _comment_segment(comment: bytes) -> bytes:
+    """A JPEG's segment that holds a comment."""
+    return b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
 
 
 def _warn(file: Image.Image, words: str) -> None:
@@ -349,14 +370,12 @@ def _segments(blocks: dict[int, bytes]) -> bytes:
     return segments
 
 
-def _png(file: Image.Image, software: str, xmp: bytes, blocks: dict, comment) -> object:
+def _png(file: Image.Image, software: str, xmp: bytes, blocks: dict, comments: list) -> object:
     """A PNG's texts, with what made it, its XMP and IPTC."""
     texts = PngImagePlugin.PngInfo()
     told = dict(getattr(file, "text", {}))
-    if isinstance(comment, bytes):
-        comment = comment.decode("utf-8", "replace")
-    if comment:
-        told.setdefault("Comment", comment)
+    if comments:
+        told.setdefault("Comment", b"\n".join(comments).decode("utf-8", "replace"))
     for key, text in (told | {"Software": software}).items():
         if key != XMP and not key.startswith("Raw "):
             texts.add_text(key, str(text))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from helpers import images
@@ -13,14 +14,33 @@ from helpers.app import deep, photo
 
 # A word in a folder's name tells the side: DIV2K_train_HR, LR_bicubic, GTmod12, LRbicx4 …
 FOLDER = re.compile(
-    r"(?<![a-z])(?:(?P<high>hr|gt(?:mod\d+)?)|(?P<low>lr(?:bic)?|lq))(?=x\d|[^a-z]|$)",
+    r"(?<![a-z])(?:(?P<high>hr|gt(?:mod\d+)?|ground[ _-]?truth|high[ _-]?res(?:olution)?)"
+    r"|(?P<low>lr(?:bic?|bd|dn)?|lq|low[ _-]?res(?:olution)?))(?=x\d|[^a-z]|$)",
     re.IGNORECASE,
 )
-# … and so does the end of a file's name: 1_HR, 1-hr, 1_LRx4
-FILE = re.compile(r"[ ._-](?:(?P<high>hr)|(?P<low>lr))(?=(?:[ ._-]?x\d+)?$)", re.IGNORECASE)
+# … and so does the end of a file's name: 1_HR, 1-hr, 1_LRx4, Canon_001_LR4
+FILE = re.compile(
+    r"[ ._-](?:(?P<high>hr|gt)|(?P<low>lr(?:bic?|bd|dn)?\d?|lq))(?=(?:[ ._-]?x\d+)?$)",
+    re.IGNORECASE,
+)
+# Words that people also use otherwise: they tell the side only where they make pairs
+LOOSE_FOLDER = re.compile(
+    r"(?:(?P<high>high|original|target|clean|sharp)|(?P<low>low|input|degraded|noisy|blur(?:ry|red)?))"
+    r"s?$",
+    re.IGNORECASE,
+)
+LOOSE_FILE = re.compile(
+    r"^(?:(?P<high>hr|gt|high)|(?P<low>lr|lq|low))[ ._-]"
+    r"|(?<=\d)(?:(?P<high_end>hr)|(?P<low_end>lr))$"
+    r"|[ ._-](?:(?P<high_word>high|original|target|clean)|(?P<low_word>low|input|noisy))$",
+    re.IGNORECASE,
+)
 # The scale of a low picture: X4, 0001x4, and 0001x4m, 0001x4d and 0001x4w1 of DIV2K's harder tracks
 TIMES = re.compile(r"[ ._-]?x(\d+)(?:[mdw]\d?)?$", re.IGNORECASE)
 STANDARD = re.compile(r"SRF_(\d+)", re.IGNORECASE)  # the scale of both: img_001_SRF_4_HR
+STRENGTH = re.compile(r"[_-]\d$")  # of a low picture's damage: 7_4 from 7
+SIDES = re.compile(r"[hl]r|high|low|small|large|thumb(?:nail)?|originals?", re.IGNORECASE)
+ALIKE = 0.05  # The mean difference of two pictures' small copies, in [0, 1]
 RESULT = re.compile(r"_(?:x\d+|restored)$")  # how `restore` names a result beside its source
 
 
@@ -47,8 +67,9 @@ def look(folder: Path, scale: int) -> Found:
     """Find a folder's targets and their low pictures by their names.
 
     Pairs lie in one folder, as `1_HR.png` and `1_LR.png`, or in two, as `HR/0001.png` and
-    `LR_bicubic/X4/0001x4.png`. Where there is no pair, all but the low pictures are targets. What
-    `photo.restored_by` knows is no target, and neither is `a_x4.png` beside `a.png`.
+    `LR_bicubic/X4/0001x4.png`. Where there is no pair, all but the low pictures are targets, and
+    what is a smaller copy of a picture of the same name. What `photo.restored_by` knows is no
+    target, and neither is `a_x4.png` beside `a.png`.
 
     Parameters
     ----------
@@ -69,21 +90,23 @@ def look(folder: Path, scale: int) -> Found:
     stems = {path.with_name(path.stem): path for path in paths}
     results = [path for path in paths if _is_result(path, stems)]
     others = sorted(set(paths).difference(results))
-    named = [_named(path, folder, stems) for path in others]
-    keys = {(n.place, n.base) for n in named if n.side != "low"}
-    named = [_without_scale(n, keys) for n in named]
-    here, elsewhere = _by_scale(named, scale)
-    low = _pairs(here)
+    here, elsewhere, low = _sorted(others, folder, stems, scale)
+    if not low:
+        loosely = _sorted(others, folder, stems, scale, loosely=True)
+        if loosely[2]:
+            here, elsewhere, low = loosely
     left_out = {
         "without a partner": [],
         "named neither HR nor LR": [],
         "of another scale": [n.path for n in elsewhere],
+        "smaller copies of others, by name and look": [] if low else _smaller_copies(here),
         "made by restore": results,
     }
     targets = sorted(low)
-    paired = set(low).union(low.values())
+    copies = set(left_out["smaller copies of others, by name and look"])
+    done = copies.union(low, low.values())
     for n in here:
-        if n.path in paired:
+        if n.path in done:
             continue
         if not low and n.side != "low":
             targets.append(n.path)
@@ -115,48 +138,99 @@ def _is_result(path: Path, stems: dict[Path, Path]) -> bool:
 
 def _is_smaller(path: Path, other: Path) -> bool:
     """Tell whether one picture is less wide than another; what cannot be opened is not."""
-    widths = []
-    for opened in (path, other):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # `images.read` decides what is too large
-                with Image.open(opened) as file:
-                    widths.append(file.width)
-        except Exception:  # Pillow raises errors of every class; reading will say what is wrong
-            return False
-    return widths[0] < widths[1]
+    sizes = _size(path), _size(other)
+    return all(sizes) and sizes[0][0] < sizes[1][0]
 
 
-def _named(path: Path, folder: Path, stems: dict[Path, Path]) -> Named:
+def _size(path: Path) -> tuple[int, int] | None:
+    """A picture's width and height; None where it cannot be opened."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `images.read` decides what is too large
+            with Image.open(path) as file:
+                return file.size
+    except Exception:  # Pillow raises errors of every class; reading will say what is wrong
+        return None
+
+
+def _sorted(
+    paths: list[Path], folder: Path, stems: dict[Path, Path], scale: int, loosely: bool = False
+) -> tuple[list[Named], list[Named], dict[Path, Path]]:
+    """The pictures of this scale, those of another, and {target: its low picture}."""
+    named = [_named(path, folder, stems, loosely) for path in paths]
+    keys = {(n.place, n.base) for n in named if n.side != "low"}
+    named = [_without_scale(n, keys) for n in named]
+    here, elsewhere = _by_scale(named, scale)
+    return here, elsewhere, _pairs(here)
+
+
+def _smaller_copies(named: list[Named]) -> list[Path]:
+    """Pictures that look like one of the same name, and are at most half as wide."""
+    groups = defaultdict(list)
+    for n in named:
+        if n.side != "low":
+            name = SIDES.sub("", TIMES.sub("", n.base)).casefold()
+            groups[re.sub(r"[\W_]", "", name)].append(n.path)
+    found = []
+    for paths in groups.values():
+        sizes = {path: size for path in paths if len(paths) > 1 and (size := _size(path))}
+        for path, (width, height) in sizes.items():
+            for other, (wide, high) in sizes.items():
+                alike = 2 * width <= wide and abs(width * high - height * wide) <= wide + high
+                if alike and _look_alike(path, other):
+                    found.append(path)
+                    break
+    return found
+
+
+def _look_alike(path: Path, other: Path) -> bool:
+    """Whether small copies of two pictures are nearly equal."""
+    try:
+        small = [images.resize(deep.read(p), (8, 8), "area") for p in (path, other)]
+    except (ValueError, OSError):  # Measuring will say what is wrong
+        return False
+    return bool(np.abs(small[0] - small[1]).mean() < ALIKE)
+
+
+def _named(path: Path, folder: Path, stems: dict[Path, Path], loosely: bool) -> Named:
     """Read the names of a picture and of its folders."""
     parts = path.relative_to(folder).parent.parts
-    told = FILE.search(path.stem)
-    side = told.lastgroup if told else next(filter(None, map(_side, parts)), "")
-    base = path.stem[: told.start()] if told else path.stem
+    told = FILE.search(path.stem) or (loosely and LOOSE_FILE.search(path.stem)) or None
+    side = told.lastgroup.partition("_")[0] if told else ""
+    side = side or next((s for part in parts if (s := _side(part, loosely))), "")
+    base, tagged = path.stem, ""
+    if told and told.start():
+        base, tagged = path.stem[: told.start()], path.stem[told.end() :]
+    elif told:
+        base = path.stem[told.end() :]
     original = stems.get(path.with_name(TIMES.sub("", path.stem)))
     if not side and TIMES.search(path.stem) and original and _is_smaller(path, original):
         side = "low"
     if not side:
         return Named(path, "", parts, "", base)
-    tagged = path.stem[told.end() :] if told else ""
-    place, variant, times = _folders(parts)
+    place, variant, times = _folders(parts, loosely)
     times = STANDARD.search(base) or TIMES.search(tagged) or times
     return Named(path, side, place, variant, base, int(times[1]) if times else None)
 
 
-def _side(part: str) -> str:
+def _told(part: str, loosely: bool) -> re.Match | None:
+    """Where a folder's name tells the side."""
+    return FOLDER.search(part) or (LOOSE_FOLDER.match(part) if loosely else None)
+
+
+def _side(part: str, loosely: bool) -> str:
     """The side that a folder's name tells, or nothing."""
-    told = FOLDER.search(part)
+    told = _told(part, loosely)
     return told.lastgroup if told else ""
 
 
-def _folders(parts: tuple[str, ...]) -> tuple[tuple[str, ...], str, re.Match | None]:
+def _folders(parts: tuple[str, ...], loosely: bool) -> tuple[tuple[str, ...], str, re.Match | None]:
     """Take the side and the scale out of folders' names: (place, variant, the scale's match)."""
     place = []
     variant = ""
     times = None
     for part in parts:
-        told = FOLDER.search(part)
+        told = _told(part, loosely)
         if told:
             place.append(part[: told.start()])
             variant = part[told.end() :]
@@ -170,11 +244,14 @@ def _folders(parts: tuple[str, ...]) -> tuple[tuple[str, ...], str, re.Match | N
 
 
 def _without_scale(named: Named, keys: set) -> Named:
-    """Take the scale out of a low picture's own name, unless an original has the same name."""
+    """Take the scale or strength out of a low picture's name, unless an original has the same."""
     times = TIMES.search(named.base)
-    if named.side != "low" or not times or (named.place, named.base) in keys:
+    if named.side != "low" or (named.place, named.base) in keys:
         return named
-    return named._replace(base=named.base[: times.start()], scale=int(times[1]))
+    if times:
+        return named._replace(base=named.base[: times.start()], scale=int(times[1]))
+    plain = STRENGTH.sub("", named.base)
+    return named._replace(base=plain) if (named.place, plain) in keys else named
 
 
 def _by_scale(named: list[Named], scale: int) -> tuple[list[Named], list[Named]]:

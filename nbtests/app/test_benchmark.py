@@ -212,6 +212,15 @@ LAYOUTS = {
     "one folder": ("{s}/0001.png", "{s}/0001x4.png"),
     "a name that ends like a scale": ("{s}/HR/box4.png", "{s}/LR/box4.png"),
     "another suffix": ("{s}/1_HR.png", "{s}/1_LR.bmp"),
+    "whole words": ("{s}/high res/1.png", "{s}/low_res/1.png"),
+    "a strength": ("{s}/high res/7.png", "{s}/low res/7_4.png"),
+    "RealSR": ("{s}/Canon_001_HR.png", "{s}/Canon_001_LR4.png"),
+    "RCAN": ("HR/{s}/x4/a_HR_x4.png", "LR/LRBI/{s}/x4/a_LRBI_x4.png"),
+    "originals": ("{s}/original/a.png", "{s}/LRbicx4/a.png"),
+    "loose words": ("{s}/target/1.png", "{s}/input/1.png"),
+    "loose marks": ("{s}/1_original.png", "{s}/1_low.png"),
+    "marks before": ("{s}/HR_1.png", "{s}/LR_1.png"),
+    "marks without a dash": ("{s}/1HR.png", "{s}/1LR.png"),
 }
 
 
@@ -224,6 +233,26 @@ def test_pairs_are_found_within_their_folders(layout, tmp_path, capsys):
     assert row["psnr_y"] == expected_psnr(0, 1)
     assert "2 pictures ×4, 0 too small; inputs from the _LR files" in out
     assert "left out" not in out and not err
+
+
+@pytest.mark.parametrize("name", ["input/1.png", "low tide/1.png", "LR_1.png", "car_input.png"])
+def test_words_that_make_no_pair_tell_nothing(name, tmp_path, capsys):
+    images.write(tmp_path / "all" / name, square(0))
+    row, out, _ = measured(capsys, tmp_path / "all")
+    assert "1 pictures ×4, 0 too small; inputs reduced by bicubic" in out
+    assert row["psnr_y"] == pytest.approx(expected_psnr(0).expected, abs=0.05)
+
+
+@pytest.mark.parametrize("low", ["B/1.png", "thumbs/1.jpg", "A/1_small.png", "A/thumb_1.png"])
+def test_smaller_copies_are_no_targets(low, tmp_path, capsys):
+    """No name tells that it is a copy, but its look does; another picture of the name is one."""
+    write_pair(tmp_path / "all", "A/1.png", low, times=2)
+    images.write(tmp_path / "all/C/1.png", images.reduce(square(2)[::-1], 2))
+    row, out, _ = measured(capsys, tmp_path / "all")
+    assert "2 pictures ×4" in out
+    assert f"1 smaller copies of others, by name and look, left out: {low}" in out
+    (tmp_path / "all" / low).unlink()
+    assert row["psnr_y"] == measured(capsys, tmp_path / "all")[0]["psnr_y"]
 
 
 def test_low_pictures_of_another_scale_are_counted(tmp_path, capsys):
@@ -274,6 +303,7 @@ def test_low_pictures_without_targets_are_no_targets(tmp_path, capsys):
         ["HR/1.png", "LR_bicubic/1x4.png", "LR_unknown/1x4.png"],
         ["HR_a/1.png", "HR_b/1.png", "LR/1.png"],
         ["1_HR.png", "1_HR.bmp", "1_LR.png"],
+        ["high res/7.png", "LR/7_2.png", "LR/7_4.png"],
     ],
 )
 def test_names_that_leave_the_pair_open_are_refused(names, tmp_path, capsys):

@@ -115,6 +115,19 @@ def test_16_bit_planes_packed_as_tifffile_cannot_keep_8_bits(tmp_path):
         )
 
 
+@pytest.mark.parametrize("error", [ValueError, ModuleNotFoundError])
+def test_what_tifffile_cannot_unpack_is_left_to_pillow(tmp_path, error, monkeypatch):
+    drawn = np.random.default_rng(0).integers(0, 65536, (3, 37, 53)).astype(np.uint16)
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, drawn, photometric="rgb", planarconfig="separate", compression="zlib")
+
+    def lacks(*_, **__):
+        raise error("No module named 'compression'")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lacks)
+    np.testing.assert_allclose(deep.read(path), np.moveaxis(drawn, 0, -1) / 65535, atol=1.1 / 255)
+
+
 def test_16_bit_grey_as_netpbm_writes_it(tmp_path):
     values = np.arange(0, 60_000, 1111).astype(">u2")
     (tmp_path / "x.pgm").write_bytes(b"P5 %d 1 60000\n" % len(values) + values.tobytes())

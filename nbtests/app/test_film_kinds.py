@@ -511,7 +511,10 @@ def test_a_cameras_own_texts_and_its_time_code_are_kept(tmp_path):
 # Camcorders, and damage
 
 
-@pytest.mark.parametrize("suffix", [".mts", ".M2TS", ".ts", ".vob", ".mod", ".ogv", ".flv", ".dv"])
+CAMCORDERS = [".mts", ".M2TS", ".ts", ".vob", ".mod", ".ogv", ".flv", ".dv", ".vro", ".tp", ".lrv"]
+
+
+@pytest.mark.parametrize("suffix", CAMCORDERS)
 def test_camcorders_suffixes_are_films(suffix):
     assert film.moves(f"x{suffix}")
 

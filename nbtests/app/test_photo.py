@@ -1,5 +1,6 @@
 import ast
 import os
+import warnings
 
 import keras
 import numpy as np
@@ -539,7 +540,11 @@ def test_a_phone_picture_comes_out_upright_with_its_exif(tmp_path, copier, suffi
     camera = exif.get_ifd(0x8769)
     assert float(camera[33434]) == 0.01
     assert (camera[40962], camera[40963]) == image.size
-    assert 40965 not in camera
+    with Image.open(path) as file:  # Written anew: the old file's offset would not hold
+        if suffix == ".tif":
+            assert 40965 not in file.getexif().get_ifd(0x8769)
+        else:
+            assert file.getexif().get_ifd(40965) == {1: "R98"}
     assert [float(v) for v in exif.get_ifd(0x8825)[2]] == [52, 31, 12]
 
 
@@ -591,7 +596,12 @@ def test_no_profile_is_invented(tmp_path, copier, picture):
 @pytest.mark.parametrize(("mode", "kept"), [("P", True), ("L", False)])
 def test_a_profile_stays_where_its_colours_do(tmp_path, copier, picture, mode, kept):
     source = saved(tmp_path / "x.png", images.to_uint8(picture), mode, icc_profile=SRGB)
-    assert ("icc_profile" in opened(photo.restore_file(copier, source, tmp_path)).info) is kept
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result = photo.restore_file(copier, source, tmp_path)
+    assert ("icc_profile" in opened(result).info) is kept
+    words = f"{source}: its profile is damaged or for other colours than its pixels hold"
+    assert [words in str(warning.message) for warning in told] == [True] * (not kept)
 
 
 @pytest.mark.parametrize(

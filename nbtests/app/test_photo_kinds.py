@@ -256,6 +256,33 @@ def test_a_comment_is_kept_or_its_loss_is_said(tmp_path, copier):
         photo.restore_all(copier, [source], tmp_path / "out.webp")
 
 
+def test_each_comment_of_a_jpeg_is_kept(tmp_path, copier):
+    source = saved(tmp_path / "x.jpg", CHELSEA, comment=b"the last")
+    content = source.read_bytes()
+    first = b"\xff\xfe\0\x0bthe f\xfcrst"  # Not in UTF-8
+    source.write_bytes(content[:2] + first + content[2:])
+    result = opened(photo.restore_file(copier, source, tmp_path))
+    comments = [text for name, text in result.applist if name == "COM"]
+    assert sorted(comments) == [b"the f\xfcrst", b"the last"]
+    (result,), *_ = photo.restore_all(copier, [source], tmp_path / "out.png")
+    assert opened(result).text["Comment"] == "the f�rst\nthe last"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_camera_s_adobe_rgb_without_a_profile_is_told(tmp_path, copier, suffix):
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03", 2: b"0100"}}
+    source = saved(tmp_path / f"x{suffix}", CHELSEA, exif=exif.tobytes())
+    for path in (source, photo.restore_file(copier, source, tmp_path)):
+        with Image.open(path) as file:
+            assert file.getexif().get_ifd(0xA005) == {1: "R03", 2: b"0100"}
+            assert file.getexif().get_ifd(0x8769)[0xA001] == 65535
+    with pytest.warns(UserWarning, match=r"that its colours are Adobe RGB cannot be kept in \.tif"):
+        (result,), *_ = photo.restore_all(copier, [source], tmp_path / "out.tif")
+    with Image.open(result) as file:
+        assert 0xA005 not in file.getexif().get_ifd(0x8769)
+
+
 MOTION = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -460,7 +487,39 @@ def test_a_blank_scan_is_read(tmp_path, mode):
         assert file.size == page.size
 
 
+def test_a_tiff_packed_by_webp_is_refused_in_true_words(tmp_path, capfd):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, CHELSEA, photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(50001)
+    with pytest.raises(ValueError, match=r"x\.tif is a TIFF packed by WebP, .* save it by LZW"):
+        deep.read(path)
+    assert capfd.readouterr().err == ""  # No lines of libtiff
+
+
+def test_one_is_black_in_xbm(tmp_path):
+    drawn = np.random.default_rng(0).random((13, 21)) < 0.3
+    rows = np.packbits(drawn, axis=1, bitorder="little")
+    values = ", ".join(f"0x{value:02x}" for value in rows.ravel())
+    (tmp_path / "x.xbm").write_text(
+        "#define x_width 21\n#define x_height 13\n"
+        f"static unsigned char x_bits[] = {{\n{values}}};\n"
+    )
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.xbm")[..., 0], ~drawn)
+
+
 # what phones write
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
+def test_avif_is_not_called_heic_by_the_brand_that_both_have(tmp_path, brand, monkeypatch):
+    monkeypatch.setattr(deep, "reads_heic", lambda: False)
+    content = saved(tmp_path / "x.avif", CHELSEA, quality=100, subsampling="4:4:4").read_bytes()
+    (tmp_path / "x.avif").write_bytes(content[:8] + brand + content[12:])
+    assert np.abs(255 * deep.read(tmp_path / "x.avif") - CHELSEA).max() < 12
+    (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic")
+    with pytest.raises(ValueError, match=r"x\.heic is HEIC"):
+        deep.read(tmp_path / "x.heic")
 
 
 def test_avif_is_read_alone_and_in_folders(tmp_path, copier):

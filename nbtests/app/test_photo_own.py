@@ -6,6 +6,7 @@ import os
 import re
 import time
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -117,6 +118,24 @@ def test_a_shipped_network_brings_a_blurred_face_nearer():
             metrics.psnr(images.crop_box(truth, box), after)
             > metrics.psnr(images.crop_box(truth, box), before) + 1
         )
+
+
+@pytest.mark.parametrize("degrees", [0, 20, -20, 30])
+def test_a_head_that_is_inclined_is_found(degrees):
+    picture = images.to_float(data.astronaut())[:400, 20:420]
+    turn = cv2.getRotationMatrix2D((199.5, 199.5), degrees, 1.0)
+    turned = cv2.warpAffine(picture, turn, (400, 400), borderMode=cv2.BORDER_REPLICATE)
+    box = images.faces(picture)[0]
+    middle = (box.left + box.width / 2, box.top + box.height / 2, 1)
+    found = photo.faces(np.repeat(np.repeat(turned, 2, axis=0), 2, axis=1))
+    assert len(found) == 1
+    at = np.array([found[0].left + found[0].width / 2, found[0].top + found[0].height / 2]) / 2
+    assert np.abs(at - turn @ middle).max() < box.width / 5
+    assert bool(images.faces(turned)) == (degrees == 0)  # the control
+
+
+def test_a_cat_is_no_inclined_head():
+    assert photo.faces(images.to_float(data.chelsea())) == []
 
 
 @pytest.mark.parametrize(

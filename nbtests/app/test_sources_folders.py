@@ -330,9 +330,10 @@ def test_own_takes_a_zip(mine, tmp_path):
 
 def test_own_counts_the_pictures_of_phones_that_it_passes_over(tmp_path, picture):
     images.write(tmp_path / "mine" / "a.png", picture)
-    for name in ("b.dng", "c.DNG", "._d.dng"):
+    for name in ("b.dng", "c.DNG", "._d.dng", "e.jfif", "f.RAF", "g.psd", "h.mpo", "notes.txt"):
         (tmp_path / "mine" / name).touch()
-    with pytest.warns(UserWarning, match=r"passed over: 2 \.dng"):
+    told = r"passed over: 2 \.dng, 1 \.jfif, 1 \.mpo, 1 \.psd, 1 \.raf; save them"
+    with pytest.warns(UserWarning, match=told):
         download.fetch("own", origin=tmp_path / "mine", to=tmp_path / "to")
     (tmp_path / "mine" / "a.png").unlink()
     with (
@@ -348,10 +349,11 @@ def test_survey_counts_what_it_does_not_read(tmp_path, picture, monkeypatch, cap
     assert command.main(["survey", str(tmp_path)]) == 0
     for name in ("b.HEIC", "c.hif", "d.dng", "._e.heic", "notes.txt"):
         (tmp_path / name).touch()
+    images.write(tmp_path / "f.jpg", picture[::-1]).rename(tmp_path / "f.jfif")  # As Windows saves
     capsys.readouterr()
     assert command.main(["survey", str(tmp_path)]) == 1
     done = capsys.readouterr()
-    assert "1 files, 1 readable" in done.out
+    assert "2 files, 2 readable" in done.out
     assert "passed over: 1 .dng, 1 .heic, 1 .hif; save them" in done.err
 
 

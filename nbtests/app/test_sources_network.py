@@ -494,23 +494,48 @@ def test_pixabay_without_a_key_says_where_to_get_one(pixabay, tmp_path, monkeypa
     assert files(tmp_path) == []
 
 
-def test_the_key_may_be_a_secret_of_colab(pixabay, tmp_path, monkeypatch):
-    monkeypatch.delenv("PIXABAY_API_KEY")
-    package = tmp_path / "modules" / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "userdata.py").write_text(
-        f"def get(name): return {{'PIXABAY_API_KEY': '{KEY}'}}[name]\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
-    monkeypatch.delitem(sys.modules, "google", raising=False)
-    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
-    try:
-        download.fetch("pixabay", query="dog", limit=1, to=tmp_path / "p")
-    finally:
-        for name in [name for name in sys.modules if name.startswith("google.colab")]:
+SECRETS = {
+    "google/colab/userdata.py": "def get(name): return SECRETS[name]",
+    "kaggle_secrets.py": """
+class UserSecretsClient:
+    def get_secret(self, name): return SECRETS[name]
+""",
+}
+
+
+@pytest.fixture(params=SECRETS, ids=["colab", "kaggle"])
+def secrets(request, tmp_path, monkeypatch):
+    """Let Colab's or Kaggle's package give these secrets, a KeyError for others."""
+
+    def hold(held):
+        module = tmp_path / "modules" / request.param
+        module.parent.mkdir(parents=True)
+        (module.parent / "__init__.py").touch()
+        module.write_text(f"SECRETS = {held!r}\n{SECRETS[request.param]}")
+        monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+
+    def forget():
+        for name in [name for name in sys.modules if name.startswith(("google.colab", "kaggle_s"))]:
             del sys.modules[name]
+
+    monkeypatch.delenv("PIXABAY_API_KEY", raising=False)
+    monkeypatch.delitem(sys.modules, "google", raising=False)
+    forget()
+    yield hold
+    forget()
+
+
+def test_the_key_may_be_a_secret_of_the_notebooks_host(pixabay, tmp_path, secrets):
+    secrets({"PIXABAY_API_KEY": f" {KEY}\n"})
+    download.fetch("pixabay", query="dog", limit=1, to=tmp_path / "p")
     assert f"key={KEY}" in pixabay.queries[0]
+
+
+@pytest.mark.parametrize("held", [{}, {"PIXABAY_API_KEY": ""}, {"PIXABAY_API_KEY": None}])
+def test_a_secret_that_is_not_there_is_asked_for(pixabay, tmp_path, secrets, held):
+    secrets(held)
+    with pytest.raises(ValueError, match="on Colab and Kaggle, into a secret"):
+        download.fetch("pixabay", query="dog", to=tmp_path / "p")
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,8 @@ def decoded(path: Path, told: dict, interlaced: bool) -> np.ndarray:
     filters = ["bwdif=mode=send_frame:deint=interlaced"] if interlaced else []
     # ffmpeg takes colours for centred between pixels unless told, and mirroring moves them then
     left = ":in_h_chr_pos=0:in_v_chr_pos=128" if stream.get("chroma_location") == "left" else ""
+    if "420" not in stream["pix_fmt"]:  # Each row has its own colours
+        left = left.replace("128", "0")
     filters.append(f"scale=flags={SWS}{left}")
     shown = ["-vf", ",".join(filters), "-fps_mode", "passthrough", "-f", "rawvideo"]
     shown += ["-pix_fmt", "rgba"]

@@ -6,7 +6,6 @@ import os
 import shutil
 import warnings
 import zipfile
-from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -20,8 +19,6 @@ from helpers.app.sources.lists import encodable, write_refused
 from helpers.batching import parallel_map
 from helpers.files import replacing, write_csv
 
-# Of cameras and phones; those that `images.SUFFIXES` lacks are passed over
-OF_CAMERAS = {".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"} | deep.HEIC_SUFFIXES
 ORIGINS = "origins.csv"
 BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL}  # the second one on Windows
 
@@ -201,9 +198,6 @@ def _check(part: Path, name: str) -> None:
 
 
 def warn_of_others(paths: Iterable[PurePath], taken: set[str] = images.SUFFIXES) -> None:
-    """Count in a warning the pictures of cameras and phones that are not taken."""
-    counts = Counter(path.suffix.lower() for path in paths if not path.name.startswith("."))
-    passed = {name: n for name, n in counts.items() if name in OF_CAMERAS - taken}
-    if passed:
-        what = ", ".join(f"{n} {name}" for name, n in sorted(passed.items()))
+    """Count in a warning the pictures that are not taken."""
+    if what := deep.passed_over(paths, taken):
         warnings.warn(f"passed over: {what}; save them as JPEG or PNG first", LeftOut, stacklevel=6)

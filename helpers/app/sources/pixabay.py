@@ -14,15 +14,26 @@ PIXABAY = "https://pixabay.com/api/"
 
 
 def secret(name: str) -> str | None:
-    """The environment's, or Colab's secret of that name; None where there is neither."""
-    if value := os.environ.get(name, "").strip():
-        return value
-    try:
-        from google.colab import userdata
+    """The environment's, or Colab's or Kaggle's secret of that name; None where there is none."""
+    for give in (os.environ.get, _of_colab, _of_kaggle):
+        try:
+            if value := (give(name) or "").strip():
+                return value
+        except Exception:  # not there, no such secret, or no access to it
+            continue
+    return None
 
-        return userdata.get(name).strip() or None
-    except Exception:  # not on Colab, no such secret, or no access to it
-        return None
+
+def _of_colab(name: str) -> str:
+    from google.colab import userdata
+
+    return userdata.get(name)
+
+
+def _of_kaggle(name: str) -> str:
+    from kaggle_secrets import UserSecretsClient
+
+    return UserSecretsClient().get_secret(name)
 
 
 def fetch(folder: Path, query: str, limit: int, category: str = "", smallest: int = 0) -> None:
@@ -74,7 +85,7 @@ def _ask_pixabay(http: requests.Session, question: dict) -> list[dict]:
     if not key:
         raise ValueError(
             f"fetch pixabay needs your API key, free at {PIXABAY}docs/: put it into the environment"
-            " variable PIXABAY_API_KEY or, on Colab, into a secret of that name"
+            " variable PIXABAY_API_KEY or, on Colab and Kaggle, into a secret of that name"
         )
     try:
         answer, _ = text(http, PIXABAY, params={**question, "key": key})
