@@ -13,9 +13,10 @@ import nbformat
 import pytest
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed; make book installs it")
+pytest.importorskip("translate", reason="translate-toolkit is not installed; make book does it")
 from bs4 import BeautifulSoup
 
-from book import build
+from book import build, korean
 from helpers import ROOT
 
 pytestmark = [
@@ -32,17 +33,26 @@ KINDS.append("data/weights/unet_small")  # whose name is wider than a phone
 LOOKS = [(name, width, scheme) for name in KINDS for width in (390, 1440) for scheme in SCHEMES]
 LOOKS += [("notebooks/10_your_photos", 390, "dark"), ("notebooks/09_rdn", 390, "light")]
 LOOKS += [("gallery", 1440, "light"), ("search", 1440, "dark")]
+LOOKS += [("ko/index", 390, "light"), ("ko/notebooks/02_crop_and_pyramid", 390, "dark")]
+LOOKS += [("ko/notebooks/exercises/03_batching", 1440, "light"), ("ko/search", 1440, "light")]
+HALVES = ["", "ko"]  # folders of the site
 LOADED = {"img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The folder of the built site."""
-    sources = tmp_path_factory.mktemp("sources")
     to = tmp_path_factory.mktemp("site")
-    build.write_sources(sources)
-    assert build.build(sources, to) == 0
+    assert build.site(to) == 0
     return to
+
+
+@pytest.fixture(scope="module")
+def translated(tmp_path_factory):
+    """The folder of the Korean notebooks."""
+    folder = tmp_path_factory.mktemp("ko")
+    korean.apply(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +72,11 @@ def test_every_lesson_exercise_and_card_is_a_page(source, site, pages):
     assert page.h1.get_text().removesuffix("#") == title.removeprefix("# ")
 
 
-def test_the_other_pages_are_there(site):
-    assert (site / "notebooks" / "glossary.html").exists()
-    assert (site / "search.html").exists()
-    assert (site / "instructors" / "SYLLABUS.html").exists()  # instructors: only
+@pytest.mark.parametrize("half", HALVES)
+def test_the_other_pages_are_there(half, site):
+    assert (site / half / "notebooks" / "glossary.html").exists()
+    assert (site / half / "search.html").exists()
+    assert (site / half / "instructors" / "SYLLABUS.html").exists()  # instructors: only
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
@@ -126,16 +137,41 @@ def test_every_link_within_the_site_leads_somewhere(pages):
     assert not broken
 
 
+@pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("lesson", [*LESSONS, *EXERCISES], ids=lambda path: path.stem)
-def test_buttons_lead_to_colab_and_to_the_committed_notebook(lesson, site, pages):
+def test_buttons_lead_to_colab_and_to_the_notebook(lesson, half, site, pages, translated):
     name = lesson.relative_to(ROOT)
-    page = pages[site / name.with_suffix(".html")]
-    slug = build.address(ROOT).removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{slug}/blob/main/{name.as_posix()}"
+    page = pages[site / half / name.with_suffix(".html")]
+    branch = "korean" if half else "main"
+    course = f"{korean.slug(ROOT)}/blob/{branch}"
+    colab = f"https://colab.research.google.com/github/{course}/{name.as_posix()}"
     assert page.find("a", href=colab)
     (download,) = page.select("a.btn-download-source-button")
-    target = site / name.parent / download["href"]
-    assert target.resolve().read_bytes() == lesson.read_bytes()
+    target = site / half / name.parent / download["href"]
+    notebook = translated / name if half else lesson
+    assert target.resolve().read_bytes() == notebook.read_bytes()
+
+
+def test_each_page_leads_to_itself_in_the_other_language(site, pages):
+    for path, page in pages.items():
+        name = path.relative_to(site)
+        is_korean = name.parts[0] == "ko"
+        other = site / name.relative_to("ko") if is_korean else site / "ko" / name
+        assert page.html["lang"] == ("ko" if is_korean else "en")
+        (link,) = page.select(".course-language a")
+        assert (path.parent / link["href"]).resolve() == other
+        assert link["lang"] == ("en" if is_korean else "ko")
+
+
+def test_what_is_translated_is_shown_in_korean(site, pages):
+    title = korean.known("site")["Image restoration by building it"]
+    assert title in pages[site / "ko" / "index.html"].h1.get_text()
+    captions = {
+        caption.get_text() for caption in pages[site / "ko" / "index.html"].select("p.caption")
+    }
+    assert korean.known("site")["Exercises"] in captions
+    rows = pages[site / "ko" / "notebooks" / "glossary.html"].article.get_text()
+    assert korean.known("glossary")["One pass over all training pairs."] in rows
 
 
 @pytest.mark.parametrize(
@@ -260,6 +296,16 @@ def test_a_page_is_accessible_and_fits(name, width, scheme, visit):
 def test_the_search_finds_the_lesson_that_explains_a_word(visit):
     page = visit("search.html?q=checkerboard")
     page.locator("#search-results li a", has_text="04 ·").first.wait_for()
+
+
+def test_korean_is_found_and_its_lines_break_between_words(visit):
+    word = "쌍"
+    page = visit(f"ko/search.html?q={word}")
+    page.locator("#search-results li a").first.wait_for()
+    page = visit("ko/index.html")
+    assert page.evaluate("getComputedStyle(document.querySelector('article p')).wordBreak") == (
+        "keep-all"
+    )
 
 
 def test_formulas_are_drawn(visit):
