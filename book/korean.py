@@ -33,7 +33,8 @@ BRANCH = "korean"  # of the published repository, where Korean pages take the En
 NOWHERE = "OWNER/image-restoration-course"  # in the catalogues, always
 CLOSE = 0.6  # how alike two English sentences are, for one's translation to be offered to the other
 
-TEACHERS = re.compile(r"^.*instructors: begin(?s:.*?)instructors: end.*\n?", re.MULTILINE)
+# The backslashes: this line is no such mark itself, where a copy for students is made
+TEACHERS = re.compile(r"^.*instructors\: begin(?s:.*?)instructors\: end.*\n?", re.MULTILINE)
 CAPTION = re.compile(r"(?<=^:caption: ).+", re.MULTILINE)
 ANSWER = re.compile(r"(?<=<summary>)[^<]+(?=</summary>)|(?<=</summary>).+?(?=</details>)")
 CODE = re.compile(r"(`+)[^`].*?\1(?!`)")

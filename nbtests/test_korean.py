@@ -234,7 +234,8 @@ def test_the_repository_has_no_say_in_what_is_translated(tmp_path):
 
 def test_readme_is_the_same_in_a_copy_for_students(tmp_path):
     both = "Exercises.\n"
-    teachers = "`make grade` <!-- instructors: begin -->\ngrades. <!-- instructors: end -->\n"
+    mark = "<!-- instructors: {} -->".format  # in one piece it would be a mark here
+    teachers = f"`make marks` {mark('begin')}\ngives marks. {mark('end')}\n"
     course = written(tmp_path, readme=f"# A course\n\n{both}{teachers}")
     assert list(korean.units("README.md", course)) == ["A course", "Exercises."]
 
