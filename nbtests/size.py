@@ -8,7 +8,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-LIMIT = 18_750  # tokens
+LIMIT = 18_600  # tokens
 SKIPPED = {
     tokenize.COMMENT,
     tokenize.NL,
