@@ -791,6 +791,7 @@ STRICT = {
     "damage.degrade": lambda x: damage.degrade(x, 4, "area", 0),
     "tiles.apply": lambda x: tiles.apply(ESPCN, x),
     "embed.slider": lambda x: embed.slider(x, x, "alt"),
+    "photo.faces": photo.faces,
     "photo.portrait": lambda x: photo.portrait(ESPCN, x),
     "advice.suggest": advice.suggest,
     "advice.diagnose": advice.diagnose,
