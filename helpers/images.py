@@ -197,9 +197,10 @@ def decode(file: Image.Image, pixels: Callable = pixels) -> np.ndarray:
     with _in_words(file.filename):
         decoded = pixels(file)
     if decoded is None:
-        raise ValueError(
-            f"{file.filename} holds signed, float or 32-bit values; save it with 8 or 16 bits"
-        )
+        kind = "float" if file.mode == "F" else "32-bit"
+        if file.format == "TIFF" and 2 in file.tag_v2.get(339, ()):  # SampleFormat
+            kind = "signed"
+        raise ValueError(f"{file.filename} holds {kind} values; save it with 8 or 16 bits")
     return decoded
 
 

@@ -32,13 +32,13 @@ def psnr(truth: np.ndarray, picture: np.ndarray, border: int = 0, y: bool = Fals
 
     Parameters
     ----------
-    truth, picture : (h, w, 3) RGB, floats in [0, 1] or uint8
+    truth, picture : (h, w, 3) RGB, uint8 or floats; what lies outside [0, 1] is clipped
     border : pixels that are cut off on each side before
     y : measure on luma, which reads about 1.7 dB higher than RGB on photographs
 
     Returns
     -------
-    dB; infinity for equal pictures.
+    dB; infinity for pictures that are equal after clipping and rounding, such as 1 and 2.
 
     Raises
     ------

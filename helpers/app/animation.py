@@ -2,8 +2,10 @@
 
 import io
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -106,7 +108,7 @@ def beside(draw: Callable, picture: np.ndarray) -> np.ndarray:
 
 
 def frames(path: str | os.PathLike) -> Iterator[tuple[np.ndarray, int]]:
-    """An animation's frames as they are seen.
+    """An animation's frames as browsers show them.
 
     Parameters
     ----------
@@ -126,40 +128,86 @@ def frames(path: str | os.PathLike) -> Iterator[tuple[np.ndarray, int]]:
     path = Path(path)
     images.read(path)  # says what is wrong
     with Image.open(path) as file:
-        if file.format == "GIF" and not _has_trailer(path.read_bytes()):
-            raise ValueError(f"{path} is cut: its end is missing; get the file again")
         try:
+            if file.format == "GIF":
+                yield from _composed(_pieces(path.read_bytes()), file.size)
+                return
             for k, frame in enumerate(ImageSequence.Iterator(file)):
                 if k == 0 and file.info.get("default_image"):
                     continue  # A PNG's picture for viewers that know no animation
                 pixels = np.asarray(frame.convert("RGBA"))
                 yield pixels, round(frame.info.get("duration") or 0)
-        except (OSError, SyntaxError, EOFError) as error:
+        except IndexError:
+            raise ValueError(f"{path} is cut: its end is missing; get the file again") from None
+        except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise ValueError(f"{path} is damaged ({error}); get the file again") from error
 
 
-def _has_trailer(data: bytes) -> bool:
-    """Whether a GIF's blocks go on to its trailer; what follows that is padding."""
+class Piece(NamedTuple):
+    """A GIF's frame, which covers only a part of the canvas."""
+
+    picture: bytes  # A GIF of this frame alone
+    left: int
+    top: int
+    disposal: int  # What becomes of it: 2 makes its part clear, 3 takes the frame back
+    duration: int  # Milliseconds
+
+
+def _pieces(data: bytes) -> list[Piece]:
+    """A GIF's frames; what follows its trailer is padding. IndexError where it is cut."""
 
     def after_table(at: int, flags: int) -> int:
         return at + (3 << (flags & 7) + 1 if flags & 128 else 0)
 
-    try:
-        at = after_table(13, data[10])
-        while data[at] != ord(";"):
-            if data[at] == ord(","):  # A frame
-                at = after_table(at + 10, data[at + 9]) + 1
-            elif data[at] == ord("!"):  # An extension
-                at += 2
-            else:
-                at += 1  # Decoders pass over what stands between blocks
-                continue
-            while data[at]:
-                at += data[at] + 1
-            at += 1
-    except IndexError:
-        return False
-    return True
+    pieces = []
+    plain = control = b"!\xf9\x04" + bytes(5)  # Disposal, duration and transparency of a frame
+    at = header = after_table(13, data[10])
+    while data[at] != ord(";"):
+        start = at
+        if data[at] == ord(","):  # A frame
+            at = after_table(at + 10, data[at + 9]) + 1
+        elif data[at] == ord("!"):  # An extension
+            at += 2
+        else:
+            at += 1  # Decoders pass over what stands between blocks
+            continue
+        while data[at]:
+            at += data[at] + 1
+        at += 1
+        if data.startswith(plain[:3], start):
+            control = data[start:at]
+        elif data[start] == ord(","):
+            left, top, width, height = struct.unpack_from("<4H", data, start + 1)
+            if not width * height:
+                raise OSError("a frame has no pixels")
+            screen = data[:6] + struct.pack("<2H", width, height) + data[10:header]
+            frame = struct.pack("<c4H", b",", 0, 0, width, height) + data[start + 9 : at]
+            (hundredths,) = struct.unpack_from("<H", control, 4)
+            disposal = control[3] >> 2 & 7
+            picture = screen + control + frame + b";"
+            pieces.append(Piece(picture, left, top, disposal, 10 * hundredths))
+            control = plain
+    return pieces
+
+
+def _composed(pieces: list[Piece], size: tuple[int, int]) -> Iterator[tuple[np.ndarray, int]]:
+    """Lay a GIF's frames upon each other, as `frames` yields them.
+
+    Pillow would fill with a colour where a frame is disposed of and the first one is opaque.
+    """
+    canvas = np.zeros((size[1], size[0], 4), np.uint8)
+    for piece in pieces:
+        with Image.open(io.BytesIO(piece.picture)) as file:
+            own = np.asarray(file.convert("RGBA"))
+        before = canvas.copy()
+        part = canvas[piece.top :, piece.left :][: own.shape[0], : own.shape[1]]
+        own = own[: part.shape[0], : part.shape[1]]  # Browsers cut off what lies beyond
+        part[own[..., 3] > 0] = own[own[..., 3] > 0]
+        yield canvas.copy(), piece.duration
+        if piece.disposal == 2:
+            part[:] = 0
+        elif piece.disposal == 3:
+            canvas = before
 
 
 def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
@@ -193,22 +241,16 @@ def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
     """
     durations = []
     clear = False
-    height = width = 0  # Of a GIF whose frames grow beyond its first
     for rgba, duration in frames(source):
         durations.append(duration)
         clear = clear or (rgba[..., 3] < 255).any()
-        height = max(height, rgba.shape[0])
-        width = max(width, rgba.shape[1])
     kind = Image.registered_extensions()[target.suffix.lower()]
 
     def drawn() -> Iterator[Image.Image]:
         for rgba, _ in tqdm(
             frames(source), source.name, len(durations), unit="frame", leave=False, delay=2
         ):
-            below = height - rgba.shape[0]
-            right = width - rgba.shape[1]
-            whole = np.pad(rgba, ((0, below), (0, right), (0, 0)))
-            picture = images.to_float(whole if clear else whole[..., :3])
+            picture = images.to_float(rgba if clear else rgba[..., :3])
             sr = images.to_uint8(beside(draw, picture))
             yield _palette(sr) if kind == "GIF" else Image.fromarray(sr)
 

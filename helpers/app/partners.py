@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,8 @@ def look(folder: Path, scale: int) -> Found:
 
     Pairs lie in one folder, as `1_HR.png` and `1_LR.png`, or in two, as `HR/0001.png` and
     `LR_bicubic/X4/0001x4.png`. Where there is no pair, all but the low pictures are targets, and
-    what is a smaller copy of a picture of the same name. What `photo.restored_by` knows is no
+    what is a smaller copy of a picture of the same name; a copy of the same size in another folder
+    is a target, and a warning says so. What `photo.restored_by` knows is no
     target, and neither is `a_x4.png` beside `a.png`.
 
     Parameters
@@ -119,6 +121,9 @@ def look(folder: Path, scale: int) -> Found:
         raise ValueError(
             f"no picture in {folder} is a target: {counts}; add originals, or give their --scale"
         )
+    if not low:
+        originals = set(targets)
+        _say_alike([n for n in here if n.path in originals], folder)
     said = {why: [name_in(folder, p) for p in found] for why, found in left_out.items() if found}
     return Found(targets, low, said)
 
@@ -164,15 +169,35 @@ def _sorted(
     return here, elsewhere, _pairs(here)
 
 
-def _smaller_copies(named: list[Named]) -> list[Path]:
-    """Pictures that look like one of the same name, and are at most half as wide."""
+def _groups(named: list[Named]) -> list[list[Path]]:
+    """Pictures that may be targets, by their names."""
     groups = defaultdict(list)
     for n in named:
         if n.side != "low":
             name = SIDES.sub("", TIMES.sub("", n.base)).casefold()
             groups[re.sub(r"[\W_]", "", name)].append(n.path)
+    return list(groups.values())
+
+
+def _say_alike(named: list[Named], folder: Path) -> None:
+    """Warn where two folders hold a picture of one name, size and look: they may be pairs."""
+    for paths in _groups(named):
+        for one, other in combinations(paths, 2):
+            apart = one.parent != other.parent and _size(one) == _size(other)
+            if apart and _look_alike(one, other):
+                both = f"{name_in(folder, one)} and {name_in(folder, other)}"
+                warnings.warn(
+                    f"{both} look alike, and all pictures are taken as originals; if they are "
+                    "pairs, name one folder HR and the other LR",
+                    stacklevel=3,
+                )
+                return
+
+
+def _smaller_copies(named: list[Named]) -> list[Path]:
+    """Pictures that look like one of the same name, and are at most half as wide."""
     found = []
-    for paths in groups.values():
+    for paths in _groups(named):
         sizes = {path: size for path in paths if len(paths) > 1 and (size := _size(path))}
         for path, (width, height) in sizes.items():
             for other, (wide, high) in sizes.items():

@@ -1,5 +1,8 @@
 """GIFs and other animations drawn by code, through `film.rewrite`."""
 
+import itertools
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageSequence
@@ -61,6 +64,94 @@ def test_a_gif_keeps_times_loop_and_transparency(tmp_path, clear, loop):
         )
         assert np.abs(new[seen][:, :3].astype(int) - (200, new[seen][0, 1], 0)).mean() < 12
     assert [frame.shape for frame in film.frames(result)] == [(48, 64, 3)] * 3
+
+
+COLOURS = np.zeros((128, 3), np.uint8)
+COLOURS[1:5] = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
+HOLE = 9  # The transparent entry of a drawn GIF
+
+
+def drawn_gif(path, frames, size=(16, 12), screen=None):
+    """Write (left, top, entries below 128, disposal) by the format's own rules."""
+    width, height = screen or size
+    blocks = [b"GIF89a", struct.pack("<2H3B", width, height, 0x86, 0, 0), COLOURS.tobytes()]
+    for left, top, entries, disposal in frames:
+        flags = disposal << 2 | (HOLE in entries)
+        blocks.append(struct.pack("<3sBHBB", b"!\xf9\x04", flags, 5, HOLE, 0))
+        height, width = entries.shape
+        blocks.append(struct.pack("<c4HBB", b",", left, top, width, height, 0, 7))
+        # Codes of 8 bits are the entries themselves, as long as the table is cleared in time
+        codes = b"\x80".join(row.tobytes() for row in entries)
+        codes = b"\x80" + codes + b"\x81"
+        for start in range(0, len(codes), 255):
+            block = codes[start : start + 255]
+            blocks.append(bytes([len(block)]) + block)
+        blocks.append(b"\0")
+    path.write_bytes(b"".join(blocks) + b";")
+    return path
+
+
+def seen(frames, size=(16, 12)):
+    """For each frame what is seen: a pixel's last colour neither cleared nor taken back."""
+    layers = []
+    inside = []
+    for left, top, entries, _ in frames:
+        place = np.s_[top : top + entries.shape[0], left : left + entries.shape[1]]
+        layers.append(np.full(size[::-1], HOLE))
+        layers[-1][place] = entries
+        inside.append(np.zeros(size[::-1], bool))
+        inside[-1][place] = True
+    for k in range(len(frames)):
+        entries = layers[k].copy()
+        known = entries != HOLE
+        for j in reversed(range(k)):
+            if frames[j][3] == 3:  # Taken back
+                continue
+            if frames[j][3] == 2:
+                known |= inside[j]  # Cleared: nothing from before is seen
+            fresh = ~known & (layers[j] != HOLE)
+            entries[fresh] = layers[j][fresh]
+            known |= fresh
+        alpha = np.where(entries == HOLE, 0, 255)
+        yield np.dstack([COLOURS[entries], alpha]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("disposals", list(itertools.product(range(4), repeat=3)))
+def test_a_gif_s_frames_are_disposed_of_as_they_say(disposals, hole, tmp_path):
+    """The first frame may cover all: what is cleared then is transparent too, and not black."""
+    ground = np.full((12, 16), 1, np.uint8)
+    ground[2:5, 2:5] = HOLE if hole else 1
+    ring = np.array([[1] * 5, [1, 0, 1, 1, 1], [1] * 5, [1] * 5], np.uint8)
+    frames = [(0, 0, ground, disposals[0])]
+    for k, (left, top) in enumerate([(3, 3), (6, 5), (1, 6)], 1):
+        part = np.where(ring == 1, np.uint8(k + 1), np.uint8(HOLE))
+        frames.append((left, top, part, [*disposals, 1][k]))
+    source = drawn_gif(tmp_path / "x.gif", frames)
+    right = list(seen(frames))
+    for file, times in ((source, 1), (rewritten(source, tmp_path, repeat), 2)):
+        for rgba, (got, duration) in zip(right, animation.frames(file), strict=True):
+            large = rgba.repeat(times, 0).repeat(times, 1)
+            visible = large[..., 3] == 255
+            np.testing.assert_array_equal(got[..., 3] == 255, visible)
+            np.testing.assert_allclose(got[visible].astype(int), large[visible], atol=1)
+            assert duration == 50
+
+
+def test_a_gif_s_first_frame_may_enlarge_the_screen_and_later_ones_are_cut(tmp_path):
+    ground = np.full((12, 16), 1, np.uint8)
+    frames = [(0, 0, ground, 0), (8, 8, ground, 2), (40, 40, ground, 2), (8, 0, ground, 0)]
+    source = drawn_gif(tmp_path / "x.gif", frames, screen=(4, 4))
+    got = [rgba for rgba, _ in animation.frames(source)]
+    assert {rgba.shape for rgba in got} == {(12, 16, 4)}
+    assert [int(rgba[8:, 8:, 3].max()) for rgba in got] == [255, 255, 0, 255]
+    with Image.open(rewritten(source, tmp_path, repeat)) as file:
+        assert file.size == (32, 24)
+
+
+def test_a_gif_with_an_empty_frame_leaves_nothing(tmp_path):
+    frames = [(0, 0, np.ones((12, 16), np.uint8), 0), (0, 0, np.ones((0, 5), np.uint8), 0)]
+    broken(tmp_path, drawn_gif(tmp_path / "x.gif", frames), r"damaged \(a frame has no pixels\)")
 
 
 def test_a_still_gif_does_not_move(tmp_path, picture):

@@ -255,6 +255,29 @@ def test_smaller_copies_are_no_targets(low, tmp_path, capsys):
     assert row["psnr_y"] == measured(capsys, tmp_path / "all")[0]["psnr_y"]
 
 
+def test_folders_whose_names_tell_no_pair_are_all_originals_and_that_is_said(tmp_path, capsys):
+    folder = tmp_path / "all"
+    noise = 0.05 * np.random.default_rng(0).standard_normal((96, 96, 3)).astype(np.float32)
+    for k in (0, 2):
+        images.write(folder / f"A/{k}.png", square(k))
+        images.write(folder / f"B/{k}.png", np.clip(square(k) + noise, 0, 1))
+    out, err = measured(capsys, folder, "--scale", 1)[1:]
+    assert "4 pictures ×1, 0 too small; inputs untouched" in out
+    said = "A/0.png and B/0.png look alike, and all pictures are taken as originals; if they are"
+    assert f"{said} pairs, name one folder HR and the other LR" in err and err.count("\n") == 1
+    (folder / "A").rename(folder / "HR")
+    (folder / "B").rename(folder / "LR")
+    out, err = measured(capsys, folder, "--scale", 1)[1:]
+    assert "2 pictures ×1, 0 too small; inputs from the _LR files" in out and not err
+
+
+def test_other_pictures_of_one_name_are_originals_without_a_word(tmp_path, capsys):
+    images.write(tmp_path / "all/A/1.png", square(0))
+    images.write(tmp_path / "all/B/1.png", square(2)[::-1])
+    out, err = measured(capsys, tmp_path / "all", "--scale", 1)[1:]
+    assert "2 pictures ×1" in out and not err
+
+
 def test_low_pictures_of_another_scale_are_counted(tmp_path, capsys):
     for times in (2, 4, 8):
         low = f"LR_bicubic/X{times}/0001x{times}.png"

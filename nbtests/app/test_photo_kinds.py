@@ -375,7 +375,7 @@ RANGES = {
     "int8": "signed",
     "int16": "signed",
     "int32": "signed",
-    "uint32": "32-bit",
+    "uint32": "(32-bit values|values of 32 bits)",
     "float32": "float",
     "float16": "float",
     "float64": "float",
@@ -389,10 +389,9 @@ def test_values_of_unknown_range_are_refused_in_true_words(tmp_path, kind, shape
     most = np.iinfo(kind).max if np.dtype(kind).kind in "iu" else 1
     photometric = "rgb" if len(shape) == 3 else "minisblack"
     tifffile.imwrite(tmp_path / "x.tif", (values * most).astype(kind), photometric=photometric)
-    with pytest.raises(ValueError, match=r"x\.tif holds .*; save it .* 8 or 16 bits") as caught:
+    words = rf"x\.tif holds {RANGES[kind]}.*; save it .* 8 or 16 bits"
+    with pytest.raises(ValueError, match=words):
         deep.read(tmp_path / "x.tif")
-    words = str(caught.value)
-    assert RANGES[kind].split("-")[0] in words
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
