@@ -3,6 +3,7 @@
 Stand-ins take the networks' place, which swap red and blue.
 """
 
+import io
 import json
 import re
 
@@ -13,6 +14,7 @@ pytest.importorskip(
     "playwright", reason="the browser's tests need Playwright: pip install -r requirements.txt"
 )
 import numpy as np
+from PIL import Image
 from playwright.sync_api import expect
 from skimage import data
 
@@ -74,6 +76,57 @@ def test_each_corner_is_pulled_and_the_one_across_stays(corner, cropped):
     box = cropped.locator("#crop").bounding_box()
     assert left >= -1 and top >= -1 and right <= box["width"] + 1 and bottom <= box["height"] + 1
     assert right - left == pytest.approx(bottom - top, abs=1)
+
+
+def test_a_picture_is_turned_with_its_square_and_sent_so(cropped):
+    """A red patch stays in the square; the page shows what the server cuts out."""
+    marked = np.zeros((200, 300, 3), np.uint8)
+    marked[20:80, 220:280] = (255, 0, 0)
+    cropped.set_input_files("#picture", files=[given("b.jpg", kit.encoded(marked, quality=95))])
+    expect(cropped.locator("#limits")).to_contain_text("300")
+    cropped.locator("#whole").uncheck()
+    for _ in range(8):
+        cropped.locator("#frame").press("Shift+-")  # down to 16 pixels
+    box = cropped.locator("#crop").bounding_box()
+    cropped.mouse.click(box["x"] + box["width"] * 250 / 300, box["y"] + box["height"] * 50 / 200)
+    cropped.locator("#turn").click()
+    box = cropped.locator("#crop").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(200 / 300, abs=0.02)
+    middle = (square(cropped)[:2] + square(cropped)[2:]) / 2 / [box["width"], box["height"]]
+    assert middle == pytest.approx([150 / 200, 250 / 300], abs=0.02)
+    cropped.locator("[value=clean]").check()
+    cropped.locator("#go").click()
+    cropped.wait_for_url("**/p/**")
+    before = cropped.request.get(f"{cropped.url}before.png").body()
+    sent = np.asarray(Image.open(io.BytesIO(before)))
+    assert sent.shape[0] == sent.shape[1] < 60 and (sent > (200, -1, -1)).all()
+    assert (sent < (256, 50, 50)).all()
+
+
+def test_zoom_shows_the_square_larger_and_changes_nothing_else(cropped):
+    before, words = square(cropped), cropped.locator("#limits").inner_text()
+    cropped.locator("#zoom").fill("1.5")
+    near = square(cropped)
+    assert near[2:] - near[:2] == pytest.approx(1.5 * (before[2:] - before[:2]), abs=2)
+    box = cropped.locator("#crop").bounding_box()
+    assert (near[:2] + near[2:]) / 2 == pytest.approx([box["width"] / 2, box["height"] / 2], abs=2)
+    assert cropped.locator("#limits").inner_text() == words
+    # A pull of 30 pixels is now 20 of the picture as it was
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drag(cropped, middle, (30, 0))
+    cropped.locator("#zoom").fill("1")
+    assert square(cropped)[0] - before[0] == pytest.approx(20, abs=2)
+
+
+def test_the_square_stays_in_view(cropped):
+    cropped.locator("#zoom").focus()
+    cropped.keyboard.press("End")
+    box = cropped.locator("#crop").bounding_box()
+    for size in ("0.3", "0.9"):  # smaller, then larger than what the zoom shows
+        cropped.locator("#size").fill(size)
+        left, top, right, bottom = square(cropped)
+        assert min(left, top) > -2 and right < box["width"] + 2 and bottom < box["height"] + 2
+    assert float(cropped.locator("#zoom").input_value()) == pytest.approx(1 / 0.9, abs=0.01)
 
 
 def test_the_square_is_seen_at_once_and_a_click_within_it_moves_it(cropped):

@@ -224,6 +224,34 @@ def test_the_square(square, found):
     assert decoder.box((400, 200), decoder.Part(False, *square, 10**6)) == (0, 0, 400, 200)
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize(
+    "edges", [(None, None, None), (0, 0, 0.5), (0.4, 0.3, 0.25), (1, 1, 0.5)], ids=str
+)
+@pytest.mark.parametrize("square", [True, False])
+def test_a_turned_picture(square, edges, turns):
+    """Cut out, then turned: what is cut out of the turned picture."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    file = io.BytesIO(kit.encoded(pixels, "PNG"))
+    part = decoder.Part(square, *edges, 10**6, turns)
+    found, size = decoder.upright(Image.open(file), part, (60, 40))
+    turned = np.rot90(pixels, -turns)
+    left, top, right, bottom = decoder.box(turned.shape[1::-1], part._replace(turns=0))
+    assert size == (right - left, bottom - top)
+    np.testing.assert_array_equal(np.asarray(found), turned[top:bottom, left:right])
+
+
+def test_a_turned_upload(done):
+    job = done(content=kit.encoded(data.coffee()[:200, :300]), task="clean", turns=1)
+    assert images.read(job.before).shape == (300, 200, 3)
+    assert (job.given_width, job.given_height) == (200, 300)
+
+
+@pytest.mark.parametrize("value", ["4", "-1", "x", "0.5"])
+def test_no_quarter_turns(value, send):
+    assert send(turns=value).status_code == 400
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "x", "1e308", "-1e308", "1e309", "-0.1"])
 @pytest.mark.parametrize("field", ["left", "top", "side"])
 def test_a_square_of_nonsense(value, field, send):

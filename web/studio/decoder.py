@@ -54,13 +54,19 @@ MEMORY = 1_000_000_000  # bytes that a picture may take
 # The start of what follows in a JPEG: no stuffed byte, no restart, no filling
 MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+CLOCKWISE = {  # by quarters of a turn; Pillow turns the other way
+    1: Image.Transpose.ROTATE_270,
+    2: Image.Transpose.ROTATE_180,
+    3: Image.Transpose.ROTATE_90,
+}
 
 
 class Part(NamedTuple):
     """What is wanted of a picture: all of it, or a square, and at most so many pixels.
 
     `left` and `top` are parts of 1 of width and height, `side` of 1 of the shorter side. Where one
-    of the three is None, the square is the middle.
+    of the three is None, the square is the middle. The picture is first turned clockwise by `turns`
+    quarters: `left` and `top` are those of the turned one.
     """
 
     square: bool
@@ -68,6 +74,7 @@ class Part(NamedTuple):
     top: float | None
     side: float | None
     most: int
+    turns: int = 0
 
 
 class Refused(ValueError):
@@ -254,7 +261,10 @@ def upright(
         share = math.sqrt(part.most / (picture.width * picture.height))
         small = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
         picture = picture.resize(small, Image.Resampling.BICUBIC)
-    return picture, (right - left, bottom - top)
+    size = (right - left, bottom - top)
+    if part.turns % 4:
+        picture = picture.transpose(CLOCKWISE[part.turns % 4])
+    return picture, size[::-1] if part.turns % 2 else size
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -271,17 +281,21 @@ def on_white(picture: Image.Image) -> Image.Image:
 
 
 def box(size: tuple[int, int], part: Part) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the part in a picture of this width and height."""
-    width, height = size
+    """Left, top, right and bottom of the part in a picture of this size that is not yet turned."""
     if not part.square:
-        return 0, 0, width, height
+        return 0, 0, *size
+    width, height = size[::-1] if part.turns % 2 else size
     shorter = min(width, height)
     if part.left is None or part.top is None or part.side is None:
+        side = shorter
         left, top = (width - shorter) // 2, (height - shorter) // 2
-        return left, top, left + shorter, top + shorter
-    side = min(max(round(part.side * shorter), min(SMALLEST, shorter)), shorter)
-    left = min(max(math.floor(part.left * width + 0.5), 0), width - side)
-    top = min(max(math.floor(part.top * height + 0.5), 0), height - side)
+    else:
+        side = min(max(round(part.side * shorter), min(SMALLEST, shorter)), shorter)
+        left = min(max(math.floor(part.left * width + 0.5), 0), width - side)
+        top = min(max(math.floor(part.top * height + 0.5), 0), height - side)
+    for _ in range(part.turns):  # taken back: what is the right edge now was the top
+        left, top = top, width - left - side
+        width, height = height, width
     return left, top, left + side, top + side
 
 

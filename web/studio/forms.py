@@ -6,7 +6,7 @@ from web.studio.samples import SAMPLES
 
 
 class ChangeForm(forms.Form):
-    """A picture or a sample, the square in it, and what to do.
+    """A picture or a sample, how it is turned, the square in it, and what to do.
 
     Without a square, repairs take the whole picture, and all else takes its middle.
     """
@@ -22,6 +22,7 @@ class ChangeForm(forms.Form):
     left = forms.FloatField(required=False, min_value=0, max_value=1)
     top = forms.FloatField(required=False, min_value=0, max_value=1)
     side = forms.FloatField(required=False, min_value=0, max_value=1)
+    turns = forms.IntegerField(required=False, min_value=0, max_value=3)
 
     def clean(self):
         data = super().clean()

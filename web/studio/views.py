@@ -241,7 +241,7 @@ def again(request: HttpRequest, key: str) -> HttpResponse:
     job = _mine(request, key)
     if request.POST.get("task") not in restorers.TASKS:
         return bad(request)
-    data = dict.fromkeys(("left", "top", "side")) | {"task": request.POST["task"]}
+    data = dict.fromkeys(("left", "top", "side", "turns")) | {"task": request.POST["task"]}
     return _take(request, data, job.before)
 
 
@@ -324,7 +324,7 @@ def _queued(data: dict, owner: str, source: Path | None) -> Job:
     task = restorers.TASKS[data["task"]]
     edges = (data["left"], data["top"], data["side"])
     square = None not in edges
-    part = decoder.Part(square, *edges, task.most)
+    part = decoder.Part(square, *edges, task.most, data["turns"] or 0)
     found = _found(data, source, part)
     if found.kept != found.given and not task.reduces:
         raise intake.too_many_pixels(task.most)

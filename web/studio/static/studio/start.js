@@ -8,7 +8,8 @@ import { give, receive, send, sorted } from "./upload.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("change"), input = byId("picture"), preview = byId("preview"), wrong = byId("wrong");
-const square = crop(byId("crop"), preview, byId("frame"), byId("size"), byId("pixels"), tell);
+const parts = { box: "crop", layer: "layer", picture: "preview", frame: "frame", range: "size", output: "pixels", zoom: "zoom", times: "times" };
+const square = crop(Object.fromEntries(Object.entries(parts).map(([name, id]) => [name, byId(id)])), tell);
 const whole = byId("whole"), limits = byId("limits");
 const language = document.querySelector(".top form");
 let shown = "", unsuited = {}; // tasks that the picture does not suit, and why
@@ -22,8 +23,7 @@ const task = () => form.querySelector("[name=task]:checked").dataset;
 function tell() {
   if (!preview.naturalWidth) return;
   const { scale, most, reduces } = task();
-  const width = whole.checked ? preview.naturalWidth : square.side();
-  const height = whole.checked ? preview.naturalHeight : square.side();
+  const { width, height } = whole.checked ? square.size() : { width: square.side(), height: square.side() };
   const share = reduces ? Math.min(1, Math.sqrt(Number(most) / (width * height))) * scale : scale;
   const from = `${Math.round(width)} × ${Math.round(height)}`;
   const to = `${Math.round(width * share)} × ${Math.round(height * share)}`;
@@ -46,7 +46,12 @@ function fit() {
 }
 whole.addEventListener("change", () => {
   if (!whole.checked) square.begin();
+  square.magnify(1);
   fit();
+});
+byId("turn").addEventListener("click", () => {
+  square.turn();
+  tell();
 });
 for (const radio of form.elements.task) radio.addEventListener("change", fit);
 
@@ -183,7 +188,7 @@ language.addEventListener("submit", async (event) => {
 
 addEventListener("pagehide", () => {
   const { task, sample } = form.elements, names = [...input.files].map(({ name }) => name);
-  const choice = { names, task: task.value, sample: sample.value, whole: whole.checked, part: square.part() };
+  const choice = { names, task: task.value, sample: sample.value, whole: whole.checked, part: square.told() };
   keepChoice(form.classList.contains("chosen") ? choice : null, moving);
 });
 

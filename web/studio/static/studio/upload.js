@@ -75,7 +75,7 @@ export async function send(form, say, others = []) {
   };
   const bodies = [null, ...others].map((file) => {
     const body = new FormData(form);
-    if (file) for (const name of ["left", "top", "side", "sample"]) body.delete(name);
+    if (file) for (const name of ["left", "top", "side", "turns", "sample"]) body.delete(name);
     if (file ?? picture.files[0]) body.set("picture", file ?? picture.files[0]);
     return body;
   });
