@@ -322,6 +322,7 @@ def _told(file: Image.Image, kind: str, size: tuple[int, int], label: str) -> di
         lossless = _is_lossless(Path(file.filename).read_bytes())
         options |= {"lossless": lossless, "quality": 90}
     else:
+        colours.say_light(file, kept=False)
         options["quality"] = 90
     return options
 

@@ -6,9 +6,14 @@ import warnings
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
+from helpers.app import items
+
 GREY = {"1", "L", "LA", "La"}  # and Pillow's modes of 16 bits, which begin with "I"
 # A PNG's chunks that say how its values are meant
 MEANING = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
+# Numbers of ITU-T H.273: primaries and transfers that every viewer shows as sRGB, and HDR's light
+USUAL = {1, 2}, {1, 2, 6, 13, 14, 15}
+HDR = {16: "PQ", 18: "HLG"}
 
 
 def from_inks(image: Image.Image) -> Image.Image:
@@ -50,8 +55,50 @@ def profile(file: Image.Image, grey: bool) -> bytes | None:
     return None
 
 
+def numbers(file: Image.Image) -> tuple[int, int] | None:
+    """Primaries and transfer that an AVIF or HEIC names by numbers; None where sRGB is meant."""
+    if file.format not in ("AVIF", "HEIF") or file.info.get("icc_profile"):
+        return None
+    told = items.told(file.filename)
+    if told.primaries in USUAL[0] and told.transfer in USUAL[1]:
+        return None
+    return told.primaries, told.transfer
+
+
+def say_light(file: Image.Image, kept: bool = True) -> None:
+    """Warn where an AVIF or HEIC holds more than 8 bits, or colours that few viewers know.
+
+    Parameters
+    ----------
+    file : PIL.Image.Image
+        An opened picture of any format.
+    kept : bool
+        Whether the result tells what its colours are, as `meaning` says it.
+    """
+    if file.format not in ("AVIF", "HEIF"):
+        return
+    bits = items.told(file.filename).bits
+    if bits > 8:
+        warnings.warn(
+            f"{file.filename} has {bits} bits a colour, and 8 of them are read; save it as a PNG "
+            "of 16 bits to keep them",
+            stacklevel=4,
+        )
+    if named := numbers(file):
+        kind = f"those of HDR ({HDR[named[1]]})" if named[1] in HDR else "not those of sRGB"
+        shown = "the result cannot say so; save it as sRGB first"
+        if kept:
+            shown = "the result says so by a PNG's cICP, which not every viewer knows"
+        warnings.warn(f"{file.filename}: its colours are {kind}; {shown}", stacklevel=4)
+
+
 def meaning(file: Image.Image) -> list[tuple[bytes, bytes]]:
-    """A PNG's chunks that say how its values are meant, gamma and primaries, each with its data."""
+    """A PNG's chunks that say how its values are meant, gamma and primaries, each with its data.
+
+    For an AVIF or HEIC that names them by numbers, the chunk of a PNG that does the same.
+    """
+    if named := numbers(file):
+        return [(b"cICP", bytes([*named, 0, 1]))]  # RGB, from black 0 to white 255
     if file.format != "PNG":
         return []
     found = []
