@@ -195,7 +195,7 @@ def pixels(image: Image.Image) -> np.ndarray | None:
 def has_16_bits(image: Image.Image) -> bool:
     """Whether an opened PNG or TIFF, not decoded yet, has 16 bits a colour."""
     if image.format == "PNG":  # The tile is known only before it is loaded
-        return "16" in str(image.tile)
+        return any("16" in str(tile.args) for tile in image.tile)
     return image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ())
 
 
