@@ -286,7 +286,7 @@ def load_weights(name: str, folder: Path = WEIGHTS) -> tuple[keras.Model, dict]:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
         raise FileNotFoundError(
             f"no weights {name} in {folder}; there are {known}; "
-            f"take one of them, or train it: python -m helpers train {name}"
+            "take one of them, or train others: python -m helpers train --help"
         )
     try:
         with safe_open(path, framework="numpy") as file:

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,7 @@ from PIL import ExifTags, Image, ImageSequence
 from tqdm.auto import tqdm
 
 from helpers import images
-from helpers.app import colours, metadata
+from helpers.app import colours, deep, metadata
 from helpers.files import replacing
 
 SUFFIXES = {".gif", ".webp", ".png", ".apng", ".avif"}
@@ -132,9 +134,10 @@ def frames(path: str | os.PathLike) -> Iterator[tuple[np.ndarray, int]]:
             if file.format == "GIF":
                 yield from _composed(_pieces(path.read_bytes()), file.size)
                 return
-            for k, frame in enumerate(ImageSequence.Iterator(file)):
-                if k == 0 and file.info.get("default_image"):
-                    continue  # A PNG's picture for viewers that know no animation
+            if file.format == "PNG" and file.is_animated:
+                yield from _composed(_png_pieces(path.read_bytes()), file.size)
+                return
+            for frame in ImageSequence.Iterator(file):
                 pixels = np.asarray(frame.convert("RGBA"))
                 yield pixels, round(frame.info.get("duration") or 0)
         except IndexError:
@@ -144,13 +147,14 @@ def frames(path: str | os.PathLike) -> Iterator[tuple[np.ndarray, int]]:
 
 
 class Piece(NamedTuple):
-    """A GIF's frame, which covers only a part of the canvas."""
+    """A GIF's or PNG's frame, which covers only a part of the canvas."""
 
-    picture: bytes  # A GIF of this frame alone
+    picture: bytes  # A file of this frame alone
     left: int
     top: int
     disposal: int  # What becomes of it: 2 makes its part clear, 3 takes the frame back
     duration: int  # Milliseconds
+    over: bool = True  # Whether it is laid over its part, or replaces that
 
 
 def _pieces(data: bytes) -> list[Piece]:
@@ -190,24 +194,97 @@ def _pieces(data: bytes) -> list[Piece]:
     return pieces
 
 
-def _composed(pieces: list[Piece], size: tuple[int, int]) -> Iterator[tuple[np.ndarray, int]]:
-    """Lay a GIF's frames upon each other, as `frames` yields them.
+def _png_pieces(data: bytes) -> list[Piece]:
+    """A PNG's frames, by the PNG Specification, third edition; OSError where it breaks that."""
+    shared = []  # Palette and transparency
+    frames = []
+    numbers = []
+    count = 0
+    for kind, content in _chunks(data):
+        if kind in (b"fcTL", b"fdAT"):
+            numbers.append(content[:4])
+            content = content[4:]
+        if kind in (b"PLTE", b"tRNS"):
+            shared.append(_chunk(kind, content))
+        elif kind == b"acTL":
+            (count,) = struct.unpack_from(">I", content)
+        elif kind == b"fcTL":
+            frames.append((content, []))
+        elif kind in (b"IDAT", b"fdAT") and frames:  # Before all, for viewers that know no frames
+            frames[-1][1].append(content)
+    if numbers != [struct.pack(">I", k) for k in range(len(numbers))]:
+        raise OSError("its frames are not in order")
+    pieces = [_png_piece(data[16:29], control, shared, packed) for control, packed in frames]
+    if len(pieces) != count:
+        raise OSError(f"{len(pieces)} of {count} frames are there")
+    return pieces
 
-    Pillow would fill with a colour where a frame is disposed of and the first one is opaque.
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """A PNG's chunks up to its end; IndexError where that is missing."""
+    at = 8
+    while True:
+        if at + 12 > len(png):
+            raise IndexError
+        length, kind = struct.unpack_from(">I4s", png, at)
+        if kind == b"IEND":
+            return
+        chunk = png[at : at + 12 + length]
+        if chunk != _chunk(kind, chunk[8:-4]):
+            raise OSError(f"its {kind.decode('latin-1')} is broken")
+        yield kind, chunk[8:-4]
+        at += len(chunk)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG's chunk, with its length and its checksum."""
+    ends = struct.pack(">I", len(content)), struct.pack(">I", zlib.crc32(kind + content))
+    return ends[0] + kind + content + ends[1]
+
+
+def _png_piece(header: bytes, control: bytes, shared: list, packed: list) -> Piece:
+    """A PNG's frame, of the whole picture's header and the frame's control."""
+    sides, places = struct.unpack_from(">2I", control), struct.unpack_from(">2I", control, 8)
+    whole = struct.unpack_from(">2I", header)
+    if not all(0 < s <= w - p for s, p, w in zip(sides, places, whole, strict=True)):
+        raise OSError("a frame lies outside the picture")
+    part, of, disposal, blend = struct.unpack_from(">2H2B", control, 16)
+    own_header = _chunk(b"IHDR", control[:8] + header[8:])
+    pixels = [_chunk(b"IDAT", content) for content in packed]
+    picture = b"".join([b"\x89PNG\r\n\x1a\n", own_header, *shared, *pixels, _chunk(b"IEND", b"")])
+    duration = round(1000 * part / (of or 100))
+    # PNG counts from 0 what becomes of a frame, and GIF from 1
+    return Piece(picture, *places, disposal + 1, duration, blend == 1)
+
+
+def _composed(pieces: list[Piece], size: tuple[int, int]) -> Iterator[tuple[np.ndarray, int]]:
+    """Lay frames upon each other, as `frames` yields them.
+
+    Pillow would fill with a colour where a frame is disposed of and the first one is opaque, and
+    would begin on the picture that a PNG has for viewers that show no frames.
     """
     canvas = np.zeros((size[1], size[0], 4), np.uint8)
     for piece in pieces:
         with Image.open(io.BytesIO(piece.picture)) as file:
-            own = np.asarray(file.convert("RGBA"))
+            own = _rgba(file)
         before = canvas.copy()
         part = canvas[piece.top :, piece.left :][: own.shape[0], : own.shape[1]]
         own = own[: part.shape[0], : part.shape[1]]  # Browsers cut off what lies beyond
-        part[own[..., 3] > 0] = own[own[..., 3] > 0]
+        if piece.over and part.size:
+            own = np.asarray(Image.alpha_composite(Image.fromarray(part), Image.fromarray(own)))
+        part[:] = own
         yield canvas.copy(), piece.duration
         if piece.disposal == 2:
             part[:] = 0
         elif piece.disposal == 3:
             canvas = before
+
+
+def _rgba(file: Image.Image) -> np.ndarray:
+    """An opened frame as (h, w, 4) uint8."""
+    if file.mode.startswith("I"):  # Grey of 16 bits, which Pillow would cut at 255
+        return images.to_uint8(images.pixels(file))
+    return np.asarray(file.convert("RGBA"))
 
 
 def rewrite(draw: Callable, source: Path, target: Path, label: str) -> Path:
@@ -307,6 +384,11 @@ def _told(file: Image.Image, kind: str, size: tuple[int, int], label: str) -> di
             said = said.decode(errors="replace")
         words = f"{said}; {label}" if said else label
         return options | {"comment": words.encode()[-255:], "optimize": False}
+    if deep.has_16_bits(file):
+        warnings.warn(
+            f"{file.filename} has 16 bits a colour, and 8 of them are kept where it moves",
+            stacklevel=3,
+        )
     options |= metadata.kept(file, size, size[0] // file.width, f".{kind.lower()}", label)
     exif = Image.Exif()
     exif.load(options["exif"])
@@ -322,6 +404,7 @@ def _told(file: Image.Image, kind: str, size: tuple[int, int], label: str) -> di
         lossless = _is_lossless(Path(file.filename).read_bytes())
         options |= {"lossless": lossless, "quality": 90}
     else:
+        colours.say_light(file, kept=False)
         options["quality"] = 90
     return options
 

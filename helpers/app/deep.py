@@ -25,7 +25,7 @@ WIDTH, HEIGHT, BITS, PLANAR, EXTRA, FORMAT = 256, 257, 258, 284, 338, 339
 SEPARATE, PREMULTIPLIED, SIGNED = 2, 1, 2
 COMPRESSION, WEBP = 259, 50001
 # How a HEIC begins, after its length: its kind, and the brand that wrote it
-HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 # How a TIFF begins that Pillow knows; "+" tells one that may be larger than 4 GiB
 TIFF = {b"II*\0", b"MM\0*", b"II+\0"}
 HEIC_SUFFIXES = {".heic", ".heif", ".hif", ".heics"}
@@ -90,6 +90,9 @@ def open_file(path: str | os.PathLike) -> Image.Image:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    # HEIC's reader, which other libraries register, too, would take an AVIF by a brand of both
+    Image.init()
+    Image.ID.sort(key="HEIF".__eq__)
     try:
         file = images.open_file(path)
     except ValueError as error:
@@ -192,7 +195,7 @@ def pixels(image: Image.Image) -> np.ndarray | None:
 def has_16_bits(image: Image.Image) -> bool:
     """Whether an opened PNG or TIFF, not decoded yet, has 16 bits a colour."""
     if image.format == "PNG":  # The tile is known only before it is loaded
-        return "16" in str(image.tile)
+        return any("16" in str(tile.args) for tile in image.tile)
     return image.format == "TIFF" and 16 in image.tag_v2.get(BITS, ())
 
 

@@ -207,8 +207,8 @@ def _xmp(file: Image.Image, scale: int, suffix: str) -> bytes:
     if isinstance(old, str):
         old = old.encode()
     new = altered_xmp(old, scale)
-    if BESIDE.search(old):
-        _warn(file, "the film, gain map, depth or sound that its XMP names is left out")
+    if BESIDE.search(old) or file.info.get("aux") or file.info.get("depth_images"):
+        _warn(file, "the film, gain map, depth or sound beside the picture is left out")
     if new is None:
         _warn(file, "its XMP is damaged and left out")
         return altered_xmp(b"", scale)

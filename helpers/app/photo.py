@@ -515,6 +515,7 @@ def _restore(
             )
         return film.rewrite(partial(draw, model), source, place.target, place.label)
     _say_pages(file)
+    colours.say_light(file)
     scale = geometry(model).scale
     grey = colours.is_grey(file)
     is_deep = deep.has_16_bits(file) and deep_writer.holds(place.target, file, grey)
@@ -639,18 +640,23 @@ def _options(
 
 
 def _say_pages(file: Image.Image) -> None:
-    """Warn of a TIFF's further pages; its smaller copies and masks are none."""
-    if file.format != "TIFF" or file.n_frames == 1:
-        return
-    pages = 0
-    for page in range(file.n_frames):
-        file.seek(page)
-        pages += file.tag_v2.get(SUBFILE, 0) in (0, PAGE)
-    file.seek(0)
+    """Warn of further pages of a TIFF or pictures of an HEIC; smaller copies and masks are none."""
+    pages = 1
+    words = "pages, and only the first"
+    if file.format == "HEIF":
+        pages = file.n_frames
+        words = "pictures, and only the main one"
+    elif file.format == "TIFF" and file.n_frames > 1:
+        kinds = []
+        for page in range(file.n_frames):
+            file.seek(page)
+            kinds.append(file.tag_v2.get(SUBFILE, 0))
+        pages = sum(kind in (0, PAGE) for kind in kinds)
+        file.seek(0)
     if pages > 1:
         warnings.warn(
-            f"{file.filename} has {pages} pages, and only the first is restored; save the others "
-            "as files of their own",
+            f"{file.filename} has {pages} {words} is restored; save the others as files of their "
+            "own",
             LeftOut,
             stacklevel=4,
         )

@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -223,7 +224,8 @@ def moving(path, clear=True, **options):
             rgba[8, 10 + 4 * k, 3] = 128
         shown.append(rgba)
     first, *rest = (Image.fromarray(rgba if clear else rgba[..., :3]) for rgba in shown)
-    options = {"duration": [50, 100, 70], "loop": 3, "disposal": 2, "lossless": True} | options
+    options = {"duration": [50, 100, 70], "loop": 3, "lossless": True} | options
+    options["disposal"] = 2 if clear else 0  # What is disposed of is clear, as browsers show it
     if path.suffix == ".avif":
         options |= {"quality": 100}
     first.save(path, save_all=True, append_images=rest, **options)
@@ -286,3 +288,171 @@ def test_texts_and_profile_of_an_animation_are_kept(tmp_path):
         assert file.info["icc_profile"] == profile
         assert b'note="attic"' in file.info["xmp"]
         assert b"algorithmicallyEnhanced" in file.info["xmp"]
+
+
+def chunk(kind, content):
+    ends = struct.pack(">I", len(content)), struct.pack(">I", zlib.crc32(kind + content))
+    return ends[0] + kind + content + ends[1]
+
+
+def drawn_png(path, frames, size, still=None, layout=(6, 8, ())):
+    """Write (left, top, pixels, disposal, blend) by the format's own rules.
+
+    `still` is a picture for viewers that show no frames; without one the first frame is.
+    """
+    width, height = size
+    colour, depth, tables = layout
+    kind = struct.pack(">5B", depth, colour, 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">2I", width, height) + kind)]
+    parts += [chunk(b"acTL", struct.pack(">2I", len(frames), 3))]
+    parts += [chunk(*table) for table in tables]
+
+    def packed(pixels):
+        values = pixels.astype(">u2") if depth == 16 else pixels
+        rows = [b"\0" + row.tobytes() for row in values]
+        return zlib.compress(b"".join(rows))
+
+    number = 0
+    if still is not None:
+        parts.append(chunk(b"IDAT", packed(still)))
+    for k, (left, top, pixels, disposal, blend) in enumerate(frames):
+        told = (number, pixels.shape[1], pixels.shape[0], left, top, 5, 100, disposal, blend)
+        parts.append(chunk(b"fcTL", struct.pack(">5I2H2B", *told)))
+        number += 1
+        if k == 0 and still is None:
+            parts.append(chunk(b"IDAT", packed(pixels)))
+            continue
+        halves = packed(pixels)  # A frame may lie in several chunks
+        for half in (halves[:20], halves[20:]):
+            parts.append(chunk(b"fdAT", struct.pack(">I", number) + half))
+            number += 1
+    path.write_bytes(b"".join(parts) + chunk(b"IEND", b""))
+    return path
+
+
+def shown_png(frames, size):
+    """What the specification shows of frames of (h, w, 4) uint8: red, green, blue and alpha."""
+    canvas = np.zeros((size[1], size[0], 4))
+    for left, top, pixels, disposal, blend in frames:
+        before = canvas.copy()
+        height, width = pixels.shape[:2]
+        part = canvas[top : top + height, left : left + width]
+        new = pixels / 255
+        if blend:
+            alpha = new[..., 3:] + part[..., 3:] * (1 - new[..., 3:])
+            light = new[..., :3] * new[..., 3:] + part[..., :3] * part[..., 3:] * (1 - new[..., 3:])
+            part[..., :3] = np.divide(light, alpha, out=np.zeros_like(light), where=alpha > 0)
+            part[..., 3:] = alpha
+        else:
+            part[:] = new
+        yield 255 * canvas
+        if disposal == 1:
+            part[:] = 0
+        elif disposal == 2:
+            canvas = before
+
+
+def light(rgba):
+    return rgba[..., :3] * (rgba[..., 3:] / 255.0)
+
+
+def some_frames(rng, size, channels=4):
+    """Frames of which the first covers all; after each comes another of what may follow."""
+    width, height = size
+    frames = []
+    for k in range(8):
+        h, w = (height, width) if k == 0 else (rng.integers(1, side) for side in (height, width))
+        left, top = rng.integers(width - w + 1), rng.integers(height - h + 1)
+        pixels = rng.integers(0, 256, (h, w, channels), np.uint8)
+        if channels == 4:
+            pixels[..., 3] = rng.choice([0, 90, 255], (h, w))
+        frames.append((left, top, pixels, rng.integers(3), rng.integers(2)))
+    return frames
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_frames_of_a_png_lie_upon_each_other_as_in_browsers(tmp_path, disposal, still):
+    size = 16, 12
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        frames = some_frames(rng, size)
+        frames[0] = *frames[0][:3], disposal, frames[0][4]
+        picture = rng.integers(0, 256, (12, 16, 4), np.uint8) if still else None
+        source = drawn_png(tmp_path / "x.png", frames, size, picture)
+        got = list(animation.frames(source))
+        for (rgba, duration), expected in zip(got, shown_png(frames, size), strict=True):
+            assert duration == 50
+            np.testing.assert_allclose(rgba[..., 3], expected[..., 3], atol=2)
+            np.testing.assert_allclose(light(rgba), light(expected), atol=3)
+
+
+@pytest.mark.parametrize("colour, depth", [(0, 8), (0, 16), (2, 8), (2, 16), (3, 8)])
+def test_frames_of_a_png_of_other_colours(tmp_path, colour, depth):
+    size = 16, 12
+    rng = np.random.default_rng(colour)
+    stored, shown = [], []
+    palette = rng.integers(0, 256, (256, 4), np.uint8)
+    for left, top, pixels, disposal, blend in some_frames(rng, size, 3 if colour == 2 else 1):
+        values = pixels.astype(np.uint16) * (257 if depth == 16 else 1)
+        if colour == 3:
+            rgba = palette[pixels[..., 0]]
+        else:
+            rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+            rgba = np.dstack([rgb, np.full(pixels.shape[:2], 255, np.uint8)])
+        stored.append((left, top, values if depth == 16 else pixels, disposal, blend))
+        shown.append((left, top, rgba, disposal, blend))
+    tables = [(b"PLTE", palette[:, :3].tobytes()), (b"tRNS", palette[:, 3].tobytes())]
+    layout = colour, depth, tables if colour == 3 else ()
+    source = drawn_png(tmp_path / "x.png", stored, size, layout=layout)
+    for (rgba, _), expected in zip(animation.frames(source), shown_png(shown, size), strict=True):
+        np.testing.assert_allclose(rgba[..., 3], expected[..., 3], atol=2)
+        np.testing.assert_allclose(light(rgba), light(expected), atol=3)
+    if depth == 16:
+        with pytest.warns(
+            UserWarning, match=r"x\.png has 16 bits a colour, and 8 of them are kept"
+        ):
+            rewritten(source, tmp_path, draw=repeat)
+
+
+def test_a_png_whose_frames_are_taken_back_is_kept(tmp_path):
+    """What is rewritten shows what the source shows."""
+    ground = np.full((12, 16, 4), (200, 60, 20, 255), np.uint8)
+    spot = np.full((4, 4, 4), (20, 60, 200, 255), np.uint8)
+    frames = [(0, 0, ground, 0, 0), (2, 2, spot, 2, 1), (8, 6, spot, 2, 1), (0, 0, spot, 0, 1)]
+    result = rewritten(drawn_png(tmp_path / "x.png", frames, (16, 12)), tmp_path, draw=repeat)
+    new = [rgba for rgba, _ in animation.frames(result)]
+    assert len(new) == 4
+    for rgba, expected in zip(new, shown_png(frames, (16, 12)), strict=True):
+        np.testing.assert_allclose(rgba, repeat(expected), atol=2)
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        (b"acTL\0\0\0\x03", b"acTL\0\0\0\x04", "3 of 4 frames are there"),
+        (b"fdAT\0\0\0\x02", b"fdAT\0\0\0\x05", "not in order"),
+        (b"fcTL\0\0\0\x01\0\0\0\x04", b"fcTL\0\0\0\x01\0\0\0\x40", "outside the picture"),
+    ],
+)
+def test_a_png_whose_frames_are_wrong_leaves_nothing(tmp_path, old, new, words):
+    ground = np.full((12, 16, 4), 255, np.uint8)
+    frames = [(0, 0, ground, 0, 0), (2, 2, ground[:4, :4], 2, 1), (8, 6, ground[:4, :4], 2, 1)]
+    source = drawn_png(tmp_path / "x.png", frames, (16, 12))
+    content = source.read_bytes()
+    at = content.index(old)
+    length = int.from_bytes(content[at - 4 : at], "big")
+    told = content[at + 4 : at + 4 + length].replace(old[4:], new[4:], 1)
+    rest = content[at + 8 + length :]
+    source.write_bytes(content[: at - 4] + chunk(old[:4], told) + rest)
+    broken(tmp_path, source, words)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.98])
+def test_a_cut_png_leaves_nothing(tmp_path, kept):
+    source = drawn_png(
+        tmp_path / "x.png", some_frames(np.random.default_rng(0), (16, 12)), (16, 12)
+    )
+    content = source.read_bytes()
+    source.write_bytes(content[: int(len(content) * kept)])
+    broken(tmp_path, source, r"x\.png is (cut|damaged)")

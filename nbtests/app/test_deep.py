@@ -26,6 +26,13 @@ def test_16_bits_keep_their_depth(tmp_path, suffix, shape):
     np.testing.assert_allclose(got, DEEP / 65535, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(16, 12), (1600, 3), (5, 160)])
+def test_a_picture_of_16_pixels_has_not_16_bits(tmp_path, size):
+    Image.new("RGB", size).save(tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as file:
+        assert not deep.has_16_bits(file)
+
+
 @pytest.mark.parametrize("planes", ["contig", "separate"])
 @pytest.mark.parametrize(
     "layout", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"byteorder": ">"}], ids=str

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 from skimage import data
 
 from helpers import images
-from helpers.app import colours, command, deep, metadata, photo
+from helpers.app import LeftOut, colours, command, deep, items, metadata, photo
 from nbtests.profiles import grey_profile, ink_profile
 
 CHELSEA = data.chelsea()[60:156, 100:228]
@@ -536,6 +536,124 @@ def test_heic_is_read_where_its_package_is_installed(tmp_path, copier):
     assert ([p.name for p in made], failed) == (["x_x2.png"], [])
     shown = np.asarray(opened(made[0]))[::2, ::2].astype(int)
     assert np.abs(shown - CHELSEA).mean() < 4
+
+
+def numbered(path, primaries, transfer, **options):
+    """An AVIF that names its colours by numbers of H.273."""
+    saved(path, CHELSEA, quality=100, subsampling="4:4:4", **options)
+    content = path.read_bytes()
+    assert content.count(b"colrnclx") >= 1
+    numbers = struct.pack(">HH", primaries, transfer)
+    path.write_bytes(re.sub(rb"colrnclx.{4}", b"colrnclx" + numbers, content, flags=re.DOTALL))
+    return path
+
+
+@pytest.mark.parametrize(
+    "primaries, transfer, words",
+    [(12, 13, "not those of sRGB"), (9, 16, r"HDR \(PQ\)"), (9, 18, r"HDR \(HLG\)")],
+)
+def test_colours_named_by_numbers_are_kept_by_numbers(tmp_path, copier, primaries, transfer, words):
+    source = numbered(tmp_path / "x.avif", primaries, transfer)
+    with pytest.warns(UserWarning, match=rf"x\.avif: its colours are .*{words}; .* cICP"):
+        result = photo.restore_file(copier, source, tmp_path / "out")
+    chunk = b"\0\0\0\x04cICP" + bytes([primaries, transfer, 0, 1])
+    assert chunk in result.read_bytes().split(b"IDAT")[0]
+    with pytest.raises(ValueError, match=r"out\.jpg cannot hold .* name a \.png file"):
+        raise photo.restore_all(copier, [source], tmp_path / "out.jpg")[2][0]
+
+
+@pytest.mark.parametrize("primaries, transfer", [(1, 13), (1, 1), (2, 2)])
+def test_usual_colours_are_not_named(tmp_path, copier, primaries, transfer):
+    source = numbered(tmp_path / "x.avif", primaries, transfer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = photo.restore_file(copier, source, tmp_path / "out")
+        photo.restore_all(copier, [source], tmp_path / "out.jpg")
+    assert b"cICP" not in result.read_bytes() and (tmp_path / "out.jpg").exists()
+
+
+def test_a_profile_says_more_than_numbers(tmp_path, copier):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    source = saved(tmp_path / "x.avif", CHELSEA, icc_profile=srgb)
+    result = photo.restore_file(copier, source, tmp_path / "out")
+    assert b"cICP" not in result.read_bytes()
+    assert opened(result).info["icc_profile"] == srgb
+
+
+def test_ten_bits_that_are_read_as_eight_are_said(tmp_path, copier):
+    source = saved(tmp_path / "x.avif", CHELSEA)
+    content = source.read_bytes()
+    file = opened(source)
+    assert items.told(source).bits == 8
+    source.write_bytes(content.replace(b"\x03\x08\x08\x08", b"\x03\x0a\x0a\x0a", 1))
+    assert items.told(source).bits == 10
+    with pytest.warns(UserWarning, match=r"x\.avif has 10 bits a colour, and 8 of them are read"):
+        colours.say_light(file)
+
+
+def test_tables_that_are_cut_tell_nothing(tmp_path):
+    content = numbered(tmp_path / "x.avif", 12, 13).read_bytes()
+    told = set()
+    for length in range(content.index(b"mdat")):
+        (tmp_path / "y.avif").write_bytes(content[:length])
+        told.add(items.told(tmp_path / "y.avif"))
+    assert told == {items.Told(), items.Told(12, 13, 8), items.Told(12, 13), items.Told(2, 2, 8)}
+
+
+def heic(path, pixels=CHELSEA, **options):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(path, quality=100, **options)
+    return path
+
+
+def test_an_heic_keeps_alpha_profile_and_grey(tmp_path, copier):
+    alpha = np.linspace(0, 255, CHELSEA.shape[1]).astype(np.uint8) * np.ones((96, 1), np.uint8)
+    result = photo.restore_file(
+        copier, heic(tmp_path / "a.heic", np.dstack([CHELSEA, alpha])), tmp_path
+    )
+    assert np.abs(np.asarray(opened(result))[::2, ::2, 3].astype(int) - alpha).max() < 12
+    profile = grey_profile(1.8)
+    heic(tmp_path / "b.heic", CHELSEA[..., 0], icc_profile=profile)
+    result = opened(photo.restore_file(copier, tmp_path / "b.heic", tmp_path))
+    assert (result.mode, result.info["icc_profile"]) == ("L", profile)
+
+
+@pytest.mark.parametrize("transfer", [13, 16])
+def test_an_heic_s_colours_are_kept_by_numbers(tmp_path, copier, transfer):
+    source = heic(tmp_path / "x.heic", color_primaries=9, transfer_characteristics=transfer)
+    with pytest.warns(UserWarning, match=r"x\.heic: its colours are"):
+        result = photo.restore_file(copier, source, tmp_path / "out")
+    assert b"cICP" + bytes([9, transfer, 0, 1]) in result.read_bytes()
+
+
+def test_further_pictures_of_an_heic_are_said(tmp_path, copier):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    both = pillow_heif.from_pillow(Image.fromarray(CHELSEA[::-1]))
+    both.add_from_pillow(Image.fromarray(CHELSEA))
+    both.save(tmp_path / "x.heic", quality=100, primary_index=1)
+    with pytest.warns(LeftOut, match="has 2 pictures, and only the main one is restored"):
+        result = photo.restore_file(copier, tmp_path / "x.heic", tmp_path / "out")
+    shown = np.asarray(opened(result))[::2, ::2].astype(int)
+    assert np.abs(shown - CHELSEA).mean() < 4
+
+
+def test_the_depth_beside_an_heic_is_said(tmp_path, copier):
+    """Alpha lies in a file as depth does, under another name."""
+    source = heic(tmp_path / "x.heic", np.dstack([CHELSEA, CHELSEA[..., 0]]))
+    content = source.read_bytes()
+    assert b"auxid:1" in content
+    source.write_bytes(content.replace(b"auxid:1", b"auxid:2"))
+    with pytest.warns(UserWarning, match="depth or sound beside the picture is left out"):
+        photo.restore_file(copier, source, tmp_path / "out")
+
+
+def test_ten_bits_of_an_heic_are_said(tmp_path, copier):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    deep_pixels = CHELSEA.astype(np.uint16) * 257
+    made = pillow_heif.from_bytes("RGB;16", CHELSEA.shape[1::-1], deep_pixels.tobytes())
+    made.save(tmp_path / "x.heic", quality=100)
+    with pytest.warns(UserWarning, match="has 10 bits a colour, and 8 of them are read"):
+        photo.restore_file(copier, tmp_path / "x.heic", tmp_path / "out")
 
 
 def test_a_profile_of_inks_is_one_that_pillow_takes():

@@ -306,6 +306,14 @@ def in_zip(mine, path, more):
     return path
 
 
+@pytest.mark.parametrize("name", ["a.heic", "a.ppm", "a.jfif", "a"])
+def test_own_names_a_picture_that_no_lesson_would_find(tmp_path, picture, name):
+    images.write(tmp_path / "a.png", picture).rename(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}: the lessons read \.avif, .* save it as JPEG"):
+        download.fetch("own", origin=tmp_path / name, to=tmp_path / "to")
+    assert not (tmp_path / "to" / name).exists()
+
+
 def test_own_takes_a_zip(mine, tmp_path):
     good = (mine / "a.png").read_bytes()
     more = {"__MACOSX/._a.png": b"Mac", "._b.jpg": b"Mac", "../out.png": good, "read.me": b""}

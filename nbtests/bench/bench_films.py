@@ -91,6 +91,7 @@ TURNS = {
     "transverse": ((0, -1, -1, 0), lambda f: f[::-1, ::-1].swapaxes(0, 1)),
 }
 SWS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+FINE = 8  # parts of a sample, in which sounds are laid upon each other
 ESTIMATED = {".mpg", ".vob", ".mts", ".ts"}  # ffprobe guesses how long they are
 # {difference: words of a warning that names it}
 SAID = {
@@ -382,8 +383,10 @@ def labels(stream: dict, flagged: bool) -> tuple:
 def compare_sound(old: np.ndarray, new: np.ndarray, begins: float) -> list[str]:
     """How a sound differs; `begins` is how much later the pictures begin."""
     size = len(old) + len(new)
-    product = np.fft.irfft(np.fft.rfft(new, size) * np.conj(np.fft.rfft(old, size)), size)
-    shift = int(np.argmax(product))
+    cross = np.fft.rfft(new, size) * np.conj(np.fft.rfft(old, size))
+    # Between the samples, too: a container that counts milliseconds shifts by a part of one
+    product = FINE * np.fft.irfft(cross, FINE * size)
+    shift = int(np.argmax(product)) / FINE
     shift -= size if shift > size // 2 else 0
     likeness = product.max() / (np.linalg.norm(old) * np.linalg.norm(new) + 1e-9)
     found = []

@@ -94,7 +94,8 @@ def test_a_file_without_card_is_damaged(tmp_path):
 
 
 def test_missing_weights_name_the_command(weights):
-    with pytest.raises(FileNotFoundError, match=r"toy.*python -m helpers train nothing"):
+    words = r"no weights nothing .* toy; .*or train others: python -m helpers train --help"
+    with pytest.raises(FileNotFoundError, match=words):
         training.load_weights("nothing", weights[0])
 
 

@@ -6,6 +6,7 @@ Every hostile file is refused in words and leaves nothing; every honest one lose
 import io
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -16,10 +17,12 @@ import pytest
 
 pytest.importorskip("django", reason="the page needs Django: pip install -r requirements.txt")
 from django.core.management import call_command
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from skimage import data
 
 from helpers import ROOT, images
+from helpers.app import colours, deep
+from nbtests import profiles
 from nbtests.web import kit
 from web.studio import decoder, intake
 from web.studio.models import Job
@@ -187,6 +190,63 @@ def test_colours_are_those_that_the_profile_means(usable, done):
     assert images.read(job.before).mean(axis=(0, 1)) == pytest.approx(
         [0, 1, 0] if usable else [1, 0, 0], abs=0.02
     )
+
+
+def told_png(**chunks):
+    """A PNG's chunks by name."""
+    texts = PngImagePlugin.PngInfo()
+    for name, content in chunks.items():
+        texts.add(name.encode(), content)
+    return texts
+
+
+LINEAR = (100_000).to_bytes(4, "big")
+P3 = struct.pack(">8I", *(round(1e5 * n) for place in colours.PRIMARIES[12] for n in place))
+
+
+@pytest.mark.parametrize(
+    "kind, options, expected",
+    [
+        ("CMYK", {"icc_profile": profiles.ink_profile(-30, 60)}, None),
+        ("L", {"icc_profile": profiles.grey_profile(1.0)}, 188),
+        ("L", {"pnginfo": told_png(gAMA=LINEAR)}, 188),
+        ("RGB", {"pnginfo": told_png(gAMA=LINEAR)}, (188, 137, 224)),
+        ("RGB", {"pnginfo": told_png(gAMA=(45455).to_bytes(4, "big"))}, (128, 64, 191)),
+        ("RGB", {"pnginfo": told_png(gAMA=LINEAR, sRGB=b"\0")}, (128, 64, 191)),
+        ("RGB", {"pnginfo": told_png(cHRM=P3)}, (138, 59, 198)),
+        ("RGB", {"pnginfo": told_png(cICP=bytes([12, 13, 0, 1]))}, (138, 59, 198)),
+        ("RGB", {"pnginfo": told_png(cICP=bytes([1, 8, 0, 1]), gAMA=b"1234")}, (188, 137, 224)),
+    ],
+)
+def test_colours_are_those_that_other_words_mean(tmp_path, kind, options, expected):
+    """Red 128, green 64, blue 191, by inks, by grey's profile, by a PNG's gamma and primaries."""
+    image = Image.new("RGB", (32, 32), (128, 64, 191)).convert(kind)
+    if kind == "L":
+        image = Image.new("L", (32, 32), 128)
+    path = tmp_path / ("x.tif" if kind == "CMYK" else "x.png")
+    image.save(path, **options)
+    if kind == "CMYK":
+        expected = 255 * deep.read(path)[0, 0]
+        assert np.abs(expected - np.asarray(image.convert("RGB"))[0, 0]).max() > 20
+    found, _ = decoder.read(path, part(), 10**8)
+    np.testing.assert_allclose(np.asarray(found)[5, 5], expected, atol=2)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_refused(tmp_path, transfer):
+    texts = told_png(cICP=bytes([9, transfer, 0, 1]))
+    Image.new("RGB", (32, 32)).save(tmp_path / "x.png", pnginfo=texts)
+    with pytest.raises(decoder.Refused, match="damaged"):
+        decoder.read(tmp_path / "x.png", part(), 10**8)
+
+
+def test_an_heic_is_taken_where_its_package_is_installed(done):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    cat = data.chelsea()[:256, :256]
+    pillow_heif.from_pillow(Image.fromarray(cat)).save(file, quality=95)
+    job = done(content=file.getvalue(), name="IMG_1.HEIC")
+    assert np.abs(255 * images.read(job.before) - cat).mean() < 4
 
 
 def test_a_phone_held_upright(done):

@@ -24,6 +24,7 @@ import psutil
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from helpers import images
+from helpers.app import colours
 
 try:
     import resource
@@ -174,6 +175,7 @@ def read(path: Path, part: Part, most_pixels: int) -> tuple[Image.Image, tuple[i
         with opened(path) as file:
             check(file, path, most_pixels)
             profile = file.info.get("icc_profile")
+            meant = colours.meaning(file)
             size = file.size
             draft(file, part)
             try:
@@ -182,7 +184,7 @@ def read(path: Path, part: Part, most_pixels: int) -> tuple[Image.Image, tuple[i
                 lack = isinstance(error.__cause__, MemoryError)
                 raise Refused("memory" if lack else "damaged") from None
     picture, size = found
-    return srgb(picture, profile), size
+    return srgb(picture, profile, meant), size
 
 
 def opened(path: Path) -> Image.Image:
@@ -250,6 +252,8 @@ def upright(
         picture = Image.fromarray(images.to_uint8(images.on_white(values)))
     else:
         picture = images.upright(file)
+    if picture.mode == "CMYK":
+        picture = colours.from_inks(picture)
     if (whole[0] < whole[1]) != (picture.width < picture.height):  # EXIF has turned it
         whole = whole[::-1]
     left, top, right, bottom = box(whole, part)
@@ -299,14 +303,22 @@ def box(size: tuple[int, int], part: Part) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """The colours that the profile means; without a usable one, unchanged.
+def srgb(
+    picture: Image.Image, profile: bytes | None, meant: list[tuple[bytes, bytes]]
+) -> Image.Image:
+    """The colours that the profile means, or else what `colours.meaning` has found.
 
-    Phones and cameras attach one to their files.
+    Phones and cameras attach a profile to their files. Without a usable one nothing changes.
     """
     if not profile:
-        return picture
+        try:
+            return colours.as_srgb(picture, meant)
+        except ValueError:  # HDR; "or of a rare kind", the visitor reads
+            raise Refused("damaged") from None
+    if profile[16:20] == b"GRAY":  # Red, green and blue are equal
+        picture = picture.getchannel(0)
     try:
-        return ImageCms.profileToProfile(picture, BytesIO(profile), ImageCms.createProfile("sRGB"))
-    except (ImageCms.PyCMSError, OSError):  # It is broken, or for ink or grey, which are RGB by now
-        return picture
+        to = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, BytesIO(profile), to, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):  # It is broken, or for ink, which is RGB by now
+        return picture.convert("RGB")

@@ -37,7 +37,8 @@ def fetch(folder: Path, origin: str | os.PathLike | None) -> None:
     Raises
     ------
     FileNotFoundError : there is no `origin`, or no picture in it
-    ValueError : no origin is given; no picture can be used; the zip is broken
+    ValueError : no origin is given; no picture can be used; the lessons do not read the one that is
+        named; the zip is broken
     """
     if not origin:
         raise ValueError(
@@ -92,6 +93,9 @@ def _is_zip(origin: Path) -> bool:
 def _from_disk(origin: Path, folder: Path) -> tuple[list[tuple[str, str]], int]:
     """Copy a picture, or those of a folder; what was refused, and of how many."""
     if origin.is_file():
+        if origin.suffix.lower() not in images.SUFFIXES:
+            known = ", ".join(sorted(images.SUFFIXES))
+            raise ValueError(f"{origin}: the lessons read {known}; save it as JPEG or PNG first")
         top = origin.parent
         found = [origin]
     else:
