@@ -4,9 +4,10 @@
     PYTHONPATH=. .venv/bin/python nbtests/bench/bench_cluster.py FOLDER --task restore
 
 The cluster is a scheduler and as many workers as the pool has processes, on this machine. The ways
-take turns in each round, because other programs may run beside them; the figures are medians. Then
-a worker is killed in the middle. All results are compared byte by byte. Last comes what a million
-pictures would take. Not a test: nothing here is asserted.
+take turns in each round, because other programs may run beside them; the figures are medians of the
+time by the clock and of the processors' time. Then a worker is killed in the middle. All results
+are compared byte by byte. Last comes what a million pictures would take. Not a test: nothing here
+is asserted.
 """
 
 import argparse
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "espcn_photos_x4"
 SETS = {"CelebA": 202_599, "a million": 1_000_000}
 WORKERS = [2, 8, 32, 128]
+WAYS = ["one process", "pool", "cluster"]
 
 
 def work(task: str, how: str, paths: list[Path], to: Path, workers: int) -> None:
@@ -63,16 +65,27 @@ def work(task: str, how: str, paths: list[Path], to: Path, workers: int) -> None
     print(time.perf_counter() - start)
 
 
-class Peak(threading.Thread):
-    """The most memory, in MB, of some processes and their children while the block runs."""
+class Watch(threading.Thread):
+    """What some processes and their children need while the block runs.
+
+    Attributes
+    ----------
+    memory : float
+        At most, in MB, all together.
+    cpu : float
+        Seconds of processors, all together.
+    """
 
     def __init__(self, *pids: int):
         super().__init__(daemon=True)
         self.pids = pids
-        self.most = 0.0
+        self.memory = 0.0
+        self.before: dict[int, float] = {}  # seconds that a process had used when it was first seen
+        self.after: dict[int, float] = {}
         self.done = threading.Event()
 
-    def __enter__(self) -> "Peak":
+    def __enter__(self) -> "Watch":
+        self._look()
         self.start()
         return self
 
@@ -80,17 +93,28 @@ class Peak(threading.Thread):
         self.done.set()
         self.join()
 
+    @property
+    def cpu(self) -> float:
+        return sum(self.after.values()) - sum(self.before.values())
+
     def run(self) -> None:
-        while not self.done.wait(0.3):
-            total = 0
-            for pid in self.pids:
-                try:
-                    process = psutil.Process(pid)
-                    for one in [process, *process.children(recursive=True)]:
-                        total += one.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.most = max(self.most, total / 1e6)
+        while not self.done.wait(0.2):
+            self._look()
+
+    def _look(self) -> None:
+        memory = 0
+        for pid in self.pids:
+            try:
+                process = psutil.Process(pid)
+                for one in [process, *process.children(recursive=True)]:
+                    memory += one.memory_info().rss
+                    used = sum(one.cpu_times()[:2])
+                    young = time.time() - one.create_time() < 1
+                    self.before.setdefault(one.pid, 0.0 if young else used)
+                    self.after[one.pid] = used
+            except psutil.Error:
+                continue
+        self.memory = max(self.memory, memory / 1e6)
 
 
 @contextmanager
@@ -153,6 +177,7 @@ class Bench:
         self.pids = pids
         self.seconds: dict[str, list[float]] = {}
         self.memory: dict[str, float] = {}
+        self.cpu: dict[str, list[float]] = {}
         self.found: dict[str, set[str]] = {}
 
     def measure(self, way: str, kill_at: int = 0) -> None:
@@ -169,25 +194,29 @@ class Bench:
             options = {"env": environment, "cwd": ROOT, "stderr": subprocess.DEVNULL}
             child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
             counted = [child.pid, *(self.pids if way.startswith("cluster") else [])]
-            with child, Peak(*counted) as peak:
+            with child, Watch(*counted) as watch:
                 if kill_at:
                     kill_a_worker(self.address, to, kill_at)
                 seconds = float(child.communicate()[0].split()[-1])
             self.seconds.setdefault(way, []).append(seconds)
-            self.memory[way] = max(peak.most, self.memory.get(way, 0))
+            self.cpu.setdefault(way, []).append(watch.cpu)
+            self.memory[way] = max(watch.memory, self.memory.get(way, 0))
             self.found.setdefault(way, set()).add(contents(to))
             load = os.getloadavg()[0]
-            print(f"{way:<24}{seconds:8.1f} s   load {load:.1f}", flush=True)
+            print(f"{way:<24}{seconds:8.1f} s{watch.cpu:8.1f} s CPU   load {load:.1f}", flush=True)
 
     def report(self, n: int) -> None:
         """Medians, memory and hashes of all ways."""
-        base = statistics.median(self.seconds["pool"])
-        print(f"\n{'':<24}{'s':>8}{'1/s':>8}{'of pool':>9}{'GB':>7}  SHA-256 of all files")
+        base = statistics.median(self.seconds.get("pool") or self.seconds["cluster"])
+        print(
+            f"\n{'':<24}{'s':>8}{'1/s':>8}{'of pool':>9}{'s CPU':>8}{'GB':>6}  SHA-256 of all files"
+        )
         for way, seconds in self.seconds.items():
             middle = statistics.median(seconds)
             print(
                 f"{way:<24}{middle:8.1f}{n / middle:8.1f}{middle / base:8.2f}×"
-                f"{self.memory[way] / 1e3:7.2f}  {' '.join(sorted(self.found[way]))}"
+                f"{statistics.median(self.cpu[way]):8.1f}{self.memory[way] / 1e3:6.2f}"
+                f"  {' '.join(sorted(self.found[way]))}"
             )
 
     def project(self, n: int) -> None:
@@ -207,7 +236,7 @@ def main(args: argparse.Namespace) -> None:
     with cluster_of(args.workers) as (address, pids):
         bench = Bench(args, address, pids)
         for _ in range(args.rounds):
-            for way in ("one process", "pool", "cluster"):
+            for way in args.ways:
                 bench.measure(way)
         if args.task != "survey":  # which writes nothing by which its middle could be seen
             bench.measure("cluster, a worker killed", kill_at=n // 3)
@@ -222,6 +251,7 @@ if __name__ == "__main__":
     parser.add_argument("--pictures", type=int, default=2000, help="the first so many")
     parser.add_argument("--workers", type=int, default=2, help="of the pool, and of the cluster")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--to", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
