@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks book korean web figures cluster lock address
+.PHONY: help run test check lint lab notebooks book pdf korean web figures cluster lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -34,6 +34,9 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 
 book: .venv/book  ## make the site to read, in build/book
 	$(PYTHON) -m book.build
+
+pdf: book  ## make a PDF of each lesson, in build/pdf; needs Chromium
+	$(PYTHON) -m book.pdf
 
 korean: .venv/book  ## bring the Korean catalogues up to date, and write the Korean lessons into build/ko
 	$(PYTHON) -m book.korean extract

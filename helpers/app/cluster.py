@@ -348,15 +348,21 @@ def _client(distributed, to) -> Iterator:
             f"{to} is no address of a cluster; give that of a scheduler, such as tcp://login:8786,"
             f" or a queue and a number of workers: {queues}"
         )
-    logging.getLogger("distributed.client").setLevel("ERROR")  # what is lost is sent again
     try:
         client = distributed.Client(to, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"no scheduler answers at {to} ({error}); start it: .venv/bin/python -m dask scheduler"
         ) from error
-    with client:
-        yield client
+    # What Dask logs of workers and of a scheduler that are gone is said here in words
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel("CRITICAL")
+    try:
+        with client:
+            yield client
+    finally:
+        log.setLevel(level)
 
 
 def _await_worker(client, seconds: float | None) -> None:
