@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks book korean web figures lock address
+.PHONY: help run test check lint lab notebooks book pdf korean web figures cluster lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -35,6 +35,9 @@ notebooks: .venv/locked  ## execute the lessons in place, outputs and all
 book: .venv/book  ## make the site to read, in build/book
 	$(PYTHON) -m book.build
 
+pdf: book  ## make a PDF of each lesson, in build/pdf; needs Chromium
+	$(PYTHON) -m book.pdf
+
 korean: .venv/book  ## bring the Korean catalogues up to date, and write the Korean lessons into build/ko
 	$(PYTHON) -m book.korean extract
 	$(PYTHON) -m book.korean apply
@@ -68,13 +71,16 @@ web: .venv/locked  ## open the page that changes anybody's photograph, on this m
 figures: .venv/locked  ## measure the networks: make figures SETS="--set5 FOLDER --faces FOLDER", see python -m helpers figures -h
 	$(RUN) -m helpers figures $(SETS)
 
+cluster: .venv/cluster  ## install what --cluster needs, to work on more machines than one; see data/README.md
+
 COMPILE = $(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml, and book/requirements.txt beside it
+lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml, and those of the site and of a cluster beside it
 	$(PYTHON) -m pip install -q uv
 	$(COMPILE) $(LOCKED) pyproject.toml -o requirements.txt
 	$(COMPILE) -c requirements.txt book/requirements.in -o book/requirements.txt
+	$(COMPILE) -c requirements.txt -c book/requirements.txt --group cluster -o helpers/app/cluster.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…
 	$(PYTHON) -m helpers address "$(URL)"
@@ -93,3 +99,7 @@ address: .venv/locked  ## write the repository's address everywhere: make addres
 .venv/book: book/requirements.txt .venv/locked
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r book/requirements.txt
 	@touch .venv/book
+
+.venv/cluster: helpers/app/cluster.txt .venv/locked
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r helpers/app/cluster.txt
+	@touch .venv/cluster

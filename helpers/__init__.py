@@ -1,16 +1,12 @@
 """The small module behind the notebooks. Every path starts at `ROOT`, every lesson at `setup()`."""
 
-import importlib.metadata
 import os
-import platform
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DRIVE = Path("/content/drive")  # where Colab mounts the reader's Google Drive
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, when it is imported
 
@@ -31,27 +27,7 @@ def setup(device: bool = True) -> None:
     from helpers.app import runtime
 
     runtime.complete()
-    packages = ["tensorflow", "keras", "numpy", "scikit-image"]
-    versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
-    print(f"Python {platform.python_version()}", *versions, sep=" · ")
-    devices = [f"{os.cpu_count()} CPU cores"]
-    if device:
-        with quiet():
-            import tensorflow as tf
-        tf.get_logger().setLevel("ERROR")  # no advice on retracing in a lesson
-        if os.environ.get("COURSE_PROFILE") == "smoke":  # a few steps: compiling takes longer
-            tf.config.run_functions_eagerly(True)
-            warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
-        gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
-        devices += gpus or ["no GPU"]
-    print(*devices, sep=" · ")
-    if "no GPU" in devices:
-        runtime.name_gpu_menu()
-
-
-def on_colab() -> bool:
-    """Whether this is a Colab session: its notebook, or a program that it started. Lesson 01."""
-    return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
+    runtime.introduce(device)
 
 
 def training_folder(name: str) -> Path:
@@ -70,27 +46,11 @@ def training_folder(name: str) -> Path:
     Path
         `build/training/<name>`, or the folder in Google Drive; for `training.fit`. Lesson 04.
     """
-    folder = ROOT / "build" / "training" / name
-    if on_colab() and _drive_is_mounted():
-        folder = DRIVE / "MyDrive" / "image-restoration-course" / name
+    from helpers.app import runtime
+
+    folder = (runtime.drive() or ROOT / "build/training") / name
     print(f"the training is kept in {folder} and goes on from there; delete that to start anew")
     return folder
-
-
-def _drive_is_mounted() -> bool:
-    """Whether the reader's Google Drive is there; asks for it where it is not."""
-    mine = DRIVE / "MyDrive"
-    if not mine.is_dir():
-        try:
-            from google.colab import drive
-
-            drive.mount(str(DRIVE))
-        except Exception as error:  # declined, not answered, or no notebook to ask in
-            print(
-                f"Google Drive is not mounted ({error}): "
-                "a cut session loses its training; run again to be asked"
-            )
-    return mine.is_dir()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import csv
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 
 from helpers import images
 from helpers.damage import degrade
-from helpers.files import write_csv
+from helpers.files import replacing, write_csv
 
 COLUMNS = ["split", "picture", "top", "left", "hr", "lr"]
 
@@ -61,7 +62,9 @@ def split(
     return dict(zip(dealt.tolist(), parts, strict=True))
 
 
-def parallel_map(call: Callable, items: Sequence, title: str) -> Iterable:
+def parallel_map(
+    call: Callable, items: Sequence, title: str, executor: Executor | None = None
+) -> Iterable:
     """`call(item)` for each item, with a bar; on up to 8 cores where there are 500 items or more.
 
     Parameters
@@ -72,15 +75,20 @@ def parallel_map(call: Callable, items: Sequence, title: str) -> Iterable:
         Its arguments.
     title : str
         Title of the bar.
+    executor : concurrent.futures.Executor, optional
+        Takes the calls instead of this machine's cores, such as `app.cluster.connect` gives it.
 
     Returns
     -------
     iterable
         The results, in order. Lesson 03.
     """
-    processes = min(8, joblib.cpu_count()) if len(items) >= 500 else 1
-    parallel = joblib.Parallel(n_jobs=processes, batch_size=8, return_as="generator")
-    results = parallel(joblib.delayed(call)(item) for item in items)
+    if executor:
+        results = executor.map(call, items, chunksize=16)
+    else:
+        processes = min(8, joblib.cpu_count()) if len(items) >= 500 else 1
+        parallel = joblib.Parallel(n_jobs=processes, batch_size=8, return_as="generator")
+        results = parallel(joblib.delayed(call)(item) for item in items)
     return tqdm(results, desc=title, total=len(items), leave=False, delay=2)
 
 
@@ -122,7 +130,7 @@ def _read_source(source: Source, size: int) -> tuple[np.ndarray, np.ndarray | No
 
 
 def write_pairs(
-    source: Source, folder: Path, squares: Squares, scale: int, method: str
+    source: Source, folder: Path, squares: Squares, scale: int, method: str, begun: float
 ) -> tuple[list[list], list[str]]:
     """Write the squares of one picture to `folder/hr`, and what belongs to them to `folder/lr`.
 
@@ -136,6 +144,8 @@ def write_pairs(
         How they are cut.
     scale, method : int, str
         As in `damage.degrade`, seeded by the file's name.
+    begun : float
+        Seconds since 1970: keep pairs that are newer, where their picture is older.
 
     Returns
     -------
@@ -153,6 +163,10 @@ def write_pairs(
     rows = []
     for top, left in _corners(height - side, width - side, squares, grid):
         name = f"{source.stem}_{len(rows):02d}"
+        row = [source.part, source.path.name, top, left, f"hr/{name}.png", f"lr/{name}.png"]
+        rows.append(row)
+        if _is_made(folder / row[5], source, begun):
+            continue
         hr = picture[top : top + side, left : left + side]
         if side > size:
             hr = images.resize(hr, (size, size), "area")
@@ -160,11 +174,26 @@ def write_pairs(
             lr = degrade(hr, scale, method, name)
         else:
             lr = low[top : top + size, left : left + size]
-        row = [source.part, source.path.name, top, left, f"hr/{name}.png", f"lr/{name}.png"]
         images.write(folder / row[4], hr)
-        images.write(folder / row[5], lr)
-        rows.append(row)
+        images.write(folder / row[5], lr)  # the last one: where it stands, the pair is whole
     return rows, []
+
+
+def _is_made(pair: Path, source: Source, begun: float) -> bool:
+    """Whether a file was made since `begun`, and its picture and twin were not edited since."""
+    edited = max(map(os.path.getmtime, (source.path, source.low or source.path)))
+    return pair.exists() and edited < begun < pair.stat().st_mtime
+
+
+def _begun(note: Path, call: list) -> float:
+    """When the same call began, if it was stopped, in seconds; 0 where it begins now."""
+    told = joblib.hash(call)
+    if note.exists() and note.read_text() == told:
+        return note.stat().st_mtime
+    note.with_name("manifest.csv").unlink(missing_ok=True)  # its files are about to change
+    with replacing(note) as part:
+        part.write_text(told)
+    return 0
 
 
 def prepare(
@@ -173,13 +202,15 @@ def prepare(
     scale: int = 4,
     method: str = "pyramid",
     low: Mapping | None = None,
+    executor: Executor | None = None,
     **squares,
 ) -> list[dict[str, str]]:
     """Cut pictures into pairs, and write these to `folder/hr` and `folder/lr` with their list.
 
     Pictures that cannot be read or are too small are named in one warning and left out. The list,
-    `manifest.csv`, is written last: where it stands, all its files do. From 500 pictures on, all
-    cores work.
+    `manifest.csv`, is written last: where it stands, all its files do. A stopped call goes
+    on when it is repeated: it keeps the pairs that it has made. From 500 pictures on, all cores
+    work.
 
     Parameters
     ----------
@@ -191,6 +222,8 @@ def prepare(
         As in `damage.degrade`: how the square becomes the input.
     low : mapping, optional
         {path: its damaged twin, of the same size}, at scale 1: the input is the twin's square.
+    executor : concurrent.futures.Executor, optional
+        As in `parallel_map`; its processes see the same files.
     **squares : int, str
         size, per_picture, square_by and seed, the fields of `Squares`.
 
@@ -219,10 +252,19 @@ def prepare(
             stem += "_"
         stems.add(stem)
         sources.append(Source(Path(path), part, stem, low[path] if low else None))
-    write = partial(write_pairs, folder=folder, squares=squares, scale=scale, method=method)
+    note = folder / ".begun"
+    write = partial(
+        write_pairs,
+        folder=folder,
+        squares=squares,
+        scale=scale,
+        method=method,
+        begun=_begun(note, [sources, squares, scale, method]),
+    )
     rows = []
     refused = []
-    for written, reasons in parallel_map(write, sources, "prepare"):
+    # None in place of a result: the executor gave a picture up, and has said so
+    for written, reasons in filter(None, parallel_map(write, sources, "prepare", executor)):
         rows += written
         refused += reasons
     if refused:
@@ -233,6 +275,7 @@ def prepare(
             f"{squares.size}×{squares.size} pixels are needed at least"
         )
     write_csv(folder / "manifest.csv", COLUMNS, rows)
+    note.unlink()
     return read_manifest(folder)
 
 
@@ -260,8 +303,8 @@ def read_manifest(folder: str | os.PathLike) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        row["hr"] = str(path.parent / row["hr"])
-        row["lr"] = str(path.parent / row["lr"])
+        for column in ("hr", "lr"):
+            row[column] = str(path.parent / row[column])
     return rows
 
 

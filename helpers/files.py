@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_native_id
 
 
 @contextmanager
@@ -32,8 +33,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         too long. Lesson 01.
     """
     path = Path(path)
-    # Two machines may write to one folder; the long name of a file leaves no room for another
-    part = path.with_name(f".{platform.node()[:40]}.{os.getpid()}.part.{path.name[-40:]}")
+    # Two machines may write to one folder, and two threads of one process; the long name of a file
+    # leaves no room for another
+    part = path.with_name(f".{platform.node()[:40]}.{get_native_id()}.part.{path.name[-40:]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

@@ -224,7 +224,7 @@ def session(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "google.colab", package)
         monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
         monkeypatch.setattr(helpers, "ROOT", content / "image-restoration-course")
-        monkeypatch.setattr(helpers, "DRIVE", content / "drive")
+        monkeypatch.setattr(runtime, "DRIVE", content / "drive")
         return mounts
 
     return begin
@@ -380,9 +380,9 @@ def test_elsewhere_a_training_stays_in_build(elsewhere, capsys):
 def test_drive_is_asked_for_once(session, drive, capsys):
     mounts = session("one", drive)
     place = helpers.training_folder("06_espcn/ours")
-    assert place == helpers.DRIVE / "MyDrive/image-restoration-course/06_espcn/ours"
+    assert place == runtime.DRIVE / "MyDrive/image-restoration-course/06_espcn/ours"
     assert helpers.training_folder("06_espcn/ours") == place
-    assert mounts == [str(helpers.DRIVE)]
+    assert mounts == [str(runtime.DRIVE)]
     assert str(place) in capsys.readouterr().out
 
 

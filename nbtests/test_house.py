@@ -28,6 +28,8 @@ READMES = [
 LESSONS = sorted(lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 GROUPS = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
 DIRECT = [Requirement(line) for group in GROUPS for line in group]
+CLUSTER = [Requirement(line).name for line in PROJECT["dependency-groups"]["cluster"]]
+LOCKS = ["requirements.txt", "book/requirements.txt", "helpers/app/cluster.txt"]
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
@@ -49,7 +51,8 @@ def test_the_lessons_are_there():
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
 def test_the_lock_satisfies_pyproject(requirement):
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    name = "helpers/app/cluster.txt" if requirement.name in CLUSTER else "requirements.txt"
+    lock = (ROOT / name).read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
     versions = [
         version
@@ -60,21 +63,21 @@ def test_the_lock_satisfies_pyproject(requirement):
     assert all(requirement.specifier.contains(version) for version in versions)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "book/requirements.txt"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_the_lock_is_exact_and_names_no_index(name):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if not re.match(r"[\w.-]+==|\s*#", line)]
     assert "://" not in "".join(lines)
 
 
-def test_the_sites_packages_change_no_version_of_the_lock():
-    lock, site = [
+def test_the_packages_of_the_site_and_of_a_cluster_change_no_version_of_the_lock():
+    lock, site, cluster = [
         re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
-        for name in ("requirements.txt", "book/requirements.txt")
+        for name in LOCKS
     ]
-    locked = {name for name, _ in lock}
-    assert "sphinx" in {name for name, _ in site}
-    assert [pin for pin in site if pin[0] in locked and pin not in lock] == []
+    assert "sphinx" in dict(site) and "distributed" in dict(cluster)
+    for first, second in ((lock, site), (lock, cluster), (site, cluster)):
+        assert [pin for pin in second if pin[0] in dict(first) and pin not in first] == []
 
 
 def test_conda_gives_the_same_and_writes_no_version_twice():

@@ -9,12 +9,16 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from helpers.app import LeftOut
+
+CLUSTER = (
+    "work on Dask's workers: a scheduler's address, such as tcp://login:8786, or a queue of jobs"
+    " and a number of workers, such as slurm:32; data/README.md tells how to start them"
+)
 
 
 def fetch_pictures(args: argparse.Namespace) -> int:
@@ -35,9 +39,27 @@ def fetch_pictures(args: argparse.Namespace) -> int:
 def survey_folder(args: argparse.Namespace) -> int:
     from helpers.app import sources
 
-    with noticing() as noticed:
-        print(sources.summary(sources.survey(args.folder)))
+    with noticing() as noticed, spread(args.cluster) as executor:
+        print(sources.summary(sources.survey(args.folder, executor)))
     return 1 if noticed else 0
+
+
+def prepare_pictures(args: argparse.Namespace) -> int:
+    from helpers import batching, images
+    from helpers.app import sources
+
+    if (Path(args.folder) / "list_eval_partition.csv").exists():
+        pictures = sources.celeba_splits(args.folder)
+    else:
+        pictures = batching.split([str(path) for path in images.find(args.folder)])
+    squares = {"size": args.size, "per_picture": args.per_picture, "square_by": args.square_by}
+    with spread(args.cluster) as executor:
+        rows = batching.prepare(
+            pictures, args.to, args.scale, args.method, executor=executor, **squares
+        )
+    used = {row["hr"].rpartition("_")[0] for row in rows}
+    print(f"{len(rows)} pairs of {len(used)} pictures in {args.to}")
+    return 1 if len(used) < len(pictures) else 0
 
 
 def run_lessons(args: argparse.Namespace) -> int:
@@ -77,38 +99,39 @@ def restore_pictures(args: argparse.Namespace) -> int:
         )
     if args.size is not None and args.size < 1:
         raise ValueError(f"--size {args.size} is no number of pixels; give at least 1")
-    if args.name == "auto":
-        return restore_as_suggested(args)
-    return restore_by_name(args)
-
-
-def restore_by_name(args: argparse.Namespace) -> int:
+    if args.portrait and args.name == "auto":
+        raise ValueError("--with auto chooses for whole pictures; leave --portrait out")
     from helpers import quiet
 
     with quiet():
-        from helpers import training
-        from helpers.app import advice, photo
+        from helpers.app import album
 
     name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
-    model, card = training.load_weights(name)
-    label = f"{name} {card['sha256'][:8]}"
-    faces = None
-    if args.portrait:
-        faces = {"size": args.size}
-        label += " on faces"
-        if args.size:
-            label += f" of {args.size} pixels"
-        if args.around:
-            faces["around"], other = training.load_weights(args.around)
-            label += f", {args.around} {other['sha256'][:8]} around"
-    with noticing() as noticed:
-        misfit = None if args.portrait else partial(advice.misfit, name=name, card=card)
-        made, kept, failed = photo.restore_all(model, args.pictures, args.to, label, faces, misfit)
-    if len(made) + len(kept) + len(failed) == 1 and not kept:
+    how = album.How(name, args.portrait, args.size, args.around)
+    with noticing() as noticed, spread(args.cluster) as executor:
+        made, kept, left_alone, failed = album.restore(args.pictures, args.to, how, executor)
+    for reason in left_alone:
+        print(f"left alone: {reason}")
+    if len(made) + len(kept) + len(left_alone) + len(failed) == 1 and not kept:
         counts = ""
     else:
-        counts = f"{len(made)} restored, {len(kept)} already there, {len(failed)} failed"
+        counts = f"{len(made)} restored, {len(kept)} already there, "
+        if name == "auto":
+            counts += f"{len(left_alone)} left alone, "
+        counts += f"{len(failed)} failed"
     return report_restored(made, counts, failed, noticed)
+
+
+@contextmanager
+def spread(address: str | None) -> Iterator[Executor | None]:
+    """What takes the work: the cluster at an address; this machine without one."""
+    if address is None:
+        yield None
+        return
+    from helpers.app import cluster
+
+    with cluster.connect(address) as executor:
+        yield executor
 
 
 def report_restored(made: list, counts: str, failed: list, noticed: list) -> int:
@@ -122,26 +145,6 @@ def report_restored(made: list, counts: str, failed: list, noticed: list) -> int
     if failed:
         return 2
     return 1 if noticed else 0
-
-
-def restore_as_suggested(args: argparse.Namespace) -> int:
-    from helpers import quiet
-
-    if args.portrait:
-        raise ValueError("--with auto chooses for whole pictures; leave --portrait out")
-    with quiet():
-        from helpers.app import advice
-
-    with noticing() as noticed:
-        made, kept, left_alone, failed = advice.restore_all(args.pictures, args.to)
-    for reason in left_alone:
-        print(f"left alone: {reason}")
-    if len(made) + len(kept) + len(left_alone) + len(failed) == 1 and not kept:
-        counts = ""
-    else:
-        counts = f"{len(made)} restored, {len(kept)} already there, {len(left_alone)} left alone"
-        counts += f", {len(failed)} failed"
-    return report_restored(made, counts, failed, noticed)
 
 
 @contextmanager
@@ -286,7 +289,28 @@ def main(argv: list[str] | None = None) -> int:
         "survey", help="say what lies in a folder: sizes, copies, broken files, licences"
     )
     command.add_argument("folder", metavar="FOLDER", type=some_name)
+    command.add_argument("--cluster", metavar="ADDRESS", help=CLUSTER)
     command.set_defaults(run=survey_folder)
+
+    command = commands.add_parser(
+        "prepare", help="cut a folder's pictures into pairs, input and target, to train on"
+    )
+    command.add_argument("folder", metavar="FOLDER", type=some_name)
+    command.add_argument("--to", metavar="FOLDER", type=some_name, required=True)
+    command.add_argument("--size", type=int, default=176, metavar="PIXELS", help="a square's side")
+    command.add_argument("--per-picture", type=int, default=1, metavar="N", help="so many squares")
+    command.add_argument(
+        "--square-by",
+        choices=["crop", "resize"],
+        default="crop",
+        help="cut a square out, or reduce the largest one",
+    )
+    command.add_argument("--scale", type=int, default=4, help="how many times smaller inputs are")
+    command.add_argument(
+        "--method", default="pyramid", help="pyramid, bicubic, area, or a damage of helpers.damage"
+    )
+    command.add_argument("--cluster", metavar="ADDRESS", help=CLUSTER)
+    command.set_defaults(run=prepare_pictures)
 
     command = commands.add_parser("run", help="execute the lessons into build/, with a report")
     command.add_argument(
@@ -325,6 +349,7 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument(
         "--size", type=int, metavar="N", help="with --portrait: reduce faces to N×N for the network"
     )
+    command.add_argument("--cluster", metavar="ADDRESS", help=CLUSTER)
     command.set_defaults(run=restore_pictures)
 
     command = commands.add_parser("benchmark", help="measure networks on a folder of pictures")

@@ -19,8 +19,8 @@ from IPython import get_ipython
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from helpers import on_colab, plots
-from helpers.app import embed
+from helpers import plots
+from helpers.app import embed, runtime
 from helpers.files import replacing
 
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # {scene: {method: (h, w, 3) in [0, 1]}}
@@ -325,4 +325,4 @@ def clickable() -> bool:
     if kernel is None or find_spec("ipywidgets") is None:
         return False
     # Only front ends name a cell.
-    return on_colab() or "cellId" in kernel.get_parent().get("metadata", {})
+    return runtime.on_colab() or "cellId" in kernel.get_parent().get("metadata", {})

@@ -1,16 +1,19 @@
-"""Where the course runs: what this Python lacks, and which menu of Colab or Kaggle helps."""
+"""Where the course runs: what this Python lacks, its devices, and which menu of its host helps."""
 
 import importlib.metadata
 import os
+import platform
 import re
 import subprocess
 import sys
 import tempfile
 import tomllib
+import warnings
 from pathlib import Path
 
-from helpers import ROOT, on_colab
+from helpers import ROOT, quiet
 
+DRIVE = Path("/content/drive")  # where Colab mounts the reader's Google Drive
 NEWER = {
     "Colab": "choose Runtime → Change runtime type → Runtime version → Latest, then Run all",
     "Kaggle": "choose Settings → Environment preferences → Always use latest environment",
@@ -20,6 +23,11 @@ GPU = {
     "Colab": "menu Runtime → Change runtime type → T4 GPU, then Run all",
     "Kaggle": "menu Settings → Accelerator → GPU T4 x2, then Run all",
 }
+
+
+def on_colab() -> bool:
+    """Whether this is a Colab session: its notebook, or a program that it started."""
+    return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
 
 
 def host() -> str:
@@ -89,10 +97,55 @@ def complete() -> None:
         _install(lacking)
 
 
-def name_gpu_menu() -> None:
-    """Say which menu gives a GPU, where there is one."""
-    if menu := GPU.get(host()):
+def introduce(device: bool) -> None:
+    """Print versions, cores and GPUs, and which menu gives a GPU where there is none.
+
+    In the profile smoke TensorFlow is told to compile nothing.
+
+    Parameters
+    ----------
+    device : ask TensorFlow for GPUs
+    """
+    packages = ["tensorflow", "keras", "numpy", "scikit-image"]
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+    print(f"Python {platform.python_version()}", *versions, sep=" · ")
+    devices = [f"{os.cpu_count()} CPU cores"]
+    if device:
+        with quiet():
+            import tensorflow as tf
+        tf.get_logger().setLevel("ERROR")  # no advice on retracing in a lesson
+        if os.environ.get("COURSE_PROFILE") == "smoke":  # a few steps: compiling takes longer
+            tf.config.run_functions_eagerly(True)
+            warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
+        gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
+        devices += gpus or ["no GPU"]
+    print(*devices, sep=" · ")
+    menu = GPU.get(host())
+    if menu and "no GPU" in devices:
         print(f"`quick` runs without a GPU; for `full`: {menu}")
+
+
+def drive() -> Path | None:
+    """The course's folder in the reader's Google Drive, for which Colab asks where it is not there.
+
+    Returns
+    -------
+    None elsewhere, and where the reader declines
+    """
+    if not on_colab():
+        return None
+    mine = DRIVE / "MyDrive"
+    if not mine.is_dir():
+        try:
+            from google.colab import drive
+
+            drive.mount(str(DRIVE))
+        except Exception as error:  # declined, not answered, or no notebook to ask in
+            print(
+                f"Google Drive is not mounted ({error}): "
+                "a cut session loses its training; run again to be asked"
+            )
+    return mine / "image-restoration-course" if mine.is_dir() else None
 
 
 def _version(name: str) -> str | None:

@@ -327,9 +327,17 @@ def test_xmp_promises_nothing_that_is_gone(tmp_path, copier, suffix):
     assert opened(result).getxmp()["xmpmeta"]["RDF"]["Description"]
 
 
-@pytest.mark.parametrize("broken", ["<x:xmpmeta>", "no XML", '<!DOCTYPE a [<!ENTITY b "c">]><a/>'])
+TRAP = '<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;">]>'
+TRAP += f'<a xmlns:r="{metadata.RDF}"><r:RDF>&d;</r:RDF></a>'
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"<x:xmpmeta>", b"no XML", TRAP.encode(), b"\xfe\xff" + TRAP.encode("utf-16-be")],
+    ids=["open", "text", "entities", "entities in UTF-16"],
+)
 def test_damaged_xmp_is_said_and_left_out(tmp_path, copier, broken):
-    source = saved(tmp_path / "x.jpg", CHELSEA, xmp=broken.encode())
+    source = saved(tmp_path / "x.jpg", CHELSEA, xmp=broken)
     with pytest.warns(UserWarning, match=r"x\.jpg: its XMP is damaged and left out"):
         result = photo.restore_file(copier, source, tmp_path)
     assert b"algorithmicallyEnhanced" in opened(result).info["xmp"]

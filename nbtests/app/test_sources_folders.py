@@ -2,8 +2,10 @@ import csv
 import os
 import platform
 import shutil
+import threading
 import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -273,10 +275,18 @@ def test_a_name_that_is_too_long_is_to_be_shortened(tmp_path):
         images.write(tmp_path / ("사" * 90 + ".png"), np.zeros((2, 2, 3), np.float32))
 
 
-def test_the_temporary_name_carries_the_machine(tmp_path):
-    with replacing(tmp_path / "x.txt") as part:
-        assert platform.node()[:40] in part.name and str(os.getpid()) in part.name
-        part.touch()
+def test_the_temporary_name_carries_the_machine_and_the_thread(tmp_path):
+    def name(which):
+        with replacing(tmp_path / f"{which}.txt") as part:
+            part.touch()
+            meet.wait(60)  # the other thread writes, too
+            return part.name.removesuffix(f"{which}.txt")
+
+    meet = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as threads:
+        names = list(threads.map(name, range(2)))
+    assert len(set(names)) == 2
+    assert all(part.startswith(f".{platform.node()[:40]}.") for part in names)
 
 
 @pytest.mark.parametrize("same_time", [True, False])

@@ -6,6 +6,7 @@ import platform
 import random
 import shutil
 import stat
+import threading
 import unicodedata
 import zipfile
 from collections import Counter, namedtuple
@@ -174,12 +175,12 @@ def test_a_zip_with_the_slashes_of_windows(sets, tmp_path):
 
 
 def test_leftovers_of_a_killed_run_are_never_written_through(sets, tmp_path, monkeypatch):
-    """A run made the link and was killed; the next one has the same process number."""
+    """A run made the link and was killed; the next one has the same number."""
     theirs = sets / "celeba/img_align_celeba/img_align_celeba/000000.jpg"
     content = theirs.read_bytes()
     to = tmp_path / "to/img_align_celeba"
     to.mkdir(parents=True)
-    leftover = f".{platform.node()[:40]}.{os.getpid()}.part.000000.jpg"
+    leftover = f".{platform.node()[:40]}.{threading.get_native_id()}.part.000000.jpg"
     (to / leftover).hardlink_to(theirs)
     monkeypatch.setattr(Path, "hardlink_to", no_links)
     monkeypatch.setattr(shutil, "copyfileobj", lambda source, file: file.write(b"half"))

@@ -1,4 +1,8 @@
 import csv
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import batching, damage, images, metrics
+from helpers import ROOT, batching, damage, images, metrics
 from helpers.app import benchmark
 
 # split
@@ -185,6 +189,106 @@ def test_damaged_twins_are_cut_as_they_are(raw, tmp_path, other):
     low = {raw / "wide.png": raw / "wide.png"}
     with pytest.raises(ValueError, match="damaged twins are cut as they are, at scale 1, not at"):
         batching.prepare(dict.fromkeys(low, "train"), tmp_path / "out", size=32, low=low, **other)
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from helpers import ROOT, batching, images
+
+write, left = images.write, [int(sys.argv[1])]
+
+def write_few(path, picture):
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left[0] -= 1
+    return write(path, picture)
+
+images.write = write_few
+parts = dict.fromkeys(images.find("raw"), "train")
+batching.prepare(parts, Path("out"), size=32, per_picture=5)
+"""
+
+
+@pytest.fixture
+def stopped(raw, tmp_path, monkeypatch):
+    """Prepare three good pictures; the process is killed when 17 of 30 files are there.
+
+    Returns a function that does the same to the end, and lists what it writes.
+    """
+    for name in ("broken.png", "small.png"):
+        (raw / name).unlink()
+    command = [sys.executable, "-c", STOPPED, "17"]
+    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.chdir(tmp_path)
+    written = []
+    write = images.write
+
+    def note(path, picture):
+        written.append(Path(path).as_posix())
+        return write(path, picture)
+
+    def run(**options):
+        written.clear()
+        parts = dict.fromkeys(images.find("raw"), "train")
+        options = {"size": 32, "per_picture": 5} | options
+        rows = batching.prepare(parts, Path("out"), **options)
+        assert not (Path("out") / ".begun").exists()
+        return rows, list(written)
+
+    monkeypatch.setattr(images, "write", note)
+    return run
+
+
+def made(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_killed_prepare_goes_on_and_makes_what_is_missing(stopped, tmp_path):
+    there = made(tmp_path / "out")
+    assert sum(path.suffix == ".png" for path in there) == 17
+    rows, written = stopped()
+    assert len(rows) == 15 and len(written) == 30 - 16  # a pair is whole or made anew
+    whole = made(tmp_path / "out")
+    assert {path: whole[path] for path in there if path.suffix} == {
+        path: content for path, content in there.items() if path.suffix
+    }
+    assert stopped()[1] and made(tmp_path / "out") == whole  # from the beginning, all the same
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("change", ["method", "picture", "pictures"])
+def test_what_a_killed_prepare_made_otherwise_is_made_anew(stopped, tmp_path, change, picture):
+    options = {}
+    if change == "method":
+        options = {"method": "area"}
+    elif change == "picture":
+        images.write(tmp_path / "raw" / "dark.png", picture / 3)
+    else:
+        images.write(tmp_path / "raw" / "new.png", picture / 4)
+    rows, written = stopped(**options)
+    named = [path for path in written if "/raw/" not in path]
+    assert len(named) == {"method": 30, "picture": 24, "pictures": 40}[change]
+    parts = dict.fromkeys(images.find("raw"), "train")
+    batching.prepare(parts, Path("fresh"), **{"size": 32, "per_picture": 5} | options)
+    assert made(tmp_path / "fresh") == made(tmp_path / "out")
+    assert len(rows) * 2 == len(made(tmp_path / "out")) - 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_pairs_of_an_earlier_call_are_not_taken_for_those_of_a_killed_one(stopped, tmp_path):
+    stopped(method="area")  # all 30 files are there
+    command = [sys.executable, "-c", STOPPED, "10"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert not (tmp_path / "out" / "manifest.csv").exists()  # its files are two calls'
+    _, written = stopped()
+    assert len(written) == 20
+    batching.prepare(
+        dict.fromkeys(images.find("raw"), "train"), Path("fresh"), size=32, per_picture=5
+    )
+    assert made(tmp_path / "fresh") == made(tmp_path / "out")
 
 
 def test_load_keeps_rows_in_order(raw, tmp_path):

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 import imagehash
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from helpers import images
-from helpers.app import deep
+from helpers.app import ENDED, deep
 from helpers.app.sources import own
 from helpers.app.sources.lists import read_sources
 from helpers.batching import parallel_map
@@ -21,12 +22,13 @@ BITS = 8  # at most so many of 64 differ between two copies
 BLOCK = 1024  # hashes that are compared at once, with as many others
 
 
-def survey(folder: str | os.PathLike) -> list[dict]:
+def survey(folder: str | os.PathLike, executor: Executor | None = None) -> list[dict]:
     """What lies in a folder: a row for each picture file.
 
     Parameters
     ----------
     folder : with pictures, and folders of pictures
+    executor : reads the pictures instead of this machine's cores, as in `batching.parallel_map`
 
     Returns
     -------
@@ -41,12 +43,17 @@ def survey(folder: str | os.PathLike) -> list[dict]:
 
     Lesson 01.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()  # another machine may read it
     taken = deep.suffixes()
     own.warn_of_others(folder.rglob("*"), taken)
     paths = images.find(folder, taken)
     sources = read_sources(folder)
-    described = list(parallel_map(_describe, paths, "survey"))
+    described = [
+        found or (_row() | {"problem": f"{path} {ENDED}"}, None)
+        for path, found in zip(
+            paths, parallel_map(_describe, paths, "survey", executor), strict=True
+        )
+    ]
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = []
     for path, name, (row, _), first in zip(
@@ -123,7 +130,7 @@ def _first_in_group(hashes: np.ndarray) -> np.ndarray:
 
 def _describe(path: Path) -> tuple[dict, int | Colour | None]:
     """The file's own facts, and its look, as `first_copies` compares it."""
-    row = dict.fromkeys(["format", "mode", "width", "height", "problem"])
+    row = _row()
     try:
         picture = deep.read(path)
         with deep.open_file(path) as file:
@@ -134,6 +141,11 @@ def _describe(path: Path) -> tuple[dict, int | Colour | None]:
         row["problem"] = str(error)
         return row, None
     return row, _look(Image.fromarray(images.to_uint8(picture)))
+
+
+def _row() -> dict:
+    """The facts of a file of which nothing is known yet."""
+    return dict.fromkeys(["format", "mode", "width", "height", "problem"])
 
 
 def _look(image: Image.Image) -> int | Colour:
