@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.app import LeftOut, advice, photo
+from helpers.app import LeftOut, advice, film, photo, scratches
 from helpers.app.photo import AnyPath
 from helpers.batching import parallel_map
 
@@ -18,10 +18,13 @@ from helpers.batching import parallel_map
 class How(NamedTuple):
     """How pictures are restored, in words that another process understands. Lesson 10."""
 
-    name: str  # of weights, or "auto": what `advice.suggest` names for each picture
+    # Of weights; "auto" is what `advice.suggest` names for each picture; with None none follows
+    # the filling of scratches
+    name: str | None
     portrait: bool = False  # faces only
     size: int | None = None  # as in `photo.portrait`
     around: str | None = None  # name of the weights for all else than faces
+    mask: Path | None = None  # a picture that shows white which scratches are filled first
 
 
 class Files(NamedTuple):
@@ -119,24 +122,57 @@ def restore_files(files: Files, how: How) -> tuple[advice.Restored, list[tuple[s
 
 def _restore(sources: Iterable[AnyPath], to: AnyPath | None, how: How) -> advice.Restored:
     """`restore` in this process."""
+    filler = None
+    if how.mask:
+        filler = _filler(how, sources)
+        if how.name is None:
+            return scratches.restore_all(filler, sources, to)
     networks = _networks(how)
     if networks is None:
         return advice.restore_all(sources, to)
     model, card, around = networks
     label = f"{how.name} {card['sha256'][:8]}"
     faces = None
-    misfit = partial(advice.misfit, name=how.name, card=card)
     if how.portrait:
-        misfit = None
-        faces = {"size": how.size}
-        label += " on faces"
-        if how.size:
-            label += f" of {how.size} pixels"
-        if around:
-            faces["around"], other = around
-            label += f", {how.around} {other['sha256'][:8]} around"
-    made, kept, failed = photo.restore_all(model, sources, to, label, faces, misfit)
+        faces, words = _portrait(how, around)
+        label += words
+    if filler:
+        label += f" after {filler.label}"
+
+    def before(picture, source):
+        if filler:
+            picture = filler(picture, source)
+        if not how.portrait and (why := advice.misfit(picture, how.name, card)):
+            warnings.warn(f"{source}: {why}", stacklevel=2)
+        return picture
+
+    made, kept, failed = photo.restore_all(model, sources, to, label, faces, before)
     return advice.Restored(made, kept, [], failed)
+
+
+def _portrait(how: How, around: tuple | None) -> tuple[dict, str]:
+    """The options of `photo.portrait`, and what the label says of them."""
+    faces = {"size": how.size}
+    words = " on faces"
+    if how.size:
+        words += f" of {how.size} pixels"
+    if around:
+        faces["around"], card = around
+        words += f", {how.around} {card['sha256'][:8]} around"
+    return faces, words
+
+
+def _filler(how: How, sources: Iterable[AnyPath]) -> scratches.Filler:
+    """What fills the scratches; ValueError where they cannot be filled."""
+    if how.name == "auto":
+        raise ValueError(
+            "--with auto would judge the picture with its scratches; restore it first by "
+            "--scratches alone, and then the result by --with auto"
+        )
+    for source in map(Path, sources):
+        if film.moves(source):
+            raise ValueError(f"{source} moves, and a mask is for one picture")
+    return scratches.Filler(how.mask)
 
 
 def _networks(how: How) -> tuple | None:

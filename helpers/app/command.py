@@ -101,13 +101,17 @@ def restore_pictures(args: argparse.Namespace) -> int:
         raise ValueError(f"--size {args.size} is no number of pixels; give at least 1")
     if args.portrait and args.name == "auto":
         raise ValueError("--with auto chooses for whole pictures; leave --portrait out")
+    if args.scratches and (len(args.pictures) > 1 or Path(args.pictures[0]).is_dir()):
+        raise ValueError(f"{args.scratches} shows the scratches of one picture; name one")
     from helpers import quiet
 
     with quiet():
         from helpers.app import album
 
-    name = args.name or ("espcn_faces_x4" if args.portrait else "espcn_photos_x4")
-    how = album.How(name, args.portrait, args.size, args.around)
+    name = args.name
+    if not name and not args.scratches:
+        name = "espcn_faces_x4" if args.portrait else "espcn_photos_x4"
+    how = album.How(name, args.portrait, args.size, args.around, args.scratches)
     with noticing() as noticed, spread(args.cluster) as executor:
         made, kept, left_alone, failed = album.restore(args.pictures, args.to, how, executor)
     for reason in left_alone:
@@ -348,6 +352,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument(
         "--size", type=int, metavar="N", help="with --portrait: reduce faces to N×N for the network"
+    )
+    command.add_argument(
+        "--scratches",
+        metavar="MASK",
+        type=Path,
+        help="fill first what the picture MASK shows white; without --with nothing else is done",
     )
     command.add_argument("--cluster", metavar="ADDRESS", help=CLUSTER)
     command.set_defaults(run=restore_pictures)
