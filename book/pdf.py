@@ -16,10 +16,11 @@ SECONDS = 180  # for one lesson
 # For paper: the page alone, no panel scrolls, no code is cut off at the border, and no figure is
 # parted
 STYLE = """<style media="print">
+@page { size: A4; margin: 15mm; }
 .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .prev-next-footer,
 .bd-footer, .headerbtn, button.copybtn { display: none !important; }
 .bd-main, .bd-content, .bd-article-container { display: block !important; max-width: none; }
-pre { white-space: pre-wrap !important; overflow: visible !important; }
+pre { white-space: pre-wrap !important; overflow: visible !important; font-size: 75% !important; }
 img, svg, table { max-width: 100%; break-inside: avoid; }
 h1, h2, h3 { break-after: avoid; }
 </style>

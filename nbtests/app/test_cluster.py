@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -130,25 +131,23 @@ def test_a_cluster_finds_the_same_in_a_survey(folder, workers, monkeypatch):
     assert sum(row["problem"] is not None for row in here) == 1
 
 
+def complaints(done):
+    """What a command says that went wrong, without its bars."""
+    return sorted(re.findall(r"(?:error|warning): .*", done.stderr))
+
+
 @pytest.mark.slow
 def test_a_cluster_restores_the_same_bytes(folder, tmp_path, address, command):
-    images.write(
-        folder / "00.bmp", np.zeros((40, 40, 3), np.float32)
-    )  # its result is 00_x4.png, too
-    here = command("restore", "mine", "--to", "here")
-    there = command("restore", "mine", "--to", "there", "--cluster", address)
+    images.write(folder / "00.bmp", np.zeros((40, 40, 3), np.float32))  # to 00_x4.png, as 00.png
+    here = command("restore", folder, "--to", "here")
+    there = command("restore", folder, "--to", "there", "--cluster", address)
     assert (here.returncode, there.returncode) == (2, 2)
-    assert sorted(there.stderr.splitlines()) == sorted(
-        here.stderr.replace("mine", str(folder)).splitlines()
-    )
-    assert there.stdout.splitlines()[-1] == here.stdout.splitlines()[-1]
-    assert there.stdout.splitlines()[-1].startswith("21 restored, 0 already there, 2 failed")
-    pixels = {name: images.read(tmp_path / "here" / name) for name in tree(tmp_path / "here")}
-    assert tree(tmp_path / "there").keys() == pixels.keys()
-    for name, content in tree(tmp_path / "here").items():
-        assert (tmp_path / "there" / name).read_bytes() == content
-    again = command("restore", "mine", "--to", "there", "--cluster", address)
-    assert again.stdout.splitlines()[-1].startswith("0 restored, 21 already there, 2 failed")
+    assert complaints(there) == complaints(here) and len(complaints(here)) >= 2
+    counts = "21 restored, 0 already there, 2 failed"
+    assert there.stdout.splitlines()[-1] == here.stdout.splitlines()[-1] == counts
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+    again = command("restore", folder, "--to", "there", "--cluster", address)
+    assert again.stdout.splitlines()[-1] == "0 restored, 21 already there, 2 failed"
 
 
 # What must be the same on all machines
