@@ -139,14 +139,14 @@ def _restore(sources: Iterable[AnyPath], to: AnyPath | None, how: How) -> advice
     if filler:
         label += f" after {filler.label}"
 
-    def before(picture, source):
+    def prepare(picture, source):
         if filler:
             picture = filler(picture, source)
         if not how.portrait and (why := advice.misfit(picture, how.name, card)):
             warnings.warn(f"{source}: {why}", stacklevel=2)
         return picture
 
-    made, kept, failed = photo.restore_all(model, sources, to, label, faces, before)
+    made, kept, failed = photo.restore_all(model, sources, to, label, faces, prepare)
     return advice.Restored(made, kept, [], failed)
 
 

@@ -243,7 +243,7 @@ def restore_all(
     to: AnyPath | None = None,
     label: str = "",
     faces: dict | None = None,
-    before: Callable[[np.ndarray, Path], np.ndarray] | None = None,
+    prepare: Callable[[np.ndarray, Path], np.ndarray] | None = None,
 ) -> tuple[list[Path], list[Path], list[Exception]]:
     """`restore_file` of each file, and of each picture, GIF and video in each folder. Lesson 10.
 
@@ -263,8 +263,8 @@ def restore_all(
         What restored it; without one, the network's name.
     faces : dict, optional
         Options of `portrait`: then only faces are restored.
-    before : callable, optional
-        before(picture, source): what the network is given instead; it may warn.
+    prepare : callable, optional
+        prepare(picture, source): what the network is given instead; it may warn.
 
     Returns
     -------
@@ -302,7 +302,7 @@ def restore_all(
                 if place.done:
                     kept.append(place.target)
                 else:
-                    made.append(_restore(model, source, file, place, faces, before))
+                    made.append(_restore(model, source, file, place, faces, prepare))
         except Exception as error:  # The next file may be good
             failed.append(with_path(error, source))
     return made, kept, failed
@@ -505,7 +505,7 @@ def _opened(source: Path) -> AbstractContextManager[Image.Image | None]:
 
 
 def _restore(
-    model, source: Path, file: Image.Image | None, place: Place, faces, before=None
+    model, source: Path, file: Image.Image | None, place: Place, faces, prepare=None
 ) -> Path:
     """`restore_file` of an opened file."""
     if film.moves(source, file):
@@ -520,8 +520,8 @@ def _restore(
     grey = colours.is_grey(file)
     is_deep = deep.has_16_bits(file) and deep_writer.holds(place.target, file, grey)
     picture, alpha = _picture_and_alpha(file)
-    if before:
-        picture = before(picture, source)
+    if prepare:
+        picture = prepare(picture, source)
     size = (picture.shape[1] * scale, picture.shape[0] * scale)
     options = _options(file, size, scale, place, grey)
     file.close()  # Its pixels are a quarter of those in `picture`

@@ -106,5 +106,5 @@ def restore_all(filler: Filler, sources: Iterable[AnyPath], to: AnyPath | None =
         Where `photo.restore_all` does.
     """
     as_it_is = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Identity()])
-    made, kept, failed = photo.restore_all(as_it_is, sources, to, filler.label, before=filler)
+    made, kept, failed = photo.restore_all(as_it_is, sources, to, filler.label, prepare=filler)
     return Restored(made, kept, [], failed)

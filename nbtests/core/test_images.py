@@ -16,7 +16,7 @@ from PIL import Image
 from skimage import data
 
 from helpers import adversarial, batching, damage, images, metrics, models, plots, tiles, training
-from helpers.app import advice, embed, photo, train, unpaired
+from helpers.app import advice, embed, photo, scratches, train, unpaired
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 sides = st.integers(1, 40)
@@ -798,6 +798,7 @@ STRICT = {
     "advice.scene": advice.scene,
     "advice.misfit": lambda x: advice.misfit(x, "espcn_photos_x4", CARD),
     "photo.draw": lambda x: photo.draw(ESPCN, x),
+    "scratches.fill": lambda x: scratches.fill(x, np.zeros(x.shape[:2], bool)),
     "train.zero_shot": lambda x: train.zero_shot(x, steps=1),
 }
 # These take bytes, too
@@ -923,7 +924,7 @@ def test_every_function_that_takes_a_picture_is_tested_here():
     tested = {*STRICT, *MEASURING, *ANY_SHAPE, *DRAWING, *CUTTING, *OF_BYTES}
     modules = [adversarial, batching, damage, images, metrics, models, plots, tiles, training]
     taking = set()
-    for module in [*modules, advice, embed, photo, train, unpaired]:
+    for module in [*modules, advice, embed, photo, scratches, train, unpaired]:
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if not own or not callable(thing) or name.startswith("_"):
