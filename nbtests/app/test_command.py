@@ -218,7 +218,7 @@ def test_a_worker_that_the_system_ends_is_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     monkeypatch.setattr(
         "helpers.app.sources.survey",
-        lambda folder: list(batching.parallel_map(os._exit, [1] * 500, "survey")),
+        lambda folder, executor: list(batching.parallel_map(os._exit, [1] * 500, "survey")),
     )
     assert command.main(["survey", "."]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
