@@ -176,7 +176,10 @@ def start_from(model: keras.Model, name: str) -> keras.Model:
     ValueError
         Where no layer fits, and what `training.load_weights` raises. Lesson 09.
     """
-    trained, _ = training.load_weights(name)
+    try:
+        trained, _ = training.load_weights(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; or first python -m helpers train {name}") from error
     known = {layer.name: layer.get_weights() for layer in trained.layers if layer.weights}
     filled = 0
     for layer in model.layers:

@@ -182,7 +182,7 @@ def test_ten_students_five_of_whom_tampered(tmp_path, capsys):
         "another": "none",
     }
     assert rows["skipped"]["reasons"] == "not run: cells 10 to 12"
-    assert "outputs of another run: cells 26 to 41" in rows["pasted"]["reasons"]
+    assert "outputs of another run: cells 27 to 43" in rows["pasted"]["reasons"]
     assert rows["changed"]["reasons"].startswith("changed: cell 9")
     assert "another output" in rows["output"]["reasons"]
     assert "this is lesson 09_rdn" in rows["another"]["reasons"]
@@ -501,7 +501,7 @@ def malformed():
 
 def test_malformed_cells_break_nothing(tmp_path):
     checked = check(tmp_path, malformed())
-    assert (checked.lesson, checked.result, checked.ran) == (LESSON, "none", 4)
+    assert (checked.lesson, checked.result, checked.ran) == (LESSON, "none", 5)
 
 
 def test_a_fault_of_the_check_itself_costs_one_notebook(tmp_path, monkeypatch):

@@ -202,7 +202,7 @@ export function crop({ box, layer, picture, frame, range, output, zoom, times },
     },
     // The part that was once told
     place(told) {
-      while (turns !== told.turns) turn();
+      for (let left = told.turns ?? 0; left > 0; left -= 1) turn();
       set = true;
       resize(told.side * shorter());
       move(told.left * width, told.top * height);
