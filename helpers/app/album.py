@@ -18,8 +18,8 @@ from helpers.batching import parallel_map
 class How(NamedTuple):
     """How pictures are restored, in words that another process understands. Lesson 10."""
 
-    # Of weights; "auto" is what `advice.suggest` names for each picture; with None none follows
-    # the filling of scratches
+    # Of weights; "auto" is what `advice.suggest` names for each picture; with None scratches are
+    # filled, and no network follows
     name: str | None
     portrait: bool = False  # faces only
     size: int | None = None  # as in `photo.portrait`
@@ -70,7 +70,7 @@ def restore(
         Where `photo.restore_all` and `training.load_weights` do.
     """
     sources = photo.named(sources, to)
-    if executor is None or photo.exact_target(sources, to):
+    if executor is None or how.mask or photo.exact_target(sources, to):  # one picture
         return _restore(sources, to, how)
     _networks(how)  # what is wrong with a name is said before anything is done
     begun = time.time()

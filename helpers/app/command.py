@@ -109,8 +109,10 @@ def restore_pictures(args: argparse.Namespace) -> int:
         from helpers.app import album
 
     name = args.name
-    if not name and not args.scratches:
-        name = "espcn_faces_x4" if args.portrait else "espcn_photos_x4"
+    if args.portrait:
+        name = name or "espcn_faces_x4"
+    elif not args.scratches:
+        name = name or "espcn_photos_x4"
     how = album.How(name, args.portrait, args.size, args.around, args.scratches)
     with noticing() as noticed, spread(args.cluster) as executor:
         made, kept, left_alone, failed = album.restore(args.pictures, args.to, how, executor)

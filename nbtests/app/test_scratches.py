@@ -6,11 +6,9 @@ from PIL import Image
 from skimage import data
 
 from helpers import images
-from helpers.app import command, photo, scratches
+from helpers.app import album, command, photo, scratches
 
 ASTRONAUT = images.to_float(data.astronaut())[:256, 64:384]
-CAT = images.to_float(data.chelsea())[:256, 64:384]
-CUP = images.to_float(data.coffee())[:256, 64:384]
 
 
 def line(height=64, width=80) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,6 +92,23 @@ def test_refused(words, says, scratched, capsys):
     before = sorted(folder.iterdir())
     assert run(folder / "cat.png", *(word.format(folder) for word in words)) == 2
     assert says in capsys.readouterr().err and sorted(folder.iterdir()) == before
+
+
+def test_a_portrait_is_restored_after_its_scratches(tmp_path):
+    images.write(tmp_path / "face.png", ASTRONAUT)
+    mask = np.zeros_like(ASTRONAUT)
+    mask[5:8, 10:200] = 1
+    images.write(tmp_path / "mask.png", mask)
+    assert run(tmp_path / "face.png", "--scratches", tmp_path / "mask.png", "--portrait") == 0
+    told = photo.restored_by(tmp_path / "face_x4.png")
+    assert told.startswith("espcn_faces_x4 ") and " on faces after scratches by a mask " in told
+
+
+def test_one_picture_needs_no_cluster(scratched):
+    folder, truth = scratched
+    how = album.How(None, mask=folder / "mask.png")
+    made, *_ = album.restore([folder / "cat.png"], None, how, executor=object())
+    assert np.abs(images.read(made[0]) - truth).max() < 0.03
 
 
 def test_what_moves_has_no_mask(scratched, capsys):

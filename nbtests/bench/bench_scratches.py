@@ -8,6 +8,7 @@ the mask and of the whole picture, beside leaving them, a median, and other ways
 
 import argparse
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,6 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from helpers import images, metrics
 from helpers.app import scratches
-from helpers.damage import Seed, _generator
 from nbtests.bench.bench_mild import middle
 
 TONES = {"bright": (0.75, 1.0), "dark": (0.0, 0.2)}
@@ -26,15 +26,15 @@ SHARE_OF_DARK = 0.25
 VISIBLE = 10 / 255
 
 
-def draw(picture: np.ndarray, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
+def draw(picture: np.ndarray, seed: str) -> tuple[np.ndarray, np.ndarray]:
     """A picture that has been carried in a wallet: cracks, scratches, folds, dust and tears.
 
     Parameters
     ----------
     picture : np.ndarray
         (h, w, 3), float in [0, 1].
-    seed : str, int or sequence of int
-        As in `damage.draw`: how many there are, and where.
+    seed : str
+        Such as the file's stem: how many there are, and where.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def draw(picture: np.ndarray, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
         255, (h, w) bool: nobody finds a white scratch on a white shirt.
     """
     images.check(picture)
-    random = _generator(seed)
+    random = np.random.default_rng(zlib.crc32(seed.encode()))
     damaged = np.array(picture, np.float32)
     size = picture.shape[:2]
     for kind, most in {_crack: 4, _scratch: 3, _fold: 1, _dust: 12, _tear: 1}.items():
