@@ -1,6 +1,9 @@
 """A film's frames as course pictures, and course pictures as a film's frames."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -252,6 +255,24 @@ def _x265(frame: av.VideoFrame) -> str:
     return ":".join(words)
 
 
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """Leave each thread of this process the priority that the calling one had.
+
+    Where the user is root, as on Colab, SVT-AV1 gives itself and the thread that opens it
+    real-time priority. All that this process starts later would inherit it, and the rest of the
+    machine would stand still.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # It has ended meanwhile
+            os.sched_setscheduler(int(thread), *before)
+
+
 def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple):
     """Add a stream of pictures to a result.
 
@@ -287,6 +308,8 @@ def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple
         context.codec_tag = "hvc1"  # Apple's players know no other
     if not way.square:
         context.sample_aspect_ratio = pixel_ratio(reader, frame)
+    with _same_priority():
+        context.open()
     return stream
 
 

@@ -1,6 +1,10 @@
 """Films as cameras, discs and editors make them, each drawn here, so that it is known."""
 
+import os
+import subprocess
+import sys
 import warnings
+from contextlib import suppress
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -255,6 +259,22 @@ def test_hdr_stays_what_it_is(tmp_path, transfer, suffix):
             assert (most, mean) == (1000, 400)
             assert Type.MASTERING_DISPLAY_METADATA in {data.type for data in frame.side_data}
     assert np.abs(after - corners((48, 64)).repeat(2, 0).repeat(2, 1)).mean() < 0.02
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="SVT-AV1 asks only root")
+def test_no_encoder_takes_the_machine_for_itself(tmp_path):
+    found = set()
+
+    def draw(frame):
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):
+                found.add(os.sched_getscheduler(int(thread)))
+        return frame
+
+    source = hdr(tmp_path / "x.mp4", HLG)
+    result, _ = rewrite(source, draw, ".webm")
+    assert stream_of(result).codec_context.name == "libdav1d"  # thus AV1 was written
+    assert found == {os.SCHED_OTHER}
 
 
 def test_light_by_scene_is_said_and_dolbys_own_colours_are_refused(tmp_path):
