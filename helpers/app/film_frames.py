@@ -268,9 +268,9 @@ def _same_priority() -> Iterator[None]:
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     yield
-    for thread in os.listdir("/proc/self/task"):
+    for thread in Path("/proc/self/task").iterdir():
         with suppress(ProcessLookupError):  # It has ended meanwhile
-            os.sched_setscheduler(int(thread), *before)
+            os.sched_setscheduler(int(thread.name), *before)
 
 
 def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple):

@@ -1,11 +1,11 @@
 """Films as cameras, discs and editors make them, each drawn here, so that it is known."""
 
 import os
-import subprocess
 import sys
 import warnings
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -266,9 +266,9 @@ def test_no_encoder_takes_the_machine_for_itself(tmp_path):
     found = set()
 
     def draw(frame):
-        for thread in os.listdir("/proc/self/task"):
+        for thread in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):
-                found.add(os.sched_getscheduler(int(thread)))
+                found.add(os.sched_getscheduler(int(thread.name)))
         return frame
 
     source = hdr(tmp_path / "x.mp4", HLG)
