@@ -40,7 +40,7 @@ SMALL = [
 ]
 
 
-def published(name: str, pictures: Path, weights: Path) -> str:
+def protocol(name: str, pictures: Path, weights: Path) -> str:
     """The protocol's table of a published network on the HR files of `pictures`, not on `_LR` files
     beside them.
     """
@@ -80,11 +80,12 @@ if __name__ == "__main__":
     args = parser.parse_args()
     for name in PUBLISHED:
         if weights := getattr(args, name):
-            print(published(name, args.pictures, weights), end="\n\n", flush=True)
+            print(protocol(name, args.pictures, weights), end="\n\n", flush=True)
     lr = images.to_float(data.astronaut())[:256, 128:384]
     print("  C   D   G  G0  parameters  radius  s for 512×512")
     for sizes in SMALL:
-        model = models.rdn(2, *sizes, upsampling="subpixel", skip="bicubic")
+        named = dict(zip(("c", "d", "g", "g0"), sizes, strict=True))
+        model = models.rdn(2, "subpixel", "bicubic", **named)
         radius = tiles.receptive_radius(model)
         numbers = f"{model.count_params():>12,}{radius:>8}{seconds(model, lr):>15.3f}"
         print("".join(f"{n:>3} " for n in sizes)[:-1] + numbers, flush=True)
