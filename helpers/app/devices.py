@@ -149,7 +149,9 @@ def together(name: str, batch: int, own_step: bool = False) -> Iterator[Team]:
     ------
     ValueError
         Where the devices cannot share a batch evenly; where several processes are asked for under
-        another back end; for a step of its own under another back end than TensorFlow.
+        under another back end; for a step of its own under another back end than TensorFlow.
+    ConnectionError
+        Where another process is gone.
     """
     if own_step:
         alone(name)
@@ -173,7 +175,7 @@ def together(name: str, batch: int, own_step: bool = False) -> Iterator[Team]:
         return
     if team.writes:
         print(f"{name} trains on {len(found)} devices{_among(team)}")
-    with keras.distribution.DataParallel(devices=found).scope():
+    with _in_words(team), keras.distribution.DataParallel(devices=found).scope():
         yield team
 
 
@@ -235,6 +237,21 @@ def _check_share(name: str, batch: int, number: int, team: Team) -> None:
         f"{name} trains in batches of {batch}, which {number} devices cannot share evenly; give it"
         f" {fitting}: {advice}"
     )
+
+
+@contextmanager
+def _in_words(team: Team) -> Iterator[None]:
+    """Say what to do where several processes cannot compute together any more."""
+    try:
+        yield
+    except RuntimeError as error:  # JAX's own, whose message repeats itself
+        if team.processes == 1:
+            raise
+        reason = str(error).split(": ")[-1]
+        raise ConnectionError(
+            f"process {team.number} cannot go on ({reason}); another one has ended, and says why;"
+            " start all of them again: the training goes on"
+        ) from error
 
 
 def _among(team: Team) -> str:

@@ -202,6 +202,18 @@ def test_another_process_leaves_pictures_weights_and_state_alone(told, toy, monk
     assert tree(toy.parent) == before
 
 
+def test_where_another_process_is_gone_it_is_said_what_to_do():
+    reason = "Error dispatching: Error dispatching: all-reduce failed: Connection reset by peer"
+    words = r"process 0 cannot .*\(Connection reset by peer\).*goes on"
+    with pytest.raises(ConnectionError, match=words), devices._in_words(devices.Team(2, 0)):
+        raise RuntimeError(reason)
+    with (
+        pytest.raises(RuntimeError, match=r"^Error dispatching"),
+        devices._in_words(devices.Team()),
+    ):
+        raise RuntimeError(reason)
+
+
 # Under JAX, in processes of their own
 
 
