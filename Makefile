@@ -1,6 +1,6 @@
 # The only entry points. `make` alone explains them. Windows has no make: README names the equal commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint lab notebooks book pdf korean web figures cluster lock address
+.PHONY: help run test check lint lab notebooks book pdf korean web figures cluster jax lock address
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON)
@@ -73,14 +73,17 @@ figures: .venv/locked  ## measure the networks: make figures SETS="--set5 FOLDER
 
 cluster: .venv/cluster  ## install what --cluster needs, to work on more machines than one; see data/README.md
 
+jax: .venv/jax  ## install JAX, to train on several GPUs or machines; see data/README.md
+
 COMPILE = $(PYTHON) -m uv pip compile -q --upgrade --universal --fork-strategy fewest --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml, and those of the site and of a cluster beside it
+lock: .venv/locked  ## compile requirements.txt anew from pyproject.toml, and those of the site, of a cluster and of JAX beside it
 	$(PYTHON) -m pip install -q uv
 	$(COMPILE) $(LOCKED) pyproject.toml -o requirements.txt
 	$(COMPILE) -c requirements.txt book/requirements.in -o book/requirements.txt
 	$(COMPILE) -c requirements.txt -c book/requirements.txt --group cluster -o helpers/app/cluster.txt
+	$(COMPILE) -c requirements.txt -c book/requirements.txt -c helpers/app/cluster.txt --group jax -o helpers/app/jax.txt
 
 address: .venv/locked  ## write the repository's address everywhere: make address URL=https://github.com/…
 	$(PYTHON) -m helpers address "$(URL)"
@@ -103,3 +106,7 @@ address: .venv/locked  ## write the repository's address everywhere: make addres
 .venv/cluster: helpers/app/cluster.txt .venv/locked
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r helpers/app/cluster.txt
 	@touch .venv/cluster
+
+.venv/jax: helpers/app/jax.txt .venv/locked
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r helpers/app/jax.txt
+	@touch .venv/jax

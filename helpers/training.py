@@ -72,9 +72,11 @@ class LiveCurve(keras.callbacks.Callback):
         self.handle = get_ipython() and display(self.figure, display_id=True)
 
     def on_epoch_end(self, epoch, logs=None):
+        results = []  # without predict, which refuses to work where several processes train
+        for batch in np.array_split(self.lr, len(self.lr) // 16 + 1):
+            results.extend(keras.ops.convert_to_numpy(self.model(batch, training=False)))
         # An early epoch may overshoot far; NaN stays NaN, and is refused
-        predicted = self.model.predict(self.lr, batch_size=16, verbose=0).clip(0, 1)
-        self.psnr[epoch + 1] = self.mean_psnr(predicted)
+        self.psnr[epoch + 1] = self.mean_psnr(np.clip(results, 0, 1))
         logs["val_psnr"] = self.psnr[epoch + 1]
         if time.perf_counter() - self.drawn > 1:
             self.draw()
@@ -101,10 +103,15 @@ class LiveCurve(keras.callbacks.Callback):
         self.ax.clear()
         self.ax.axhline(self.baseline, color=plots.GREY, linestyle="--", label=known)
         self.ax.plot(list(self.psnr), values, color=plots.BLUE, marker=".", label=reached)
-        self.ax.set(xlim=(0.5, epochs + 0.5), ylim=(low - room, high + room))
-        self.ax.set(xlabel="epoch", ylabel="PSNR, dB", title=f"{self.title}: {done}")
+        self.ax.set(
+            xlim=(0.5, epochs + 0.5),
+            ylim=(low - room, high + room),
+            xlabel="epoch",
+            ylabel="PSNR, dB",
+            title=f"{self.title}: {done}",
+        )
         self.ax.xaxis.get_major_locator().set_params(integer=True)  # no epoch 0.5
-        self.ax.legend(loc="best", frameon=True, framealpha=1, edgecolor="none")
+        self.ax.legend(frameon=True)
         alt = f"Validation PSNR, {done}: {reached}, {known}"
         self.handle.update(self.figure, metadata={"image/png": {"alt": alt}})
 
@@ -150,8 +157,26 @@ class Checkpoint(keras.callbacks.Callback):
                 older.unlink()
 
 
-def _resume(model: keras.Model, folder: Path) -> tuple[int, dict[str, list[float]]]:
-    """Load the last state that `Checkpoint` kept; how many epochs it has behind it, and history."""
+def resume(model: keras.Model, folder: Path) -> tuple[int, dict[str, list[float]]]:
+    """Load the last state that `Checkpoint` kept.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A compiled network.
+    folder : Path
+        Where the state is; there may be none.
+
+    Returns
+    -------
+    tuple
+        How many epochs it has behind it, and its history, {name: values}.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds another network's training. Lesson 04.
+    """
     last = max(folder.glob("last-*.weights.h5"), default=None)
     if last is None:
         return 0, {}
@@ -165,8 +190,7 @@ def _resume(model: keras.Model, folder: Path) -> tuple[int, dict[str, list[float
         model.load_weights(last)
     except ValueError as error:
         raise ValueError(f"{folder} holds another network's training; delete it") from error
-    epoch = last.name.removeprefix("last-").removesuffix(".weights.h5")
-    return int(epoch), history
+    return int(last.name[5:11]), history  # 6 of last-000006.weights.h5
 
 
 def fit(
@@ -205,14 +229,13 @@ def fit(
     """
     done = 0
     history = {}
-    callbacks = list(callbacks)
-    if folder is not None:
+    if folder:
         folder = Path(folder)
-        done, history = _resume(model, folder)
+        done, history = resume(model, folder)
         for callback in callbacks:
             if isinstance(callback, LiveCurve):
                 callback.psnr = dict(enumerate(history.get("val_psnr", []), start=1))
-        callbacks.append(Checkpoint(folder, history))
+        callbacks = [*callbacks, Checkpoint(folder, history)]
     run = model.fit(
         data(done * steps),
         initial_epoch=done,

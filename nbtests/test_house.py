@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import tomllib
+from itertools import combinations
 
 import nbformat
 import pytest
@@ -28,8 +29,13 @@ READMES = [
 LESSONS = sorted(lessons.NOTEBOOKS.glob("[0-9]*.ipynb"))
 GROUPS = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
 DIRECT = [Requirement(line) for group in GROUPS for line in group]
-CLUSTER = [Requirement(line).name for line in PROJECT["dependency-groups"]["cluster"]]
-LOCKS = ["requirements.txt", "book/requirements.txt", "helpers/app/cluster.txt"]
+# The lists of what is installed beside the lock, by the package that a group asks for
+BESIDE = {
+    Requirement(line).name: f"helpers/app/{group}.txt"
+    for group in ("cluster", "jax")
+    for line in PROJECT["dependency-groups"][group]
+}
+LOCKS = ["requirements.txt", "book/requirements.txt", *sorted(set(BESIDE.values()))]
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
@@ -51,8 +57,7 @@ def test_the_lessons_are_there():
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
 def test_the_lock_satisfies_pyproject(requirement):
-    name = "helpers/app/cluster.txt" if requirement.name in CLUSTER else "requirements.txt"
-    lock = (ROOT / name).read_text(encoding="utf-8")
+    lock = (ROOT / BESIDE.get(requirement.name, "requirements.txt")).read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
     versions = [
         version
@@ -70,13 +75,14 @@ def test_the_lock_is_exact_and_names_no_index(name):
     assert "://" not in "".join(lines)
 
 
-def test_the_packages_of_the_site_and_of_a_cluster_change_no_version_of_the_lock():
-    lock, site, cluster = [
+def test_the_packages_of_the_site_of_a_cluster_and_of_jax_change_no_version_of_the_lock():
+    lists = [
         re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
         for name in LOCKS
     ]
-    assert "sphinx" in dict(site) and "distributed" in dict(cluster)
-    for first, second in ((lock, site), (lock, cluster), (site, cluster)):
+    _, site, cluster, jax = map(dict, lists)
+    assert "sphinx" in site and "distributed" in cluster and "jax" in jax
+    for first, second in combinations(lists, 2):
         assert [pin for pin in second if pin[0] in dict(first) and pin not in first] == []
 
 

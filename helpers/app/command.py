@@ -6,11 +6,13 @@ import argparse
 import errno
 import io
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from helpers.app import LeftOut
@@ -172,6 +174,11 @@ def noticing() -> Iterator[list[Warning]]:
 
 
 def train_network(args: argparse.Namespace) -> int:
+    if os.environ.get("KERAS_BACKEND") == "jax" and find_spec("jax") is None:
+        raise ValueError(
+            "KERAS_BACKEND=jax needs JAX; install it by .venv/bin/python -m pip install -r"
+            " helpers/app/jax.txt, or leave the variable out"
+        )
     from helpers import quiet
 
     with quiet():

@@ -26,10 +26,11 @@ from helpers import (
     training,
     training_folder,
 )
-from helpers.app import unpaired
+from helpers.app import devices, unpaired
 from helpers.files import replacing
 
 CARD = ["builder", "arguments", "task", "scale", "downscale", "damage", "size"]
+EPOCH = 500  # steps, after which it is measured and the state is kept
 SHARE_OF_VALIDATION = 0.05
 SHARE_OF_TEST = 0.15  # of pairs: a set of pairs has no test pictures elsewhere
 
@@ -92,7 +93,8 @@ def train(
     Adam with a warm-up and a cosine fall, gradients clipped, in mixed bfloat16. The validation
     pictures alone choose the state that ships. With a discriminator it is the last state, and
     `share` of the way there from the start ships (network interpolation, Wang et al. 2018,
-    arXiv:1809.00219), which takes off most of a grid.
+    arXiv:1809.00219), which takes off most of a grid. Under JAX all devices of `devices.together`
+    train it, in float32, and of several processes the first one writes.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def train(
     Raises
     ------
     ValueError : an unknown name; `low` is missing; a training was begun with other pictures; and
-        what `start_from` raises
+        what `start_from` and `devices.together` raise
     """
     if name not in RECIPES:
         known = [*RECIPES, *sum(UNPAIRED, ())]
@@ -124,34 +126,48 @@ def train(
         if Path(path).name in held_out:
             parts[path] = "test"
 
-    opponent = None
-    with _mixed():
-        model = getattr(models, card["builder"])(**card["arguments"])
-        if "against" in recipe:
-            opponent = models.patch_discriminator(**recipe["against"])
-    if "start" in recipe:
-        start_from(model, recipe["start"])
-    began = model.get_weights()
     work = training_folder(name)
-    rows = _prepare(name, parts, work, low)
-    lr, hr = _load([row for row in rows if row["split"] == "train"])
-    val = [row for row in rows if row["split"] == "val"]
-    val_lr, val_hr = _load(val[:: max(1, len(val) // 100)])
+    with devices.together(name, recipe["batches"]["batch"], "against" in recipe) as team:
+        model, opponent = _networks(recipe)
+        if "start" in recipe:
+            start_from(model, recipe["start"])
+        began = model.get_weights()
+        rows = team.first(
+            lambda: _prepare(name, parts, work, low), lambda: _prepared(name, parts, work)
+        )
+        lr, hr = _load([row for row in rows if row["split"] == "train"])
+        val = [row for row in rows if row["split"] == "val"]
+        val_lr, val_hr = _load(val[:: max(1, len(val) // 100)])
 
-    def data(step):
-        return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
+        def data(step):
+            return batching.batches(lr, hr, seed=0, start=step, **recipe["batches"])
 
-    steps = steps or recipe["steps"]
-    epoch = min(500, steps)
-    trained = _compiled(recipe, model, opponent, steps)
-    curve = training.LiveCurve(val_lr, val_hr, _baseline(val_lr, val_hr, card["scale"]), name)
-    training.fit(trained, data, epochs=steps // epoch, steps=epoch, folder=work, callbacks=[curve])
+        steps = steps or recipe["steps"]
+        epoch = min(EPOCH, steps)
+        trained = _compiled(recipe, model, opponent, steps)
+        baseline = _baseline(val_lr, val_hr, card["scale"])
+        curve = team.curve(val_lr, val_hr, baseline, name)
+        team.fit(trained, data, steps // epoch, epoch, folder=work, callbacks=[curve])
+        ended = model.get_weights()
+    if not team.writes:
+        return training.WEIGHTS / f"{name}.safetensors"
+    model, _ = _networks(recipe)  # which no other process shares
     if opponent:
-        model.set_weights(_between(began, model.get_weights(), recipe["share"]))
+        model.set_weights(_between(began, ended, recipe["share"]))
     else:
         (best,) = work.glob("best-*.weights.h5")
         model.load_weights(best)
     return training.save_weights(model, name, card)
+
+
+def _networks(recipe: dict) -> tuple[keras.Model, keras.Model | None]:
+    """The network, and its discriminator where the recipe has one."""
+    card = recipe["card"]
+    with _mixed():
+        model = getattr(models, card["builder"])(**card["arguments"])
+        if "against" in recipe:
+            return model, models.patch_discriminator(**recipe["against"])
+    return model, None
 
 
 def start_from(model: keras.Model, name: str) -> keras.Model:
@@ -215,6 +231,18 @@ def _prepare(name: str, parts: dict[Path, str], work: Path, low: dict | None) ->
             _copy_pair(high, low[high], prepared / "test")
     _write(begun, chosen)
     return rows
+
+
+def _prepared(name: str, parts: dict[Path, str], work: Path) -> list[dict]:
+    """The manifest of what another process has prepared."""
+    begun = work / "pictures.json"
+    if not begun.exists():
+        raise ValueError(
+            f"{begun} is not there, where process 0 wrote it; all processes need one file system,"
+            " with the course on it"
+        )
+    _check_begun(begun, {str(path): part for path, part in parts.items() if part != "test"})
+    return batching.read_manifest(ROOT / "data/prepared" / name)
 
 
 def _copy_pair(high: Path, low: Path, folder: Path) -> None:
@@ -295,10 +323,15 @@ def rewrite_cards() -> list[str]:
 
 @contextmanager
 def _mixed() -> Iterator[None]:
-    """Networks built inside compute in mixed bfloat16, and always begin with the same weights."""
+    """Networks built inside compute in mixed bfloat16, and always begin with the same weights.
+
+    Under JAX they compute in float32: the sums of several devices, each rounded to bfloat16, would
+    train another network for each number of devices.
+    """
     keras.utils.set_random_seed(0)
     policy = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    wanted = "float32" if keras.backend.backend() == "jax" else "mixed_bfloat16"
+    keras.mixed_precision.set_dtype_policy(wanted)
     try:
         yield
     finally:
@@ -339,10 +372,12 @@ def train_unpaired(names: tuple[str, str], folder: Path, steps: int | None = Non
 
     Raises
     ------
-    ValueError : a training was begun with other pictures; and what `unpaired.sets` raises
+    ValueError : a training was begun with other pictures; and what `unpaired.sets` and
+        `devices.together` raise
     """
     recipe = UNPAIRED[names]
     size = recipe["size"]
+    devices.alone(names[0])
     work = training_folder(names[0])
     steps = steps or recipe["steps"]
     paths = unpaired.sets(folder)
