@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import nbformat
 import papermill
 from nbconvert import HTMLExporter
+from PIL import Image
 
 from helpers import ROOT
 from helpers.files import replacing
@@ -213,6 +215,19 @@ def _clean(notebook: nbformat.NotebookNode) -> None:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
+            for output in cell.outputs:
+                if png := output.get("data", {}).get("image/png"):
+                    output.data["image/png"] = _smaller(png)
+
+
+def _smaller(png: str) -> str:
+    """The same picture in fewer bytes, both as PNG in base64; alpha goes where all is opaque."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        opaque = picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255)
+        kept = picture.convert("RGB") if opaque else picture
+        kept.save(file, "PNG", optimize=True, dpi=picture.info.get("dpi"))
+    return min(base64.b64encode(file.getvalue()).decode(), png, key=len)
 
 
 def _is_widget(output: dict) -> bool:

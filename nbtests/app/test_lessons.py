@@ -170,6 +170,17 @@ def test_in_place_writes_outputs_and_clean_metadata(mixed):
     assert "papermill" not in json.dumps(written)
 
 
+def test_in_place_keeps_each_pixel_of_a_picture_in_fewer_bytes(mixed):
+    pictures = []
+    for path in (mixed.build / "04_good.ipynb", mixed.notebooks / "04_good.ipynb"):
+        bundle, _ = lessons.recorded(nbformat.read(path, as_version=4))
+        pictures.append(base64.b64decode(bundle["image/png"]))
+    executed, written = (Image.open(io.BytesIO(picture)) for picture in pictures)
+    assert len(pictures[1]) < 0.9 * len(pictures[0])
+    assert written.info["dpi"] == executed.info["dpi"]
+    assert np.array_equal(executed.convert("RGBA"), written.convert("RGBA"))
+
+
 def test_failing_notebooks_stay_as_they_were(mixed, good):
     for name in ("01_fails", "02_dies", "03_broken"):
         assert (mixed.notebooks / f"{name}.ipynb").read_bytes() == mixed.before[name]
