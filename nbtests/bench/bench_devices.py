@@ -1,6 +1,6 @@
 """A recipe trained under JAX on one device, on two, and by two processes:
 
-    PYTHONPATH=. .venv/bin/python nbtests/bench/bench_devices.py FOLDER [--name espcn_photos_x4]
+    .venv/bin/python nbtests/bench/bench_devices.py FOLDER [--name espcn_photos_x4]
 
 It wants pictures, and JAX (`make jax`); devices are processors' here, unless `--gpus` shows those
 that are there. The ways take turns in each round, because other programs may run beside them. Every
@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 # A way's number of processes, and of devices in each
 WAYS = {"1 device": (1, 1), "2 devices": (1, 2), "2 processes": (2, 1)}
 
