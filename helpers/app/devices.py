@@ -149,7 +149,7 @@ def together(name: str, batch: int, own_step: bool = False) -> Iterator[Team]:
     ------
     ValueError
         Where the devices cannot share a batch evenly; where several processes are asked for under
-        under another back end; for a step of its own under another back end than TensorFlow.
+        another back end; for a step of its own under another back end than TensorFlow.
     ConnectionError
         Where another process is gone.
     """
