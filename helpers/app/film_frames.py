@@ -267,10 +267,12 @@ def _same_priority() -> Iterator[None]:
         yield
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)
-    yield
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(ProcessLookupError):  # It has ended meanwhile
-            os.sched_setscheduler(int(thread.name), *before)
+    try:
+        yield
+    finally:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):  # It has ended meanwhile
+                os.sched_setscheduler(int(thread.name), *before)
 
 
 def add(output, way: Storage, reader: Reader, frame: av.VideoFrame, shape: tuple):
